@@ -1,0 +1,148 @@
+//! What the kernel side tells user space: denials, and requests for a verdict.
+
+use crate::{Digest, boundary_enum};
+
+/// Bytes of a path in an event or request, with the terminating NUL. A longer path is reported by its last component.
+pub const PATH_SIZE: usize = 1024;
+/// Bytes of a task's command name (`TASK_COMM_LEN`).
+pub const COMM_SIZE: usize = 16;
+
+boundary_enum! {
+    /// The LSM hook that asked, by the kernel's name.
+    pub enum Hook {
+        /// `execve` of a program, script or interpreter.
+        BprmCheckSecurity = 1 => "bprm_check_security",
+        /// A mapping that is executable.
+        MmapFile = 2 => "mmap_file",
+        /// Memory that becomes executable.
+        FileMprotect = 3 => "file_mprotect",
+    }
+}
+
+boundary_enum! {
+    /// Why code was denied (or, in audit mode, would have been).
+    pub enum Reason {
+        /// No trusted signature covers this digest; the daemon said so.
+        Untrusted = 1 => "untrusted",
+        /// The digest is unknown and the daemon is not there to ask.
+        DaemonUnavailable = 2 => "daemon-unavailable",
+        /// The digest is unknown and the daemon did not answer before the deadline.
+        NoAnswer = 3 => "no-answer",
+        /// The digest is unknown and too many others already wait for an answer.
+        TooManyWaiting = 4 => "too-many-waiting",
+        /// The verdict was an allow that has expired.
+        Expired = 5 => "expired",
+        /// The signer may not be used for this (a library started as a program).
+        UseNotAllowed = 6 => "use-not-allowed",
+        /// Executable memory without a file behind it.
+        AnonymousMemory = 7 => "anonymous-memory",
+        /// Memory that is writable and executable at once.
+        WritableAndExecutable = 8 => "writable-and-executable",
+        /// Anonymous memory that was written and then made executable.
+        MadeExecutable = 9 => "made-executable",
+        /// A private mapping of a file whose pages were rewritten, made executable.
+        ModifiedPages = 10 => "modified-pages",
+        /// The file is open for writing or mapped shared and writable somewhere: its bytes could change under the mapping.
+        OpenForWriting = 11 => "open-for-writing",
+        /// The file is on a file system whose content cannot be pinned down (tmpfs, unsealed memfd).
+        VolatileFilesystem = 12 => "volatile-filesystem",
+        /// The file is on a file system whose content somebody else controls (FUSE, network).
+        ForeignFilesystem = 13 => "foreign-filesystem",
+        /// The kernel could not measure the file.
+        MeasurementFailed = 14 => "measurement-failed",
+        /// The file changed while it was measured.
+        ChangedWhileMeasured = 15 => "changed-while-measured",
+        /// A mapped file was made executable by a hook that cannot measure, and no measurement is at hand.
+        NotMeasured = 16 => "not-measured",
+        /// The file is larger than the policy's `max-file-size`.
+        TooLarge = 17 => "too-large",
+        /// Something that must not happen inside the program happened; see the kernel side's log.
+        Fault = 18 => "fault",
+    }
+}
+
+boundary_enum! {
+    /// What the `path` of an event is.
+    pub enum PathKind {
+        /// There is no file, or its name could not be read.
+        None = 0 => "none",
+        /// An absolute path as the process sees it (relative to its root).
+        Full = 1 => "full",
+        /// The last component alone.
+        Name = 2 => "name",
+    }
+}
+
+/// A denial, or in audit mode a would-be denial: one record of the ring buffer `EVENTS`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Event {
+    /// `CLOCK_BOOTTIME`, nanoseconds.
+    pub time: u64,
+    /// The cgroup v2 id of the task (the inode number of its cgroup folder).
+    pub cgroup: u64,
+    /// Inode number; 0 without a file.
+    pub inode: u64,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Device number as in `struct super_block.s_dev` (major in the upper 12 bits, minor in the lower 20).
+    pub device: u32,
+    /// [`Hook`].
+    pub hook: u32,
+    /// [`Reason`].
+    pub reason: u32,
+    /// [`crate::Mode`] at the time.
+    pub mode: u32,
+    /// 1 when the action was stopped, 0 when it was let through and only reported.
+    pub denied: u32,
+    /// Process (thread group) id in the initial pid namespace.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Process id of the parent.
+    pub parent_pid: u32,
+    /// Real user id in the initial user namespace.
+    pub uid: u32,
+    /// [`PathKind`] of `path`.
+    pub path_kind: u32,
+    /// An errno or other detail that belongs to the reason, else 0.
+    pub detail: i32,
+    /// The file's digest, or [`Digest::NONE`].
+    pub digest: Digest,
+    /// The task's command name, NUL-padded.
+    pub comm: [u8; COMM_SIZE],
+    /// NUL-terminated.
+    pub path: [u8; PATH_SIZE],
+}
+
+const _: () = assert!(size_of::<Event>() == 32 + 44 + 36 + 16 + PATH_SIZE);
+
+/// "Nobody has decided about this digest yet": one record of the ring buffer `REQUESTS`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Request {
+    /// `CLOCK_BOOTTIME`, nanoseconds, when it was asked.
+    pub time: u64,
+    /// When the asking task gives up, same clock.
+    pub deadline: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Device number as in [`Event::device`].
+    pub device: u32,
+    /// [`Hook`].
+    pub hook: u32,
+    /// Process id.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// [`PathKind`] of `path`.
+    pub path_kind: u32,
+    /// What the kernel measured: the answer is published under this key.
+    pub digest: Digest,
+    /// NUL-terminated.
+    pub path: [u8; PATH_SIZE],
+}
+
+const _: () = assert!(size_of::<Request>() == 32 + 20 + 36 + PATH_SIZE);

@@ -1,0 +1,74 @@
+//! What the programs have to know about the running kernel.
+//!
+//! Rust's BPF target emits no CO-RE relocations. User space reads the offsets from the kernel's BTF and sets them in `.rodata` before loading;
+//! the map is frozen, so that the verifier takes each of them for a constant.
+
+/// Byte offsets of the fields that the programs read, named `type_field`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelLayout {
+    /// `linux_binprm.file`
+    pub linux_binprm_file: u32,
+    /// `file.f_inode`
+    pub file_f_inode: u32,
+    /// `file.f_path`
+    pub file_f_path: u32,
+    /// `path.dentry`
+    pub path_dentry: u32,
+    /// `dentry.d_name.name`
+    pub dentry_name: u32,
+    /// `inode.i_sb`
+    pub inode_i_sb: u32,
+    /// `inode.i_ino`
+    pub inode_i_ino: u32,
+    /// `inode.i_mode`
+    pub inode_i_mode: u32,
+    /// `inode.i_generation`
+    pub inode_i_generation: u32,
+    /// `inode.i_version`
+    pub inode_i_version: u32,
+    /// Seconds of the inode's ctime (`i_ctime_sec`, `__i_ctime.tv_sec` or `i_ctime.tv_sec`)
+    pub inode_ctime_sec: u32,
+    /// Nanoseconds of the inode's ctime
+    pub inode_ctime_nsec: u32,
+    /// `inode.i_size`
+    pub inode_i_size: u32,
+    /// `inode.i_writecount`
+    pub inode_i_writecount: u32,
+    /// `inode.i_mapping`
+    pub inode_i_mapping: u32,
+    /// `address_space.i_mmap_writable`
+    pub address_space_i_mmap_writable: u32,
+    /// `super_block.s_dev`
+    pub super_block_s_dev: u32,
+    /// `super_block.s_magic`
+    pub super_block_s_magic: u32,
+    /// `vm_area_struct.vm_file`
+    pub vm_area_struct_vm_file: u32,
+    /// `vm_area_struct.vm_flags`
+    pub vm_area_struct_vm_flags: u32,
+    /// `vm_area_struct.anon_vma`
+    pub vm_area_struct_anon_vma: u32,
+    /// `task_struct.real_parent`
+    pub task_struct_real_parent: u32,
+    /// `task_struct.tgid`
+    pub task_struct_tgid: u32,
+    /// `task_struct.pending.signal`
+    pub task_struct_pending_signal: u32,
+    /// `task_struct.mm`
+    pub task_struct_mm: u32,
+    /// `mm_struct.arg_start`
+    pub mm_struct_arg_start: u32,
+    /// `shmem_inode_info.seals`, relative to `shmem_inode_info.vfs_inode` (negative: the inode is embedded behind it)
+    pub shmem_seals_from_inode: i32,
+    /// What this kernel can do.
+    pub features: Features,
+}
+
+/// Kernel features that are probed, never guessed from a version number. 1 is present, 0 absent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// The kfunc `bpf_get_fsverity_digest` exists (upstream 6.8).
+    pub fsverity_digest: u32,
+}

@@ -1,0 +1,58 @@
+//! The types that cross the kernel boundary, and nothing else.
+//!
+//! Every type is `repr(C)` with explicit padding, and its size is asserted at compile time, because the eBPF programs and the daemon read the
+//! same bytes. Values that come back from the kernel are plain integers; their enums are made with a checked conversion (`from_raw`).
+//!
+//! Absent on purpose: anything that decides, and anything that does I/O.
+#![no_std]
+#![forbid(unsafe_op_in_unsafe_fn)]
+
+mod digest;
+mod event;
+mod kernel;
+mod settings;
+mod verdict;
+
+pub use digest::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, DIGEST_SIZE, Digest};
+pub use event::{COMM_SIZE, Event, Hook, PATH_SIZE, PathKind, Reason, Request};
+pub use kernel::{Features, KernelLayout};
+pub use settings::{Counter, Heartbeat, Mode, Response, Settings};
+pub use verdict::{ACTION_ALLOW, ACTION_DENY, USE_EXEC, USE_LIBRARY, Verdict};
+
+#[cfg(feature = "user")]
+mod user {
+    //! Lets user space put the shared types into BPF maps and globals.
+    macro_rules! pod {
+        ($($name:ident),+) => { $(
+            // SAFETY: `repr(C)`, fixed-width integers and arrays of them only, and the size assertions rule out implicit padding.
+            unsafe impl aya::Pod for crate::$name {}
+        )+ };
+    }
+    pod!(Digest, Verdict, Settings, Heartbeat, Event, Request, KernelLayout, Features);
+}
+
+/// Declares an enum whose values cross the kernel boundary as `u32`: a checked `from_raw`, and `ALL` in order.
+macro_rules! boundary_enum {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $value:literal => $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vmeta])* $variant = $value,)+ }
+
+        impl $name {
+            /// Every value, in the order of its number.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The value with this number, or `None` for a number that no version of the kernel side writes.
+            pub fn from_raw(raw: u32) -> Option<Self> {
+                match raw { $($value => Some($name::$variant),)+ _ => None }
+            }
+
+            /// The name used in JSON, tables and documentation.
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $text,)+ }
+            }
+        }
+    };
+}
+pub(crate) use boundary_enum;

@@ -1,0 +1,97 @@
+//! What changes at run time: settings, heartbeat and counters.
+
+use crate::boundary_enum;
+
+boundary_enum! {
+    /// What happens to code without a verdict.
+    pub enum Mode {
+        /// Decide and record, never deny.
+        Audit = 1 => "audit",
+        /// Deny.
+        Enforce = 2 => "enforce",
+    }
+}
+
+boundary_enum! {
+    /// What the policy says about one kind of memory or file system.
+    pub enum Response {
+        /// Let it through without a word.
+        Allow = 1 => "allow",
+        /// Let it through and report it.
+        Audit = 2 => "audit",
+        /// Stop it (in enforce mode) and report it.
+        Deny = 3 => "deny",
+    }
+}
+
+/// The one element of the map `SETTINGS`. A number that is no [`Mode`] or [`Response`] counts as the strictest one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// [`Mode`].
+    pub mode: u32,
+    /// [`Response`] to executable memory without a file.
+    pub anonymous: u32,
+    /// [`Response`] to memory that is writable and executable at once.
+    pub writable_and_executable: u32,
+    /// [`Response`] to written memory that becomes executable.
+    pub made_executable: u32,
+    /// [`Response`] to code on tmpfs and in unsealed memfds. With `Allow` it is measured and looked up like any file, at every use.
+    pub volatile_filesystems: u32,
+    /// [`Response`] to code on FUSE and network file systems, as above.
+    pub foreign_filesystems: u32,
+    /// Largest file that is measured, in bytes.
+    pub max_file_size: u64,
+    /// How long a first use may wait for the daemon, in nanoseconds.
+    pub deadline: u64,
+    /// What is added to the deadline for each MiB of the file, in nanoseconds.
+    pub deadline_per_mib: u64,
+    /// A heartbeat older than this many nanoseconds means that there is no daemon.
+    pub heartbeat_timeout: u64,
+    /// How many tasks may wait for the daemon at once.
+    pub max_waiting: u32,
+    /// The daemon's publication: the current generation of verdicts.
+    pub generation: u32,
+}
+
+const _: () = assert!(size_of::<Settings>() == 24 + 32 + 8);
+
+/// The one element of the map `HEARTBEAT`, written by the daemon while its work progresses.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// `CLOCK_MONOTONIC`, nanoseconds; 0 when no daemon answers.
+    pub time: u64,
+    /// The daemon's process id in the initial pid namespace. Its own threads never wait for it.
+    pub pid: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<Heartbeat>() == 16);
+
+boundary_enum! {
+    /// The indices of the per-CPU array `COUNTERS`.
+    pub enum Counter {
+        /// Measurements taken from the inode's storage.
+        CacheHits = 0 => "cache-hits",
+        /// Files hashed by the kernel.
+        Measurements = 1 => "measurements",
+        /// Uses that were allowed by a verdict.
+        Allowed = 2 => "allowed",
+        /// Uses that were stopped.
+        Denied = 3 => "denied",
+        /// Uses that were let through and reported.
+        WouldBeDenied = 4 => "would-be-denied",
+        /// Events that did not fit into the ring buffer.
+        EventsLost = 5 => "events-lost",
+        /// Requests sent to the daemon.
+        Requests = 6 => "requests",
+        /// Requests that did not fit into the ring buffer.
+        RequestsLost = 7 => "requests-lost",
+        /// Waits that ended at their deadline.
+        Deadlines = 8 => "deadlines",
+        /// Things that must not happen, and did.
+        Faults = 9 => "faults",
+    }
+}

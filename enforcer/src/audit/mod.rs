@@ -1,0 +1,1 @@
+//! Events: records, remedies and the log on disk.

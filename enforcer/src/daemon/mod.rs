@@ -1,0 +1,1 @@
+//! Requests to verdicts, scans, reload and notification.

@@ -1,0 +1,1 @@
+//! The loader: probes, offsets from BTF, programs, maps, pins and the canary.

@@ -1,0 +1,12 @@
+//! Enforcer: only code signed by someone you trust runs on this machine.
+//!
+//! The crate is bytes in, decision out; I/O happens at the edges only. `docs/architecture.md` is the map of it.
+
+pub mod audit;
+pub mod cli;
+pub mod daemon;
+pub mod kernel;
+pub mod measure;
+pub mod policy;
+pub mod signature;
+pub mod trust;

@@ -1,0 +1,3 @@
+//! The `enforcer` binary: everything is in the library.
+
+fn main() {}

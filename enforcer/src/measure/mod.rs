@@ -1,0 +1,1 @@
+//! Digests of files in user space.

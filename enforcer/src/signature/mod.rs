@@ -1,0 +1,1 @@
+//! Finding, parsing and verifying signatures; the only maker of [`Verified`].

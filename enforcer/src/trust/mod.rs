@@ -1,0 +1,1 @@
+//! Anchors, chains and time.
