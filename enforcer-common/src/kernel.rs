@@ -72,3 +72,6 @@ pub struct Features {
     /// The kfunc `bpf_get_fsverity_digest` exists (upstream 6.8).
     pub fsverity_digest: u32,
 }
+
+/// The made-up helper number that stands for `bpf_get_fsverity_digest` in the object file, until the loader puts the kfunc's BTF id in its place.
+pub const KFUNC_BPF_GET_FSVERITY_DIGEST: i32 = 0x7ef5_0001;

@@ -15,7 +15,7 @@ mod verdict;
 
 pub use digest::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, DIGEST_SIZE, Digest};
 pub use event::{COMM_SIZE, Event, Hook, PATH_SIZE, PathKind, Reason, Request};
-pub use kernel::{Features, KernelLayout};
+pub use kernel::{Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout};
 pub use settings::{Counter, Heartbeat, Mode, Response, Settings};
 pub use verdict::{ACTION_ALLOW, ACTION_DENY, USE_EXEC, USE_LIBRARY, Verdict};
 

@@ -1,0 +1,28 @@
+//! `bprm_check_security`: may this program, script or interpreter start?
+//!
+//! Called once for each file of an `execve`: a script first, then its interpreter. The kernel already refuses writers to the file.
+
+use aya_ebpf::{macros::lsm, programs::LsmContext};
+use enforcer_common::{Hook, USE_EXEC};
+
+use crate::{
+    judge::{self, Answer, Fault, Question},
+    kernel::{self, LinuxBinprm},
+};
+
+/// `int bprm_check_security(struct linux_binprm *bprm)`
+#[lsm(hook = "bprm_check_security", sleepable)]
+pub(crate) fn bprm_check_security(ctx: LsmContext) -> i32 {
+    match try_bprm_check_security(&ctx) {
+        Ok(answer) => answer.errno(),
+        Err(fault) => judge::on_fault(&ctx, fault),
+    }
+}
+
+#[inline(always)]
+fn try_bprm_check_security(ctx: &LsmContext) -> Result<Answer, Fault> {
+    let bprm: *const LinuxBinprm = ctx.arg(0);
+    let file = kernel::binprm_file(bprm);
+    let question = Question { hook: Hook::BprmCheckSecurity, file, wanted: USE_EXEC, sleepable: true };
+    Ok(judge::file(&question, judge::settings()?))
+}

@@ -1,0 +1,75 @@
+//! `file_mprotect`: may this memory become executable now?
+//!
+//! Cannot sleep, so it never hashes: a mapped file needs a measurement that may be reused. The rewriting of a trusted page and a private mapping that
+//! was written first look alike, and both show as `anon_vma`.
+
+use core::ptr::null_mut;
+
+use aya_ebpf::{macros::lsm, programs::LsmContext};
+use enforcer_common::{Hook, Reason, Response, Settings, USE_LIBRARY};
+
+use crate::{
+    judge::{self, Answer, Denial, Fault, Question},
+    kernel::{self, VmAreaStruct},
+    measure,
+};
+
+/// `int file_mprotect(struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)`
+#[lsm(hook = "file_mprotect")]
+pub(crate) fn file_mprotect(ctx: LsmContext) -> i32 {
+    match try_file_mprotect(&ctx) {
+        Ok(answer) => answer.errno(),
+        Err(fault) => judge::on_fault(&ctx, fault),
+    }
+}
+
+#[inline(always)]
+fn try_file_mprotect(ctx: &LsmContext) -> Result<Answer, Fault> {
+    let prot: u64 = ctx.arg(2);
+    if prot & PROT_EXEC == 0 {
+        return Ok(Answer::Allow);
+    }
+    let settings = judge::settings()?;
+    let vma: *const VmAreaStruct = ctx.arg(0);
+    let file = kernel::vma_file(vma);
+    let question = Question { hook: Hook::FileMprotect, file: file.unwrap_or(null_mut()), wanted: USE_LIBRARY, sleepable: false };
+
+    if prot & PROT_WRITE != 0 {
+        let denial = Denial::without_digest(Reason::WritableAndExecutable);
+        if judge::deny(&question, &denial, settings.writable_and_executable, settings) == Answer::Deny {
+            return Ok(Answer::Deny);
+        }
+    }
+    if kernel::vma_flags(vma) & VM_EXEC != 0 {
+        return Ok(Answer::Allow);
+    }
+    let Some(file) = file else {
+        let denial = Denial::without_digest(Reason::MadeExecutable);
+        return Ok(judge::deny(&question, &denial, settings.made_executable, settings));
+    };
+    if kernel::vma_has_private_pages(vma) {
+        let denial = Denial::without_digest(Reason::ModifiedPages);
+        return Ok(judge::deny(&question, &denial, settings.made_executable, settings));
+    }
+    Ok(mapped_file(&question, measure::reusable(kernel::file_inode(file)), settings))
+}
+
+/// An unmodified mapping of a file: its verdict, if it has been measured and judged already.
+#[inline(always)]
+fn mapped_file(question: &Question, digest: Option<enforcer_common::Digest>, settings: &Settings) -> Answer {
+    let Some(digest) = digest else {
+        let denial = Denial::without_digest(Reason::NotMeasured);
+        return judge::deny(question, &denial, Response::Deny as u32, settings);
+    };
+    match judge::known(&digest, question.wanted) {
+        Some(Ok(())) => Answer::Allow,
+        Some(Err(reason)) => judge::deny(question, &Denial { reason, detail: 0, digest }, Response::Deny as u32, settings),
+        None => judge::deny(question, &Denial { reason: Reason::Untrusted, detail: 0, digest }, Response::Deny as u32, settings),
+    }
+}
+
+/// `include/uapi/asm-generic/mman-common.h`
+const PROT_WRITE: u64 = 0x2;
+const PROT_EXEC: u64 = 0x4;
+/// `include/linux/mm.h`
+const VM_EXEC: u64 = 0x4;

@@ -1,0 +1,49 @@
+//! `mmap_file`: may these bytes become executable?
+//!
+//! Libraries, programs started through the dynamic loader, `SHM_EXEC`, anonymous and shared memory. What counts is `prot`, into which the kernel has
+//! already worked `READ_IMPLIES_EXEC`, not `reqprot`.
+
+use core::ptr::null_mut;
+
+use aya_ebpf::{macros::lsm, programs::LsmContext};
+use enforcer_common::{Hook, Reason, USE_LIBRARY};
+
+use crate::{
+    judge::{self, Answer, Denial, Fault, Question},
+    kernel,
+};
+
+/// `int mmap_file(struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)`
+#[lsm(hook = "mmap_file", sleepable)]
+pub(crate) fn mmap_file(ctx: LsmContext) -> i32 {
+    match try_mmap_file(&ctx) {
+        Ok(answer) => answer.errno(),
+        Err(fault) => judge::on_fault(&ctx, fault),
+    }
+}
+
+#[inline(always)]
+fn try_mmap_file(ctx: &LsmContext) -> Result<Answer, Fault> {
+    let prot: u64 = ctx.arg(2);
+    if prot & PROT_EXEC == 0 {
+        return Ok(Answer::Allow);
+    }
+    let settings = judge::settings()?;
+    let file = kernel::file_argument(ctx, 0);
+    let question = Question { hook: Hook::MmapFile, file: file.unwrap_or(null_mut()), wanted: USE_LIBRARY, sleepable: true };
+    if prot & PROT_WRITE != 0 {
+        let denial = Denial::without_digest(Reason::WritableAndExecutable);
+        if judge::deny(&question, &denial, settings.writable_and_executable, settings) == Answer::Deny {
+            return Ok(Answer::Deny);
+        }
+    }
+    if file.is_none() {
+        let denial = Denial::without_digest(Reason::AnonymousMemory);
+        return Ok(judge::deny(&question, &denial, settings.anonymous, settings));
+    }
+    Ok(judge::file(&question, settings))
+}
+
+/// `include/uapi/asm-generic/mman-common.h`
+const PROT_WRITE: u64 = 0x2;
+const PROT_EXEC: u64 = 0x4;

@@ -1,0 +1,143 @@
+//! The decision that all hooks share: measure, look up, ask once about what nobody has seen, and answer.
+
+use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::LsmContext};
+use aya_log_ebpf::error;
+use enforcer_common::{ACTION_ALLOW, Counter, Digest, Hook, Mode, Reason, Response, Settings, Verdict};
+
+use crate::{
+    first_use,
+    kernel::file,
+    maps::{self, SETTINGS, VERDICTS},
+    measure, report,
+};
+
+/// What a hook tells the kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Allow,
+    Deny,
+}
+
+/// What must not happen, and stops the program from deciding.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    /// The map `SETTINGS` has no element.
+    NoSettings,
+}
+
+/// What is asked: by which hook, for which file, to be used how.
+pub(crate) struct Question {
+    pub(crate) hook: Hook,
+    /// Null for memory without a file.
+    pub(crate) file: *mut file,
+    /// [`enforcer_common::USE_EXEC`] or [`enforcer_common::USE_LIBRARY`].
+    pub(crate) wanted: u32,
+    /// Whether the hook may sleep, and so hash, wait, and spell out a path.
+    pub(crate) sleepable: bool,
+}
+
+/// Why the answer is no.
+pub(crate) struct Denial {
+    pub(crate) reason: Reason,
+    pub(crate) detail: i32,
+    pub(crate) digest: Digest,
+}
+
+impl Denial {
+    pub(crate) const fn without_digest(reason: Reason) -> Self {
+        Self { reason, detail: 0, digest: Digest::NONE }
+    }
+}
+
+pub(crate) fn settings() -> Result<&'static Settings, Fault> {
+    SETTINGS.get(0).ok_or(Fault::NoSettings)
+}
+
+/// Judges a file that is about to become code, in a hook that may sleep.
+#[inline(always)]
+pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
+    let digest = match measure::measure(question.file, settings) {
+        Ok(digest) => digest,
+        Err(unmeasured) => {
+            let denial = Denial { reason: unmeasured.reason, detail: unmeasured.detail, digest: Digest::NONE };
+            let response = match unmeasured.reason {
+                Reason::VolatileFilesystem => settings.volatile_filesystems,
+                Reason::ForeignFilesystem => settings.foreign_filesystems,
+                _ => Response::Deny as u32,
+            };
+            return deny(question, &denial, response, settings);
+        }
+    };
+    let Some(reason) = look_up(&digest, question, settings) else {
+        maps::count(Counter::Allowed);
+        return Answer::Allow;
+    };
+    deny(question, &Denial { reason, detail: 0, digest }, Response::Deny as u32, settings)
+}
+
+/// `None` when the digest may be used so; else the reason why not.
+#[inline(always)]
+fn look_up(digest: &Digest, question: &Question, settings: &Settings) -> Option<Reason> {
+    match known(digest, question.wanted) {
+        Some(answer) => answer.err(),
+        None => first_use::ask(digest, question, settings).err(),
+    }
+}
+
+/// What is known about a use of a digest; `None` when nobody has decided, or the denial has run out and somebody has to decide anew.
+#[inline(always)]
+pub(crate) fn known(digest: &Digest, wanted: u32) -> Option<Result<(), Reason>> {
+    // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
+    let verdict: &Verdict = unsafe { VERDICTS.get(digest) }?;
+    // SAFETY: no arguments.
+    if verdict.expires_at != 0 && verdict.expires_at <= unsafe { bpf_ktime_get_boot_ns() } {
+        return if verdict.action == ACTION_ALLOW { Some(Err(Reason::Expired)) } else { None };
+    }
+    if verdict.action != ACTION_ALLOW {
+        return Some(Err(Reason::Untrusted));
+    }
+    if verdict.uses & wanted != wanted {
+        return Some(Err(Reason::UseNotAllowed));
+    }
+    Some(Ok(()))
+}
+
+/// A denial as the policy wants it: stopped, or let through and reported, or let through without a word.
+#[inline(always)]
+pub(crate) fn deny(question: &Question, denial: &Denial, response: u32, settings: &Settings) -> Answer {
+    if response == Response::Allow as u32 {
+        return Answer::Allow;
+    }
+    let stops = settings.mode != Mode::Audit as u32 && response != Response::Audit as u32;
+    maps::count(if stops { Counter::Denied } else { Counter::WouldBeDenied });
+    report::event(question, denial, settings, stops);
+    if stops { Answer::Deny } else { Answer::Allow }
+}
+
+/// Fails closed in enforce mode, and counts it in either. Without settings there is no mode to know, so that is closed too.
+pub(crate) fn on_fault(ctx: &LsmContext, fault: Fault) -> i32 {
+    maps::count(Counter::Faults);
+    match fault {
+        Fault::NoSettings => error!(ctx, "the map SETTINGS has no element"),
+    }
+    match SETTINGS.get(0) {
+        Some(settings) if settings.mode == Mode::Audit as u32 => 0,
+        _ => Answer::Deny.errno(),
+    }
+}
+
+impl Answer {
+    /// 0 or `-EPERM`. The value goes through memory, because some kernels' verifiers lose its bounds in the arithmetic that LLVM makes of a choice.
+    #[inline(always)]
+    pub(crate) fn errno(self) -> i32 {
+        let mut errno = 0_i32;
+        if self == Self::Deny {
+            // SAFETY: a local variable.
+            unsafe { core::ptr::write_volatile(&mut errno, -EPERM) };
+        }
+        // SAFETY: as above.
+        unsafe { core::ptr::read_volatile(&errno) }
+    }
+}
+
+const EPERM: i32 = 1;

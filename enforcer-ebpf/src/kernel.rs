@@ -1,0 +1,211 @@
+//! Reading the kernel's own structures: opaque types, and one typed load per field.
+//!
+//! Each load is `base + constant offset`, the offset coming from `.rodata` that user space filled from the kernel's BTF and froze. So the verifier
+//! knows the field and keeps the pointer's type, and helpers that want a trusted pointer accept it.
+
+use core::ptr::{addr_of, read_volatile};
+
+pub(crate) use aya_ebpf::bindings::{file, inode, path, task_struct};
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel},
+    programs::LsmContext,
+};
+use enforcer_common::{Features, KernelLayout};
+
+/// `struct linux_binprm`, never constructed here.
+pub(crate) enum LinuxBinprm {}
+/// `struct vm_area_struct`, never constructed here.
+pub(crate) enum VmAreaStruct {}
+
+/// Where the fields are. Set before loading; the zeros here never reach a kernel, because the loader refuses a missing field.
+#[unsafe(no_mangle)]
+static KERNEL: KernelLayout = KernelLayout {
+    linux_binprm_file: 0,
+    file_f_inode: 0,
+    file_f_path: 0,
+    path_dentry: 0,
+    dentry_name: 0,
+    inode_i_sb: 0,
+    inode_i_ino: 0,
+    inode_i_mode: 0,
+    inode_i_generation: 0,
+    inode_i_version: 0,
+    inode_ctime_sec: 0,
+    inode_ctime_nsec: 0,
+    inode_i_size: 0,
+    inode_i_writecount: 0,
+    inode_i_mapping: 0,
+    address_space_i_mmap_writable: 0,
+    super_block_s_dev: 0,
+    super_block_s_magic: 0,
+    vm_area_struct_vm_file: 0,
+    vm_area_struct_vm_flags: 0,
+    vm_area_struct_anon_vma: 0,
+    task_struct_real_parent: 0,
+    task_struct_tgid: 0,
+    task_struct_pending_signal: 0,
+    task_struct_mm: 0,
+    mm_struct_arg_start: 0,
+    shmem_seals_from_inode: 0,
+    features: Features { fsverity_digest: 0 },
+};
+
+/// One value of [`KERNEL`], as the loader set it.
+macro_rules! layout {
+    ($($field:ident).+) => {
+        // SAFETY: a plain static; volatile, because its value is set after compilation.
+        unsafe { read_volatile(addr_of!(KERNEL.$($field).+)) }
+    };
+}
+
+/// The address of a field, without loading it.
+macro_rules! field_address {
+    ($base:expr, $field:ident) => {
+        ($base as *const u8).wrapping_add(layout!($field) as usize)
+    };
+}
+
+/// A direct load of a field.
+macro_rules! field {
+    ($base:expr, $field:ident as $type:ty) => {{
+        let address = field_address!($base, $field);
+        // SAFETY: the base is a pointer that the verifier tracks, and the offset is the field's; the verifier checks both at load.
+        unsafe { read_volatile(address.cast::<$type>()) }
+    }};
+}
+
+pub(crate) fn binprm_file(bprm: *const LinuxBinprm) -> *mut file {
+    field!(bprm, linux_binprm_file as *mut file)
+}
+
+pub(crate) fn file_inode(file: *const file) -> *mut inode {
+    field!(file, file_f_inode as *mut inode)
+}
+
+pub(crate) fn file_path(file: *const file) -> *mut path {
+    field_address!(file, file_f_path) as *mut path
+}
+
+/// The address of the last component's name; read it with `bpf_probe_read_kernel_str`.
+pub(crate) fn file_name(file: *const file) -> *const u8 {
+    let dentry = (file_path(file) as *const u8).wrapping_add(layout!(path_dentry) as usize);
+    // SAFETY: `path.dentry` inside of `file`, checked by the verifier.
+    let dentry = unsafe { read_volatile(dentry.cast::<*const u8>()) };
+    field!(dentry, dentry_name as *const u8)
+}
+
+pub(crate) fn inode_number(inode: *const inode) -> u64 {
+    field!(inode, inode_i_ino as u64)
+}
+
+pub(crate) fn inode_size(inode: *const inode) -> u64 {
+    field!(inode, inode_i_size as u64)
+}
+
+/// `S_ISREG` (`include/uapi/linux/stat.h`).
+pub(crate) fn inode_is_regular(inode: *const inode) -> bool {
+    field!(inode, inode_i_mode as u16) & 0o170_000 == 0o100_000
+}
+
+pub(crate) fn inode_generation(inode: *const inode) -> u32 {
+    field!(inode, inode_i_generation as u32)
+}
+
+/// `i_version` without its "queried" flag (`include/linux/iversion.h`).
+pub(crate) fn inode_version(inode: *const inode) -> u64 {
+    field!(inode, inode_i_version as u64) >> 1
+}
+
+/// Seconds and nanoseconds. The upper bit of the nanoseconds is the kernel's own flag since 6.13 (`I_CTIME_QUERIED`).
+pub(crate) fn inode_ctime(inode: *const inode) -> (u64, u32) {
+    (field!(inode, inode_ctime_sec as u64), field!(inode, inode_ctime_nsec as u32) & 0x7fff_ffff)
+}
+
+/// Whether somebody could write to the file's content right now: an open writer, or a shared writable mapping.
+pub(crate) fn inode_is_writable_somewhere(inode: *const inode) -> bool {
+    let mapping = field!(inode, inode_i_mapping as *const u8);
+    field!(inode, inode_i_writecount as i32) > 0 || field!(mapping, address_space_i_mmap_writable as i32) > 0
+}
+
+/// The device number (`s_dev`) and the magic number (`s_magic`) of the inode's file system.
+pub(crate) fn inode_filesystem(inode: *const inode) -> (u32, u64) {
+    let super_block = field!(inode, inode_i_sb as *const u8);
+    (field!(super_block, super_block_s_dev as u32), field!(super_block, super_block_s_magic as u64))
+}
+
+/// The seals of a tmpfs inode (`F_SEAL_*`, `include/uapi/linux/fcntl.h`). Only for inodes of tmpfs, which lie inside of `shmem_inode_info`.
+pub(crate) fn shmem_seals(inode: *const inode) -> u32 {
+    let address = (inode as i64).wrapping_add(i64::from(layout!(shmem_seals_from_inode))) as *const u8;
+    let mut seals = 0_u32;
+    // SAFETY: the helper checks the address; on a fault it writes zeros, which is "not sealed".
+    let failed = unsafe { bpf_probe_read_kernel((&raw mut seals).cast(), 4, address.cast()) };
+    if failed == 0 { seals } else { 0 }
+}
+
+/// `None` for memory without a file.
+pub(crate) fn vma_file(vma: *const VmAreaStruct) -> Option<*mut file> {
+    if is_null(field_address!(vma, vm_area_struct_vm_file)) {
+        return None;
+    }
+    let file = field!(vma, vm_area_struct_vm_file as *mut file);
+    if file.is_null() { None } else { Some(file) }
+}
+
+pub(crate) fn vma_flags(vma: *const VmAreaStruct) -> u64 {
+    field!(vma, vm_area_struct_vm_flags as u64)
+}
+
+/// Whether private pages may stand in the mapping instead of the file's own.
+pub(crate) fn vma_has_private_pages(vma: *const VmAreaStruct) -> bool {
+    !is_null(field_address!(vma, vm_area_struct_anon_vma))
+}
+
+/// The hook's `n`th argument, a file that may be missing.
+///
+/// Up to 6.18 the verifier believes that `mmap_file`'s file is never null and deletes a plain check, which crashes the kernel at the first
+/// anonymous mapping; 7.x demands the plain check. So the slot is looked at as a number first, and then as a pointer.
+pub(crate) fn file_argument(ctx: &LsmContext, n: usize) -> Option<*mut file> {
+    if is_null(ctx.as_ptr().cast::<u8>().wrapping_add(n * 8)) {
+        return None;
+    }
+    let file: *mut file = ctx.arg(n);
+    if file.is_null() { None } else { Some(file) }
+}
+
+/// Whether the pointer stored at this address is null (or cannot be read), in a way that the verifier does not reason about.
+fn is_null(address: *const u8) -> bool {
+    let mut value = 0_u64;
+    // SAFETY: the helper checks the address; on a fault the value stays zero.
+    unsafe { bpf_probe_read_kernel((&raw mut value).cast(), 8, address.cast()) };
+    // SAFETY: a local variable; volatile, because the helper wrote it.
+    unsafe { read_volatile(&value) == 0 }
+}
+
+pub(crate) fn current_task() -> *mut task_struct {
+    // SAFETY: no arguments; the result is a trusted pointer.
+    unsafe { bpf_get_current_task_btf() }
+}
+
+pub(crate) fn parent_pid(task: *const task_struct) -> u32 {
+    let parent = field!(task, task_struct_real_parent as *const task_struct);
+    field!(parent, task_struct_tgid as u32)
+}
+
+/// Whether `SIGKILL` is pending for this thread.
+pub(crate) fn is_being_killed(task: *const task_struct) -> bool {
+    const SIGKILL: u32 = 9;
+    field!(task, task_struct_pending_signal as u64) & (1 << (SIGKILL - 1)) != 0
+}
+
+/// An address in the task's own memory that can be read; 0 for a task without memory (a kernel thread starting a helper).
+pub(crate) fn readable_address(task: *const task_struct) -> u64 {
+    // A load through a null `mm` gives 0 in a BPF program; a check would be of no use to anybody.
+    let mm = field!(task, task_struct_mm as *const u8);
+    field!(mm, mm_struct_arg_start as u64)
+}
+
+/// Whether the kfunc `bpf_get_fsverity_digest` can be called.
+pub(crate) fn has_fsverity_digest() -> bool {
+    layout!(features.fsverity_digest) != 0
+}

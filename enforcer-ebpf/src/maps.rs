@@ -1,0 +1,50 @@
+//! What the programs keep and share. User space pins every map.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    btf_maps::{Array, HashMap, InodeStorage, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use enforcer_common::{Counter, Digest, Event, Heartbeat, Request, Settings, Verdict};
+
+use crate::measure::Measured;
+
+/// What is decided about each digest. The loader sets the size from the policy.
+#[btf_map]
+pub(crate) static VERDICTS: HashMap<Digest, Verdict, 262_144, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// What was measured of each inode, dropped by the kernel together with the inode.
+#[btf_map]
+pub(crate) static MEASURED: InodeStorage<Measured> = InodeStorage::new();
+
+/// The policy's settings: one element.
+#[btf_map]
+pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
+
+/// The daemon's sign of life: one element.
+#[btf_map]
+pub(crate) static HEARTBEAT: Array<Heartbeat, 1> = Array::new();
+
+/// How many tasks wait for the daemon: one element.
+#[btf_map]
+pub(crate) static WAITING: Array<u64, 1> = Array::new();
+
+/// Denials, for people. A flood of them cannot crowd out [`REQUESTS`].
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<Event, { 1 << 20 }> = RingBuf::new();
+
+/// Questions to the daemon.
+#[btf_map]
+pub(crate) static REQUESTS: RingBuf<Request, { 1 << 20 }> = RingBuf::new();
+
+/// Sums, by [`Counter`].
+#[btf_map]
+pub(crate) static COUNTERS: PerCpuArray<u64, { Counter::ALL.len() }> = PerCpuArray::new();
+
+/// Adds one to a counter.
+pub(crate) fn count(counter: Counter) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: this CPU's own element; a sleepable program that is preempted here may lose one count, never more.
+        unsafe { *value += 1 };
+    }
+}

@@ -1,0 +1,339 @@
+//! Measuring: from an open file to the digest of the bytes that are about to run.
+//!
+//! The fs-verity digest where the file has one; else IMA's hash of the current content. A measurement is kept with the inode and reused only while
+//! this rule proves that the bytes have not changed (each clause has an attack that it stops):
+//!
+//! 1. nobody can write: no open writer and no shared writable mapping, before and after the hash, and at each reuse;
+//! 2. the stamp (generation, `i_version`, ctime, size) is the same before and after the hash, and at each reuse;
+//! 3. the file system is one whose stamp is known to move with the content (ext4, xfs, btrfs): never tmpfs, FUSE, network or overlay;
+//! 4. a first measurement is *pending*: it is reused only after a second hash, begun two clock ticks later, found the same stamp and digest.
+//!
+//! fs-verity content is sealed by the kernel and needs none of this.
+
+use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
+
+use aya_ebpf::{
+    bindings::bpf_dynptr,
+    helpers::generated::{bpf_dynptr_from_mem, bpf_ima_file_hash, bpf_jiffies64},
+};
+use enforcer_common::{Counter, DIGEST_SIZE, Digest, KFUNC_BPF_GET_FSVERITY_DIGEST, Reason, Response, Settings};
+
+use crate::{
+    atomic,
+    kernel::{self, file, inode},
+    maps::{self, MEASURED},
+};
+
+/// What is kept with an inode (`MEASURED`): a sequence lock around a digest and the stamp at which it was true.
+#[repr(C)]
+pub(crate) struct Measured {
+    /// Odd while somebody writes the rest.
+    sequence: u64,
+    /// `jiffies` after the first hash.
+    since: u64,
+    stamp: Stamp,
+    digest: Digest,
+    state: u32,
+    /// Where `bpf_get_fsverity_digest` writes: `struct fsverity_digest` (`include/uapi/linux/fsverity.h`). Every writer writes the same bytes.
+    fsverity: FsverityDigest,
+}
+
+/// What changes when a file's content changes.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    version: u64,
+    ctime: u64,
+    size: u64,
+    ctime_nanoseconds: u32,
+    generation: u32,
+}
+
+#[repr(C)]
+struct FsverityDigest {
+    algorithm: u16,
+    size: u16,
+    digest: [u32; 16],
+}
+
+// The states; 0 is an inode of which nothing is known.
+/// Hashed once; not yet to be reused.
+const PENDING: u32 = 1;
+/// Hashed twice, two ticks apart, with the same stamp.
+const SETTLED: u32 = 2;
+/// Sealed by fs-verity.
+const SEALED: u32 = 3;
+
+/// Why there is no measurement.
+pub(crate) struct Unmeasured {
+    pub(crate) reason: Reason,
+    pub(crate) detail: i32,
+}
+
+/// How a file system's content can change, by its magic number (`include/uapi/linux/magic.h`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filesystem {
+    /// The stamp moves with the content.
+    Stamped,
+    /// Local, hashed at every use.
+    Local,
+    /// Can change under a pinned page, with nothing to see it by.
+    Volatile,
+    /// Somebody else decides what is read.
+    Foreign,
+}
+
+/// The digest of the file's content, or why it cannot be had.
+#[inline(always)]
+pub(crate) fn measure(file: *mut file, settings: &Settings) -> Result<Digest, Unmeasured> {
+    let inode = kernel::file_inode(file);
+    if let Some(digest) = reusable(inode) {
+        maps::count(Counter::CacheHits);
+        return Ok(digest);
+    }
+    if !kernel::inode_is_regular(inode) {
+        return Err(Unmeasured { reason: Reason::MeasurementFailed, detail: EINVAL });
+    }
+    let filesystem = filesystem(inode);
+    permitted(filesystem, inode, settings)?;
+    if kernel::has_fsverity_digest()
+        && let Some(digest) = fsverity(file, inode)
+    {
+        return Ok(digest);
+    }
+    if kernel::inode_size(inode) > settings.max_file_size {
+        return Err(Unmeasured { reason: Reason::TooLarge, detail: 0 });
+    }
+    hash(file, inode, filesystem)
+}
+
+/// The measurement at hand, if the rule allows its reuse. Never hashes, never sleeps.
+#[inline(always)]
+pub(crate) fn reusable(inode: *mut inode) -> Option<Digest> {
+    // SAFETY: the hook keeps the inode alive.
+    let measured = unsafe { MEASURED.get_ptr_mut(inode) };
+    if measured.is_null() {
+        return None;
+    }
+    // SAFETY: a map value that was checked for null. Volatile, because others write it at the same time; the sequence tells whether they did.
+    let (sequence, state, stamp, digest, sequence_after) = unsafe {
+        let sequence = read_volatile(addr_of!((*measured).sequence));
+        let state = read_volatile(addr_of!((*measured).state));
+        let stamp = read_volatile(addr_of!((*measured).stamp));
+        let digest = read_digest(addr_of!((*measured).digest));
+        (sequence, state, stamp, digest, read_volatile(addr_of!((*measured).sequence)))
+    };
+    if sequence & 1 != 0 || sequence != sequence_after {
+        return None;
+    }
+    if state == SEALED {
+        return Some(digest);
+    }
+    if state == SETTLED && stamp == stamp_of(inode) && !kernel::inode_is_writable_somewhere(inode) {
+        return Some(digest);
+    }
+    None
+}
+
+/// Hashes the content, and keeps what may be kept.
+#[inline(never)]
+fn hash(file: *mut file, inode: *mut inode, filesystem: Filesystem) -> Result<Digest, Unmeasured> {
+    let writable_before = kernel::inode_is_writable_somewhere(inode);
+    let before = stamp_of(inode);
+    // SAFETY: no arguments.
+    let began = unsafe { bpf_jiffies64() };
+
+    maps::count(Counter::Measurements);
+    let mut bytes = [0_u8; DIGEST_SIZE];
+    // SAFETY: the buffer is as long as it says; the verifier checks the file pointer.
+    let algorithm = unsafe { bpf_ima_file_hash(file, bytes.as_mut_ptr().cast(), DIGEST_SIZE as u32) };
+    if algorithm != HASH_ALGO_SHA256 {
+        return Err(Unmeasured { reason: Reason::MeasurementFailed, detail: algorithm as i32 });
+    }
+    let digest = Digest::sha256(bytes);
+
+    // The order matters: writers first, so that a write that began after the stamp was read is seen as a writer.
+    let after = stamp_of(inode);
+    let writable = writable_before || kernel::inode_is_writable_somewhere(inode);
+    if before != after {
+        return Err(Unmeasured { reason: Reason::ChangedWhileMeasured, detail: 0 });
+    }
+    if writable {
+        return Err(Unmeasured { reason: Reason::OpenForWriting, detail: 0 });
+    }
+    if filesystem == Filesystem::Stamped {
+        keep(inode, began, &after, &digest);
+    }
+    Ok(digest)
+}
+
+/// Keeps a hash with its inode: pending at first, settled when a later one agrees.
+#[inline(never)]
+fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) {
+    let Some(measured) = storage(inode) else { return };
+    // SAFETY: a map value that was checked for null, under its sequence lock.
+    unsafe {
+        let agrees = read_volatile(addr_of!((*measured).stamp)) == *stamp && read_digest(addr_of!((*measured).digest)) == *digest;
+        let state = read_volatile(addr_of!((*measured).state));
+        let since = read_volatile(addr_of!((*measured).since));
+        let Some(lock) = write_lock(measured) else { return };
+        if state == PENDING && agrees {
+            if began >= since + SETTLING_TICKS {
+                write_volatile(addr_of_mut!((*measured).state), SETTLED);
+            }
+        } else if !(state == SETTLED && agrees) {
+            write_volatile(addr_of_mut!((*measured).state), PENDING);
+            write_volatile(addr_of_mut!((*measured).since), bpf_jiffies64());
+            write_volatile(addr_of_mut!((*measured).stamp), *stamp);
+            write_volatile(addr_of_mut!((*measured).digest), *digest);
+        }
+        write_unlock(measured, lock);
+    }
+}
+
+/// The fs-verity digest, if the file has one with SHA-256. Constant time: the kernel read it when the file was opened.
+#[inline(never)]
+fn fsverity(file: *mut file, inode: *mut inode) -> Option<Digest> {
+    let measured = storage(inode)?;
+    // SAFETY: the buffer is a map value that was checked for null, as long as it says; the kfunc's marker is replaced by the loader, and the call
+    // is unreachable where the kernel lacks it.
+    unsafe {
+        let buffer = addr_of_mut!((*measured).fsverity);
+        let mut dynptr = bpf_dynptr { __opaque: [0; 2] };
+        if bpf_dynptr_from_mem(buffer.cast(), size_of::<FsverityDigest>() as u32, 0, &mut dynptr) != 0 {
+            return None;
+        }
+        let bpf_get_fsverity_digest: unsafe extern "C" fn(*mut file, *mut bpf_dynptr) -> i32 =
+            core::mem::transmute(KFUNC_BPF_GET_FSVERITY_DIGEST as usize);
+        if bpf_get_fsverity_digest(file, &mut dynptr) < 0 {
+            return None;
+        }
+        if read_volatile(addr_of!((*buffer).algorithm)) != FS_VERITY_HASH_ALG_SHA256
+            || read_volatile(addr_of!((*buffer).size)) != DIGEST_SIZE as u16
+        {
+            return None;
+        }
+        let mut words = [0_u32; DIGEST_SIZE / 4];
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = read_volatile(addr_of!((*buffer).digest[index]));
+        }
+        let digest = Digest::fsverity_sha256(core::mem::transmute::<[u32; DIGEST_SIZE / 4], [u8; DIGEST_SIZE]>(words));
+        if let Some(lock) = write_lock(measured) {
+            write_volatile(addr_of_mut!((*measured).digest), digest);
+            write_volatile(addr_of_mut!((*measured).state), SEALED);
+            write_unlock(measured, lock);
+        }
+        Some(digest)
+    }
+}
+
+/// The inode's storage, made when missing. `None` when the kernel has no memory for it: then nothing is cached, and nothing is lost.
+#[inline(always)]
+fn storage(inode: *mut inode) -> Option<*mut Measured> {
+    // SAFETY: the hook keeps the inode alive.
+    let measured = unsafe { MEASURED.get_or_insert_ptr_mut(inode, None) };
+    if measured.is_null() { None } else { Some(measured) }
+}
+
+/// Makes the sequence odd. `None` when somebody else is writing, who then knows as much as we do.
+#[inline(always)]
+unsafe fn write_lock(measured: *mut Measured) -> Option<u64> {
+    // SAFETY: the caller's map value; an aligned u64.
+    unsafe {
+        let sequence = addr_of_mut!((*measured).sequence);
+        let current = read_volatile(sequence);
+        let free = current & 1 == 0 && atomic::compare_exchange(sequence, current, current.wrapping_add(1));
+        if free { Some(current) } else { None }
+    }
+}
+
+#[inline(always)]
+unsafe fn write_unlock(measured: *mut Measured, sequence: u64) {
+    // SAFETY: as in `write_lock`, which returned this sequence.
+    unsafe { write_volatile(addr_of_mut!((*measured).sequence), sequence.wrapping_add(2)) };
+}
+
+/// Copies a digest that others may write at the same time, a word at a time.
+///
+/// # Safety
+///
+/// `digest` points to a map value.
+#[inline(always)]
+unsafe fn read_digest(digest: *const Digest) -> Digest {
+    const WORDS: usize = size_of::<Digest>() / 4;
+    let mut words = [0_u32; WORDS];
+    // SAFETY: a digest is a multiple of four bytes long, aligned to four, and any bytes make one.
+    unsafe {
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = read_volatile(digest.cast::<u32>().add(index));
+        }
+        core::mem::transmute::<[u32; WORDS], Digest>(words)
+    }
+}
+
+#[inline(always)]
+fn stamp_of(inode: *mut inode) -> Stamp {
+    let (ctime, ctime_nanoseconds) = kernel::inode_ctime(inode);
+    Stamp {
+        version: kernel::inode_version(inode),
+        ctime,
+        size: kernel::inode_size(inode),
+        ctime_nanoseconds,
+        generation: kernel::inode_generation(inode),
+    }
+}
+
+#[inline(always)]
+fn filesystem(inode: *mut inode) -> Filesystem {
+    match kernel::inode_filesystem(inode).1 {
+        EXT4_SUPER_MAGIC | XFS_SUPER_MAGIC | BTRFS_SUPER_MAGIC => Filesystem::Stamped,
+        OVERLAYFS_SUPER_MAGIC | SQUASHFS_MAGIC | EROFS_SUPER_MAGIC | F2FS_SUPER_MAGIC | ISOFS_SUPER_MAGIC | MSDOS_SUPER_MAGIC => {
+            Filesystem::Local
+        }
+        TMPFS_MAGIC | RAMFS_MAGIC | HUGETLBFS_MAGIC => Filesystem::Volatile,
+        _ => Filesystem::Foreign,
+    }
+}
+
+/// Refuses what the policy refuses by its file system alone.
+#[inline(always)]
+fn permitted(filesystem: Filesystem, inode: *mut inode, settings: &Settings) -> Result<(), Unmeasured> {
+    let (response, reason) = match filesystem {
+        Filesystem::Stamped | Filesystem::Local => return Ok(()),
+        Filesystem::Volatile => (settings.volatile_filesystems, Reason::VolatileFilesystem),
+        Filesystem::Foreign => (settings.foreign_filesystems, Reason::ForeignFilesystem),
+    };
+    if response == Response::Allow as u32 || (filesystem == Filesystem::Volatile && is_sealed(inode)) {
+        return Ok(());
+    }
+    Err(Unmeasured { reason, detail: 0 })
+}
+
+/// A memfd sealed against writing holds still like a file (`memfd_create(2)`, "File sealing").
+#[inline(always)]
+fn is_sealed(inode: *mut inode) -> bool {
+    kernel::inode_filesystem(inode).1 == TMPFS_MAGIC && kernel::shmem_seals(inode) & F_SEAL_WRITE != 0
+}
+
+/// How many clock ticks a second hash must lie behind the first.
+const SETTLING_TICKS: u64 = 2;
+/// `enum hash_algo` (`include/uapi/linux/hash_info.h`).
+const HASH_ALGO_SHA256: i64 = 4;
+/// `include/uapi/linux/fsverity.h`.
+const FS_VERITY_HASH_ALG_SHA256: u16 = 1;
+/// `include/uapi/linux/fcntl.h`.
+const F_SEAL_WRITE: u32 = 0x0008;
+const EINVAL: i32 = -22;
+
+const EXT4_SUPER_MAGIC: u64 = 0xEF53;
+const XFS_SUPER_MAGIC: u64 = 0x5846_5342;
+const BTRFS_SUPER_MAGIC: u64 = 0x9123_683E;
+const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+const SQUASHFS_MAGIC: u64 = 0x7371_7368;
+const EROFS_SUPER_MAGIC: u64 = 0xE0F5_E1E2;
+const F2FS_SUPER_MAGIC: u64 = 0xF2F5_2010;
+const ISOFS_SUPER_MAGIC: u64 = 0x9660;
+const MSDOS_SUPER_MAGIC: u64 = 0x4d44;
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+const RAMFS_MAGIC: u64 = 0x8584_58f6;
+const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
