@@ -56,32 +56,36 @@ pub(crate) fn settings() -> Result<&'static Settings, Fault> {
 /// Judges a file that is about to become code, in a hook that may sleep.
 #[inline(always)]
 pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
-    let digest = match measure::measure(question.file, settings) {
-        Ok(digest) => digest,
+    let mut denial = Denial::without_digest(Reason::Untrusted);
+    let response = match measure::measure(question.file, settings, &mut denial.digest) {
+        Ok(()) => match look_up(&denial.digest, question, settings) {
+            Ok(()) => {
+                maps::count(Counter::Allowed);
+                return Answer::Allow;
+            }
+            Err(reason) => {
+                denial.reason = reason;
+                Response::Deny as u32
+            }
+        },
         Err(unmeasured) => {
-            let denial = Denial { reason: unmeasured.reason, detail: unmeasured.detail, digest: Digest::NONE };
-            let response = match unmeasured.reason {
+            denial.reason = unmeasured.reason;
+            denial.detail = unmeasured.detail;
+            denial.digest.algorithm = 0;
+            match unmeasured.reason {
                 Reason::VolatileFilesystem => settings.volatile_filesystems,
                 Reason::ForeignFilesystem => settings.foreign_filesystems,
                 _ => Response::Deny as u32,
-            };
-            return deny(question, &denial, response, settings);
+            }
         }
     };
-    let Some(reason) = look_up(&digest, question, settings) else {
-        maps::count(Counter::Allowed);
-        return Answer::Allow;
-    };
-    deny(question, &Denial { reason, detail: 0, digest }, Response::Deny as u32, settings)
+    deny(question, &denial, response, settings)
 }
 
-/// `None` when the digest may be used so; else the reason why not.
+/// Whether the digest may be used so, or why not. Asks about what nobody has decided.
 #[inline(always)]
-fn look_up(digest: &Digest, question: &Question, settings: &Settings) -> Option<Reason> {
-    match known(digest, question.wanted) {
-        Some(answer) => answer.err(),
-        None => first_use::ask(digest, question, settings).err(),
-    }
+fn look_up(digest: &Digest, question: &Question, settings: &Settings) -> Result<(), Reason> {
+    known(digest, question.wanted).unwrap_or_else(|| first_use::ask(digest, question, settings))
 }
 
 /// What is known about a use of a digest; `None` when nobody has decided, or the denial has run out and somebody has to decide anew.

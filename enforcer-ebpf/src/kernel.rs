@@ -3,7 +3,7 @@
 //! Each load is `base + constant offset`, the offset coming from `.rodata` that user space filled from the kernel's BTF and froze. So the verifier
 //! knows the field and keeps the pointer's type, and helpers that want a trusted pointer accept it.
 
-use core::ptr::{addr_of, read_volatile};
+use core::ptr::{addr_of, null_mut, read_volatile};
 
 pub(crate) use aya_ebpf::bindings::{file, inode, path, task_struct};
 use aya_ebpf::{
@@ -143,13 +143,12 @@ pub(crate) fn shmem_seals(inode: *const inode) -> u32 {
     if failed == 0 { seals } else { 0 }
 }
 
-/// `None` for memory without a file.
-pub(crate) fn vma_file(vma: *const VmAreaStruct) -> Option<*mut file> {
+/// Null for memory without a file. A null pointer and no `Option`, of which LLVM copies the empty half before it looks, which the verifier refuses.
+pub(crate) fn vma_file(vma: *const VmAreaStruct) -> *mut file {
     if is_null(field_address!(vma, vm_area_struct_vm_file)) {
-        return None;
+        return null_mut();
     }
-    let file = field!(vma, vm_area_struct_vm_file as *mut file);
-    if file.is_null() { None } else { Some(file) }
+    field!(vma, vm_area_struct_vm_file as *mut file)
 }
 
 pub(crate) fn vma_flags(vma: *const VmAreaStruct) -> u64 {
@@ -161,16 +160,15 @@ pub(crate) fn vma_has_private_pages(vma: *const VmAreaStruct) -> bool {
     !is_null(field_address!(vma, vm_area_struct_anon_vma))
 }
 
-/// The hook's `n`th argument, a file that may be missing.
+/// The hook's `n`th argument, a file that may be missing; then null.
 ///
 /// Up to 6.18 the verifier believes that `mmap_file`'s file is never null and deletes a plain check, which crashes the kernel at the first
 /// anonymous mapping; 7.x demands the plain check. So the slot is looked at as a number first, and then as a pointer.
-pub(crate) fn file_argument(ctx: &LsmContext, n: usize) -> Option<*mut file> {
+pub(crate) fn file_argument(ctx: &LsmContext, n: usize) -> *mut file {
     if is_null(ctx.as_ptr().cast::<u8>().wrapping_add(n * 8)) {
-        return None;
+        return null_mut();
     }
-    let file: *mut file = ctx.arg(n);
-    if file.is_null() { None } else { Some(file) }
+    ctx.arg(n)
 }
 
 /// Whether the pointer stored at this address is null (or cannot be read), in a way that the verifier does not reason about.

@@ -16,7 +16,9 @@ use aya_ebpf::{
     bindings::bpf_dynptr,
     helpers::generated::{bpf_dynptr_from_mem, bpf_ima_file_hash, bpf_jiffies64},
 };
-use enforcer_common::{Counter, DIGEST_SIZE, Digest, KFUNC_BPF_GET_FSVERITY_DIGEST, Reason, Response, Settings};
+use enforcer_common::{
+    ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Counter, DIGEST_SIZE, Digest, KFUNC_BPF_GET_FSVERITY_DIGEST, Reason, Response, Settings,
+};
 
 use crate::{
     atomic,
@@ -49,11 +51,11 @@ struct Stamp {
     generation: u32,
 }
 
-#[repr(C)]
+#[repr(C, align(4))]
 struct FsverityDigest {
     algorithm: u16,
     size: u16,
-    digest: [u32; 16],
+    digest: [u8; 64],
 }
 
 // The states; 0 is an inode of which nothing is known.
@@ -83,74 +85,87 @@ enum Filesystem {
     Foreign,
 }
 
-/// The digest of the file's content, or why it cannot be had.
+/// Puts the digest of the file's content into `digest`, or says why it cannot be had.
 #[inline(always)]
-pub(crate) fn measure(file: *mut file, settings: &Settings) -> Result<Digest, Unmeasured> {
+pub(crate) fn measure(file: *mut file, settings: &Settings, digest: &mut Digest) -> Result<(), Unmeasured> {
     let inode = kernel::file_inode(file);
-    if let Some(digest) = reusable(inode) {
+    if reusable(inode, digest) {
         maps::count(Counter::CacheHits);
-        return Ok(digest);
+        return Ok(());
     }
     if !kernel::inode_is_regular(inode) {
         return Err(Unmeasured { reason: Reason::MeasurementFailed, detail: EINVAL });
     }
     let filesystem = filesystem(inode);
     permitted(filesystem, inode, settings)?;
-    if kernel::has_fsverity_digest()
-        && let Some(digest) = fsverity(file, inode)
-    {
-        return Ok(digest);
+    if kernel::has_fsverity_digest() && fsverity(file, inode, digest) {
+        return Ok(());
     }
     if kernel::inode_size(inode) > settings.max_file_size {
         return Err(Unmeasured { reason: Reason::TooLarge, detail: 0 });
     }
-    hash(file, inode, filesystem)
+    hash(file, inode, filesystem, digest)
 }
 
-/// The measurement at hand, if the rule allows its reuse. Never hashes, never sleeps.
+/// Puts the measurement at hand into `digest`, if the rule allows its reuse. Never hashes, never sleeps.
 #[inline(always)]
-pub(crate) fn reusable(inode: *mut inode) -> Option<Digest> {
+pub(crate) fn reusable(inode: *mut inode, digest: &mut Digest) -> bool {
     // SAFETY: the hook keeps the inode alive.
     let measured = unsafe { MEASURED.get_ptr_mut(inode) };
     if measured.is_null() {
-        return None;
+        return false;
     }
     // SAFETY: a map value that was checked for null. Volatile, because others write it at the same time; the sequence tells whether they did.
-    let (sequence, state, stamp, digest, sequence_after) = unsafe {
+    unsafe {
         let sequence = read_volatile(addr_of!((*measured).sequence));
         let state = read_volatile(addr_of!((*measured).state));
-        let stamp = read_volatile(addr_of!((*measured).stamp));
-        let digest = read_digest(addr_of!((*measured).digest));
-        (sequence, state, stamp, digest, read_volatile(addr_of!((*measured).sequence)))
-    };
-    if sequence & 1 != 0 || sequence != sequence_after {
-        return None;
+        let holds = match state {
+            SEALED => true,
+            SETTLED => stamp_holds(measured, inode) && !kernel::inode_is_writable_somewhere(inode),
+            _ => false,
+        };
+        if sequence & 1 != 0 || !holds {
+            return false;
+        }
+        *digest = read_digest(addr_of!((*measured).digest));
+        sequence == read_volatile(addr_of!((*measured).sequence))
     }
-    if state == SEALED {
-        return Some(digest);
+}
+
+/// Whether the stamp that was kept is the inode's stamp now.
+///
+/// # Safety
+///
+/// `measured` points to a map value.
+#[inline(always)]
+unsafe fn stamp_holds(measured: *const Measured, inode: *mut inode) -> bool {
+    let (ctime, ctime_nanoseconds) = kernel::inode_ctime(inode);
+    // SAFETY: the caller's.
+    unsafe {
+        let stamp = addr_of!((*measured).stamp);
+        read_volatile(addr_of!((*stamp).version)) == kernel::inode_version(inode)
+            && read_volatile(addr_of!((*stamp).ctime)) == ctime
+            && read_volatile(addr_of!((*stamp).ctime_nanoseconds)) == ctime_nanoseconds
+            && read_volatile(addr_of!((*stamp).size)) == kernel::inode_size(inode)
+            && read_volatile(addr_of!((*stamp).generation)) == kernel::inode_generation(inode)
     }
-    if state == SETTLED && stamp == stamp_of(inode) && !kernel::inode_is_writable_somewhere(inode) {
-        return Some(digest);
-    }
-    None
 }
 
 /// Hashes the content, and keeps what may be kept.
 #[inline(never)]
-fn hash(file: *mut file, inode: *mut inode, filesystem: Filesystem) -> Result<Digest, Unmeasured> {
+fn hash(file: *mut file, inode: *mut inode, filesystem: Filesystem, digest: &mut Digest) -> Result<(), Unmeasured> {
     let writable_before = kernel::inode_is_writable_somewhere(inode);
     let before = stamp_of(inode);
     // SAFETY: no arguments.
     let began = unsafe { bpf_jiffies64() };
 
     maps::count(Counter::Measurements);
-    let mut bytes = [0_u8; DIGEST_SIZE];
     // SAFETY: the buffer is as long as it says; the verifier checks the file pointer.
-    let algorithm = unsafe { bpf_ima_file_hash(file, bytes.as_mut_ptr().cast(), DIGEST_SIZE as u32) };
+    let algorithm = unsafe { bpf_ima_file_hash(file, digest.bytes.as_mut_ptr().cast(), DIGEST_SIZE as u32) };
     if algorithm != HASH_ALGO_SHA256 {
         return Err(Unmeasured { reason: Reason::MeasurementFailed, detail: algorithm as i32 });
     }
-    let digest = Digest::sha256(bytes);
+    digest.algorithm = ALGORITHM_SHA256;
 
     // The order matters: writers first, so that a write that began after the stamp was read is seen as a writer.
     let after = stamp_of(inode);
@@ -162,9 +177,9 @@ fn hash(file: *mut file, inode: *mut inode, filesystem: Filesystem) -> Result<Di
         return Err(Unmeasured { reason: Reason::OpenForWriting, detail: 0 });
     }
     if filesystem == Filesystem::Stamped {
-        keep(inode, began, &after, &digest);
+        keep(inode, began, &after, digest);
     }
-    Ok(digest)
+    Ok(())
 }
 
 /// Keeps a hash with its inode: pending at first, settled when a later one agrees.
@@ -191,39 +206,37 @@ fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) {
     }
 }
 
-/// The fs-verity digest, if the file has one with SHA-256. Constant time: the kernel read it when the file was opened.
+/// Puts the fs-verity digest into `digest`, if the file has one with SHA-256. Constant time: the kernel read it when the file was opened.
 #[inline(never)]
-fn fsverity(file: *mut file, inode: *mut inode) -> Option<Digest> {
-    let measured = storage(inode)?;
+fn fsverity(file: *mut file, inode: *mut inode, digest: &mut Digest) -> bool {
+    let Some(measured) = storage(inode) else { return false };
     // SAFETY: the buffer is a map value that was checked for null, as long as it says; the kfunc's marker is replaced by the loader, and the call
     // is unreachable where the kernel lacks it.
     unsafe {
         let buffer = addr_of_mut!((*measured).fsverity);
         let mut dynptr = bpf_dynptr { __opaque: [0; 2] };
         if bpf_dynptr_from_mem(buffer.cast(), size_of::<FsverityDigest>() as u32, 0, &mut dynptr) != 0 {
-            return None;
+            return false;
         }
         let bpf_get_fsverity_digest: unsafe extern "C" fn(*mut file, *mut bpf_dynptr) -> i32 =
             core::mem::transmute(KFUNC_BPF_GET_FSVERITY_DIGEST as usize);
         if bpf_get_fsverity_digest(file, &mut dynptr) < 0 {
-            return None;
+            return false;
         }
         if read_volatile(addr_of!((*buffer).algorithm)) != FS_VERITY_HASH_ALG_SHA256
             || read_volatile(addr_of!((*buffer).size)) != DIGEST_SIZE as u16
         {
-            return None;
+            return false;
         }
-        let mut words = [0_u32; DIGEST_SIZE / 4];
-        for (index, word) in words.iter_mut().enumerate() {
-            *word = read_volatile(addr_of!((*buffer).digest[index]));
-        }
-        let digest = Digest::fsverity_sha256(core::mem::transmute::<[u32; DIGEST_SIZE / 4], [u8; DIGEST_SIZE]>(words));
+        // The algorithm's word stands right before the digest, in the buffer as in `Digest`.
+        *digest = read_digest(buffer.cast());
+        digest.algorithm = ALGORITHM_FSVERITY_SHA256;
         if let Some(lock) = write_lock(measured) {
-            write_volatile(addr_of_mut!((*measured).digest), digest);
+            write_volatile(addr_of_mut!((*measured).digest), *digest);
             write_volatile(addr_of_mut!((*measured).state), SEALED);
             write_unlock(measured, lock);
         }
-        Some(digest)
+        true
     }
 }
 

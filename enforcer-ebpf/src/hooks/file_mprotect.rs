@@ -3,8 +3,6 @@
 //! Cannot sleep, so it never hashes: a mapped file needs a measurement that may be reused. The rewriting of a trusted page and a private mapping that
 //! was written first look alike, and both show as `anon_vma`.
 
-use core::ptr::null_mut;
-
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::{Hook, Reason, Response, Settings, USE_LIBRARY};
 
@@ -32,7 +30,7 @@ fn try_file_mprotect(ctx: &LsmContext) -> Result<Answer, Fault> {
     let settings = judge::settings()?;
     let vma: *const VmAreaStruct = ctx.arg(0);
     let file = kernel::vma_file(vma);
-    let question = Question { hook: Hook::FileMprotect, file: file.unwrap_or(null_mut()), wanted: USE_LIBRARY, sleepable: false };
+    let question = Question { hook: Hook::FileMprotect, file, wanted: USE_LIBRARY, sleepable: false };
 
     if prot & PROT_WRITE != 0 {
         let denial = Denial::without_digest(Reason::WritableAndExecutable);
@@ -43,29 +41,29 @@ fn try_file_mprotect(ctx: &LsmContext) -> Result<Answer, Fault> {
     if kernel::vma_flags(vma) & VM_EXEC != 0 {
         return Ok(Answer::Allow);
     }
-    let Some(file) = file else {
+    if file.is_null() {
         let denial = Denial::without_digest(Reason::MadeExecutable);
         return Ok(judge::deny(&question, &denial, settings.made_executable, settings));
-    };
+    }
     if kernel::vma_has_private_pages(vma) {
         let denial = Denial::without_digest(Reason::ModifiedPages);
         return Ok(judge::deny(&question, &denial, settings.made_executable, settings));
     }
-    Ok(mapped_file(&question, measure::reusable(kernel::file_inode(file)), settings))
+    Ok(mapped_file(&question, file, settings))
 }
 
 /// An unmodified mapping of a file: its verdict, if it has been measured and judged already.
 #[inline(always)]
-fn mapped_file(question: &Question, digest: Option<enforcer_common::Digest>, settings: &Settings) -> Answer {
-    let Some(digest) = digest else {
-        let denial = Denial::without_digest(Reason::NotMeasured);
-        return judge::deny(question, &denial, Response::Deny as u32, settings);
-    };
-    match judge::known(&digest, question.wanted) {
-        Some(Ok(())) => Answer::Allow,
-        Some(Err(reason)) => judge::deny(question, &Denial { reason, detail: 0, digest }, Response::Deny as u32, settings),
-        None => judge::deny(question, &Denial { reason: Reason::Untrusted, detail: 0, digest }, Response::Deny as u32, settings),
+fn mapped_file(question: &Question, file: *mut kernel::file, settings: &Settings) -> Answer {
+    let mut denial = Denial::without_digest(Reason::NotMeasured);
+    if measure::reusable(kernel::file_inode(file), &mut denial.digest) {
+        match judge::known(&denial.digest, question.wanted) {
+            Some(Ok(())) => return Answer::Allow,
+            Some(Err(reason)) => denial.reason = reason,
+            None => denial.reason = Reason::Untrusted,
+        }
     }
+    judge::deny(question, &denial, Response::Deny as u32, settings)
 }
 
 /// `include/uapi/asm-generic/mman-common.h`

@@ -3,8 +3,6 @@
 //! Libraries, programs started through the dynamic loader, `SHM_EXEC`, anonymous and shared memory. What counts is `prot`, into which the kernel has
 //! already worked `READ_IMPLIES_EXEC`, not `reqprot`.
 
-use core::ptr::null_mut;
-
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::{Hook, Reason, USE_LIBRARY};
 
@@ -30,14 +28,14 @@ fn try_mmap_file(ctx: &LsmContext) -> Result<Answer, Fault> {
     }
     let settings = judge::settings()?;
     let file = kernel::file_argument(ctx, 0);
-    let question = Question { hook: Hook::MmapFile, file: file.unwrap_or(null_mut()), wanted: USE_LIBRARY, sleepable: true };
+    let question = Question { hook: Hook::MmapFile, file, wanted: USE_LIBRARY, sleepable: true };
     if prot & PROT_WRITE != 0 {
         let denial = Denial::without_digest(Reason::WritableAndExecutable);
         if judge::deny(&question, &denial, settings.writable_and_executable, settings) == Answer::Deny {
             return Ok(Answer::Deny);
         }
     }
-    if file.is_none() {
+    if file.is_null() {
         let denial = Denial::without_digest(Reason::AnonymousMemory);
         return Ok(judge::deny(&question, &denial, settings.anonymous, settings));
     }

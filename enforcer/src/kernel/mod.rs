@@ -1,1 +1,89 @@
-//! The loader: probes, offsets from BTF, programs, maps, pins and the canary.
+//! The kernel boundary: probes, offsets from BTF, the programs, their maps and pins, and the canary.
+//!
+//! All `unsafe` of the crate is below this folder. Nothing here knows about signatures.
+
+mod canary;
+mod layout;
+mod maps;
+mod object;
+mod pins;
+mod probe;
+mod programs;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use canary::{Canary, Denied};
+pub use maps::{Maps, Records, boottime, monotonic};
+pub use pins::{PIN_ROOT, Pins, observed};
+pub use probe::{ProbeOutcome, probe_lsm};
+pub use programs::{HOOKS, Loaded, load_or_adopt};
+
+/// Why the kernel side could not be set up or read.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The kernel's types cannot be read.
+    #[error("cannot read the kernel's types from `{}`: {detail} (the kernel must be built with CONFIG_DEBUG_INFO_BTF=y)", path.display())]
+    Btf {
+        /// The BTF file.
+        path: PathBuf,
+        /// What the reader said.
+        detail: String,
+    },
+    /// A field that the programs read is missing.
+    #[error("this kernel has no field `{field}`, which the eBPF programs read; this version of Enforcer does not know this kernel")]
+    MissingField {
+        /// The field's path, or the alternatives.
+        field: String,
+    },
+    /// The object in this binary is not what it should be.
+    #[error("the eBPF object in this binary is damaged: {detail}; build it anew with `cargo xtask build`")]
+    Object {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The kernel refused a program.
+    #[error("the kernel refused the program `{program}`: {detail}")]
+    Program {
+        /// The program's name.
+        program: String,
+        /// What it said, with the end of the verifier's log.
+        detail: String,
+    },
+    /// Something else about loading failed.
+    #[error("cannot load the eBPF programs: {detail}")]
+    Load {
+        /// What failed.
+        detail: String,
+    },
+    /// A map is missing or of the wrong kind.
+    #[error("the map `{map}` cannot be used: {detail}")]
+    Map {
+        /// The map's name.
+        map: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The map of verdicts is full.
+    #[error("the kernel's map of verdicts is full at {max} entries; raise `max-verdicts` in the policy's [limits] and restart the service")]
+    VerdictsFull {
+        /// How many fit.
+        max: u32,
+    },
+    /// A pin cannot be made, read or removed.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Pin {
+        /// What was tried.
+        action: &'static str,
+        /// The pin.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The canary was not denied, or could not be tried.
+    #[error("the canary failed: {detail}")]
+    Canary {
+        /// What happened instead.
+        detail: String,
+    },
+}

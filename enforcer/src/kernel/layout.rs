@@ -1,0 +1,152 @@
+//! The running kernel's structures, read from its BTF (`Documentation/bpf/btf.rst`).
+//!
+//! A field that is missing is an error that names it, never a silent zero.
+
+use std::path::Path;
+
+use btf_rs::{Btf, BtfType, Member, Type};
+use enforcer_common::{Features, KernelLayout};
+
+use super::KernelError;
+
+/// Where every kernel with `CONFIG_DEBUG_INFO_BTF` shows its types.
+pub const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The kernel's layout, and the BTF ids of the kfuncs that exist.
+pub struct KernelTypes {
+    /// The offsets and features for the eBPF programs.
+    pub layout: KernelLayout,
+    /// BTF id of the kfunc `bpf_get_fsverity_digest`, where it exists.
+    pub bpf_get_fsverity_digest: Option<u32>,
+}
+
+/// Reads the kernel's layout from a BTF file.
+pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
+    let btf = Btf::from_file(path).map_err(|error| KernelError::Btf { path: path.to_owned(), detail: error.to_string() })?;
+    let kfunc = btf
+        .resolve_ids_by_name("bpf_get_fsverity_digest")
+        .unwrap_or_default()
+        .into_iter()
+        .find(|id| matches!(btf.resolve_type_by_id(*id), Ok(Type::Func(_))));
+    let offset = |path: &str| Lookup { btf: &btf }.offset(&[path]);
+    let any = |paths: &[&str]| Lookup { btf: &btf }.offset(paths);
+    let layout = KernelLayout {
+        linux_binprm_file: offset("linux_binprm.file")?,
+        file_f_inode: offset("file.f_inode")?,
+        file_f_path: offset("file.f_path")?,
+        path_dentry: offset("path.dentry")?,
+        dentry_name: offset("dentry.d_name.name")?,
+        inode_i_sb: offset("inode.i_sb")?,
+        inode_i_ino: offset("inode.i_ino")?,
+        inode_i_mode: offset("inode.i_mode")?,
+        inode_i_generation: offset("inode.i_generation")?,
+        inode_i_version: offset("inode.i_version")?,
+        inode_ctime_sec: any(&["inode.i_ctime_sec", "inode.__i_ctime.tv_sec", "inode.i_ctime.tv_sec"])?,
+        inode_ctime_nsec: any(&["inode.i_ctime_nsec", "inode.__i_ctime.tv_nsec", "inode.i_ctime.tv_nsec"])?,
+        inode_i_size: offset("inode.i_size")?,
+        inode_i_writecount: offset("inode.i_writecount")?,
+        inode_i_mapping: offset("inode.i_mapping")?,
+        address_space_i_mmap_writable: offset("address_space.i_mmap_writable")?,
+        super_block_s_dev: offset("super_block.s_dev")?,
+        super_block_s_magic: offset("super_block.s_magic")?,
+        vm_area_struct_vm_file: offset("vm_area_struct.vm_file")?,
+        vm_area_struct_vm_flags: any(&["vm_area_struct.vm_flags", "vm_area_struct.flags"])?,
+        vm_area_struct_anon_vma: offset("vm_area_struct.anon_vma")?,
+        task_struct_real_parent: offset("task_struct.real_parent")?,
+        task_struct_tgid: offset("task_struct.tgid")?,
+        task_struct_pending_signal: offset("task_struct.pending.signal")?,
+        task_struct_mm: offset("task_struct.mm")?,
+        mm_struct_arg_start: offset("mm_struct.arg_start")?,
+        shmem_seals_from_inode: distance(offset("shmem_inode_info.vfs_inode")?, offset("shmem_inode_info.seals")?),
+        features: Features { fsverity_digest: u32::from(kfunc.is_some()) },
+    };
+    Ok(KernelTypes { layout, bpf_get_fsverity_digest: kfunc })
+}
+
+/// How far the second field lies behind the first, negative when before it. Offsets inside of one structure are far below 2^31.
+fn distance(from: u32, to: u32) -> i32 {
+    to.wrapping_sub(from).cast_signed()
+}
+
+/// Finds fields by paths such as `task_struct.pending.signal`, through anonymous structures and unions.
+struct Lookup<'a> {
+    btf: &'a Btf,
+}
+
+impl Lookup<'_> {
+    /// The byte offset of the first path that exists.
+    fn offset(&self, paths: &[&str]) -> Result<u32, KernelError> {
+        paths.iter().find_map(|path| self.resolve(path)).ok_or_else(|| KernelError::MissingField { field: paths.join(" or ") })
+    }
+
+    fn resolve(&self, path: &str) -> Option<u32> {
+        let mut names = path.split('.');
+        let name = names.next()?;
+        let mut members = self.btf.resolve_types_by_name(name).ok()?.into_iter().find_map(|found| match found {
+            Type::Struct(found) => Some(found.members),
+            _ => None,
+        })?;
+        let mut bits = 0;
+        let mut names = names.peekable();
+        while let Some(name) = names.next() {
+            let (offset, member) = self.member(&members, name)?;
+            bits += offset;
+            if names.peek().is_some() {
+                members = self.members_of(&member)?;
+            }
+        }
+        (bits % 8 == 0).then_some(bits / 8)
+    }
+
+    /// A member by name, also inside of anonymous members; its offset in bits.
+    fn member(&self, members: &[Member], name: &str) -> Option<(u32, Member)> {
+        for member in members {
+            let found = self.btf.resolve_name(member).unwrap_or_default();
+            if found == name {
+                return Some((member.bit_offset(), member.clone()));
+            }
+            if found.is_empty()
+                && let Some(inner) = self.members_of(member)
+                && let Some((offset, inner)) = self.member(&inner, name)
+            {
+                return Some((member.bit_offset() + offset, inner));
+            }
+        }
+        None
+    }
+
+    /// The members of a member's type, seen through typedefs and qualifiers.
+    fn members_of(&self, member: &Member) -> Option<Vec<Member>> {
+        let mut current = self.btf.resolve_chained_type(member).ok()?;
+        for _ in 0..MAX_CHAIN {
+            current = match current {
+                Type::Struct(found) | Type::Union(found) => return Some(found.members),
+                other => self.btf.resolve_chained_type(other.as_btf_type()? as &dyn BtfType).ok()?,
+            };
+        }
+        None
+    }
+}
+
+/// Typedefs and qualifiers in a row; the kernel has three or four.
+const MAX_CHAIN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_running_kernel_has_every_field() {
+        let types = read(Path::new(VMLINUX_BTF)).expect("this kernel has BTF");
+        assert_ne!(types.layout.file_f_inode, types.layout.file_f_path);
+        assert_ne!(types.layout.inode_ctime_sec, types.layout.inode_ctime_nsec);
+        assert!(types.layout.task_struct_pending_signal > 0);
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        let btf = Btf::from_file(VMLINUX_BTF).expect("this kernel has BTF");
+        let error = Lookup { btf: &btf }.offset(&["inode.i_no_such", "inode.i_nor_this"]).expect_err("no such field");
+        assert!(error.to_string().contains("`inode.i_no_such or inode.i_nor_this`"), "{error}");
+    }
+}

@@ -1,0 +1,187 @@
+//! The maps, with the types of what is in them.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use enforcer_common::{Counter, Digest, Heartbeat, Settings, Verdict};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::KernelError;
+
+/// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
+pub(super) const MAPS: [&str; 9] =
+    ["VERDICTS", "SETTINGS", "HEARTBEAT", "COUNTERS", "EVENTS", "REQUESTS", "MEASURED", "WAITING", "AYA_LOGS"];
+
+/// Handles of the pinned maps. Each call is one system call on one map; the kernel replaces a value as a whole.
+pub struct Maps {
+    verdicts: Mutex<HashMap<MapData, Digest, Verdict>>,
+    max_verdicts: u32,
+    settings: Mutex<Array<MapData, Settings>>,
+    heartbeat: Mutex<Array<MapData, Heartbeat>>,
+    counters: PerCpuArray<MapData, u64>,
+}
+
+impl Maps {
+    /// Opens the maps that are pinned in a folder.
+    pub fn open(folder: &Path) -> Result<Self, KernelError> {
+        let verdicts = pinned(folder, "VERDICTS")?;
+        let max_verdicts = verdicts.info().map_err(|error| failed("VERDICTS", &error))?.max_entries();
+        Ok(Self {
+            verdicts: Mutex::new(HashMap::try_from(Map::HashMap(verdicts)).map_err(|error| failed("VERDICTS", &error))?),
+            max_verdicts,
+            settings: Mutex::new(array(folder, "SETTINGS")?),
+            heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
+            counters: PerCpuArray::try_from(Map::PerCpuArray(pinned(folder, "COUNTERS")?)).map_err(|error| failed("COUNTERS", &error))?,
+        })
+    }
+
+    /// What is decided about a digest, if anything is.
+    pub fn verdict(&self, digest: &Digest) -> Result<Option<Verdict>, KernelError> {
+        match lock(&self.verdicts).get(digest, 0) {
+            Ok(verdict) => Ok(Some(verdict)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(failed("VERDICTS", &error)),
+        }
+    }
+
+    /// Publishes a verdict, replacing an older one.
+    pub fn publish(&self, digest: &Digest, verdict: &Verdict) -> Result<(), KernelError> {
+        match lock(&self.verdicts).insert(digest, verdict, 0) {
+            Ok(()) => Ok(()),
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
+                Err(KernelError::VerdictsFull { max: self.max_verdicts })
+            }
+            Err(error) => Err(failed("VERDICTS", &error)),
+        }
+    }
+
+    /// Removes every verdict that `keep` refuses; how many were removed.
+    pub fn retain(&self, keep: impl Fn(&Digest, &Verdict) -> bool) -> Result<usize, KernelError> {
+        let mut verdicts = lock(&self.verdicts);
+        // Collected first: a removal during the walk would start the walk again from the beginning.
+        let stale: Vec<Digest> = verdicts
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|(digest, verdict)| !keep(digest, verdict))
+            .map(|(digest, _)| digest)
+            .collect();
+        let mut removed = 0;
+        for digest in &stale {
+            match verdicts.remove(digest) {
+                Ok(()) => removed += 1,
+                Err(MapError::KeyNotFound) => {}
+                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(error) => return Err(failed("VERDICTS", &error)),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// How many verdicts there are.
+    pub fn verdict_count(&self) -> usize {
+        lock(&self.verdicts).keys().filter(Result::is_ok).count()
+    }
+
+    /// How many verdicts fit.
+    pub fn max_verdicts(&self) -> u32 {
+        self.max_verdicts
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Result<Settings, KernelError> {
+        lock(&self.settings).get(&0, 0).map_err(|error| failed("SETTINGS", &error))
+    }
+
+    /// Puts settings in force, for the next use of any file.
+    pub fn set_settings(&self, settings: &Settings) -> Result<(), KernelError> {
+        lock(&self.settings).set(0, settings, 0).map_err(|error| failed("SETTINGS", &error))
+    }
+
+    /// The daemon's last sign of life.
+    pub fn heartbeat(&self) -> Result<Heartbeat, KernelError> {
+        lock(&self.heartbeat).get(&0, 0).map_err(|error| failed("HEARTBEAT", &error))
+    }
+
+    /// Says that the daemon answers requests now.
+    pub fn set_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), KernelError> {
+        lock(&self.heartbeat).set(0, heartbeat, 0).map_err(|error| failed("HEARTBEAT", &error))
+    }
+
+    /// A counter, summed over the CPUs.
+    pub fn counter(&self, counter: Counter) -> Result<u64, KernelError> {
+        let values = self.counters.get(&(counter as u32), 0).map_err(|error| failed("COUNTERS", &error))?;
+        Ok(values.iter().sum())
+    }
+}
+
+/// The records of a pinned ring buffer: `EVENTS` or `REQUESTS`.
+pub struct Records {
+    ring: RingBuf<MapData>,
+}
+
+impl Records {
+    /// Opens the ring buffer pinned in a folder under a name.
+    pub fn open(folder: &Path, name: &'static str) -> Result<Self, KernelError> {
+        let ring = RingBuf::try_from(Map::RingBuf(pinned(folder, name)?)).map_err(|error| failed(name, &error))?;
+        Ok(Self { ring })
+    }
+
+    /// Waits for records, at most this long.
+    pub fn wait(&self, limit: Duration) -> rustix::io::Result<()> {
+        let ring: BorrowedFd<'_> = self.ring.as_fd();
+        let limit = rustix::time::Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: i64::from(limit.subsec_nanos()) };
+        match poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&limit)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hands each waiting record's bytes to `each`.
+    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) {
+        while let Some(record) = self.ring.next() {
+            each(&record);
+        }
+    }
+}
+
+impl AsRawFd for Records {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.ring.as_raw_fd()
+    }
+}
+
+/// `CLOCK_BOOTTIME` in nanoseconds, the clock of verdicts, events and requests.
+pub fn boottime() -> u64 {
+    nanoseconds(ClockId::Boottime)
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds, the clock of the heartbeat.
+pub fn monotonic() -> u64 {
+    nanoseconds(ClockId::Monotonic)
+}
+
+fn nanoseconds(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock);
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+}
+
+fn array<T: aya::Pod>(folder: &Path, name: &'static str) -> Result<Array<MapData, T>, KernelError> {
+    Array::try_from(Map::Array(pinned(folder, name)?)).map_err(|error| failed(name, &error))
+}
+
+fn pinned(folder: &Path, name: &'static str) -> Result<MapData, KernelError> {
+    MapData::from_pin(folder.join(name)).map_err(|error| failed(name, &error))
+}
+
+fn failed(map: &'static str, error: &dyn std::error::Error) -> KernelError {
+    KernelError::Map { map, detail: super::programs::chain(error) }
+}
+
+/// A panic of another thread leaves the handle as good as before: each call is one system call.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,48 @@
+//! What this kernel can do, found out by trying.
+
+use std::path::Path;
+
+use super::programs::chain;
+use super::{KernelError, layout, object};
+
+/// The three answers a probe has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// It works.
+    Yes,
+    /// It does not, and this is why.
+    No(String),
+    /// It could not be tried, and this is why.
+    CouldNotTell(String),
+}
+
+/// Whether the kernel takes our LSM programs: loads one, attaches nothing.
+pub fn probe_lsm() -> ProbeOutcome {
+    if !rustix::process::geteuid().is_root() {
+        return ProbeOutcome::CouldNotTell("loading a BPF program needs root".to_owned());
+    }
+    match try_load() {
+        Ok(()) => ProbeOutcome::Yes,
+        Err(error) => ProbeOutcome::No(error.to_string()),
+    }
+}
+
+fn try_load() -> Result<(), KernelError> {
+    let types = layout::read(Path::new(layout::VMLINUX_BTF))?;
+    let failed = |error: &dyn std::error::Error| KernelError::Load { detail: chain(error) };
+    let btf = aya::Btf::from_sys_fs().map_err(|error| failed(&error))?;
+    let object = object::for_kernel(&types)?;
+    let mut programs = aya::EbpfLoader::new()
+        .btf(Some(&btf))
+        .override_global("KERNEL", &types.layout, true)
+        .map_max_entries("VERDICTS", 1)
+        .load(&object)
+        .map_err(|error| failed(&error))?;
+    let hook = "file_mprotect";
+    match programs.program_mut(hook) {
+        Some(aya::programs::Program::Lsm(program)) => program
+            .load(hook, &btf)
+            .map_err(|error| KernelError::Program { program: hook.to_owned(), detail: chain(&error) }),
+        _ => Err(KernelError::Object { detail: format!("it has no LSM program `{hook}`") }),
+    }
+}

@@ -1,0 +1,130 @@
+//! Loading, attaching and pinning the programs; and taking over those that a former daemon left in force.
+
+use std::path::Path;
+
+use aya::programs::links::FdLink;
+use aya::programs::{Lsm, Program, ProgramError};
+use aya::{Btf, Ebpf, EbpfLoader};
+
+use super::layout::{self, VMLINUX_BTF};
+use super::pins::{Pins, observed, pin_error, require_bpffs};
+use super::{KernelError, Maps, maps::MAPS, object};
+
+/// The LSM hooks, by the kernel's names, which are the programs' names too.
+pub const HOOKS: [&str; 3] = ["bprm_check_security", "mmap_file", "file_mprotect"];
+
+/// Programs that the kernel has accepted, with their maps. They decide once they are attached.
+pub struct Loaded {
+    /// Their pins.
+    pub pins: Pins,
+    /// Their maps.
+    pub maps: Maps,
+    /// What is still to be attached; `None` when a former daemon's programs were taken over, which are in force already.
+    pending: Option<Ebpf>,
+}
+
+/// Takes over the programs in force, if they are of this build; else loads this build, without attaching it.
+pub fn load_or_adopt(max_verdicts: u32) -> Result<Loaded, KernelError> {
+    let types = layout::read(Path::new(VMLINUX_BTF))?;
+    require_bpffs()?;
+    let pins = Pins::of(&object::build_id(&types.layout, max_verdicts));
+    if pins.is_complete() {
+        return Ok(Loaded { maps: Maps::open(pins.folder())?, pins, pending: None });
+    }
+    if pins.folder().exists() {
+        pins.remove()?;
+    }
+    pins.create()?;
+    let programs = load(&types, max_verdicts, &pins).inspect_err(|_| drop(pins.remove()))?;
+    Ok(Loaded { maps: Maps::open(pins.folder())?, pins, pending: Some(programs) })
+}
+
+impl Loaded {
+    /// Whether the programs were in force already.
+    pub fn was_adopted(&self) -> bool {
+        self.pending.is_none()
+    }
+
+    /// Attaches the programs and pins their links. From here on they decide, with or without the daemon.
+    pub fn attach(&mut self) -> Result<(), KernelError> {
+        let Some(mut programs) = self.pending.take() else { return Ok(()) };
+        for hook in HOOKS {
+            let program = lsm(&mut programs, hook)?;
+            let refused = |error: ProgramError| KernelError::Program { program: hook.to_owned(), detail: chain(&error) };
+            let id = program.attach().map_err(refused)?;
+            let link: FdLink = program.take_link(id).map_err(refused)?.into();
+            let path = self.pins.link(hook);
+            link.pin(&path).map_err(|error| KernelError::Load { detail: format!("cannot pin `{}`: {}", path.display(), chain(&error)) })?;
+        }
+        Ok(())
+    }
+
+    /// Removes the pins of every other build. Only after this one was proven to deny.
+    pub fn retire_others(&self) -> Result<usize, KernelError> {
+        let others: Vec<Pins> = observed()?.into_iter().filter(|pins| *pins != self.pins).collect();
+        for pins in &others {
+            pins.remove()?;
+        }
+        Ok(others.len())
+    }
+}
+
+/// Loads the programs of this build, and pins its maps and programs.
+fn load(types: &layout::KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, KernelError> {
+    let failed = |error: &dyn std::error::Error| KernelError::Load { detail: chain(error) };
+    let btf = Btf::from_sys_fs().map_err(|error| failed(&error))?;
+    let object = object::for_kernel(types)?;
+    let mut programs = EbpfLoader::new()
+        .btf(Some(&btf))
+        .override_global("KERNEL", &types.layout, true)
+        .map_max_entries("VERDICTS", max_verdicts)
+        .load(&object)
+        .map_err(|error| failed(&error))?;
+    for name in MAPS {
+        let map = programs.map_mut(name).ok_or_else(|| KernelError::Map { map: name, detail: "it is not in the object".to_owned() })?;
+        map.pin(pins.map(name)).map_err(|error| failed(&error))?;
+    }
+    for hook in HOOKS {
+        let program = lsm(&mut programs, hook)?;
+        program.load(hook, &btf).map_err(|error| KernelError::Program { program: hook.to_owned(), detail: describe(&error) })?;
+        let path = pins.program(hook);
+        program.pin(&path).map_err(|error| pin_error("pin", &path, std::io::Error::other(chain(&error))))?;
+    }
+    Ok(programs)
+}
+
+fn lsm<'a>(programs: &'a mut Ebpf, hook: &str) -> Result<&'a mut Lsm, KernelError> {
+    match programs.program_mut(hook) {
+        Some(Program::Lsm(program)) => Ok(program),
+        _ => Err(KernelError::Object { detail: format!("it has no LSM program `{hook}`") }),
+    }
+}
+
+/// A refusal with the end of the verifier's log, which says where and why.
+fn describe(error: &ProgramError) -> String {
+    const LINES: usize = 40;
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        let log = verifier_log.to_string();
+        let lines: Vec<&str> = log.lines().collect();
+        if lines.is_empty() {
+            return format!("{io_error} (the verifier said nothing)");
+        }
+        let tail = &lines[lines.len().saturating_sub(LINES)..];
+        return format!("{io_error}; the end of the verifier's log:\n{}", tail.join("\n"));
+    }
+    chain(error)
+}
+
+/// An error with all its sources, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        source = inner.source();
+    }
+    text
+}
