@@ -9,4 +9,5 @@ pub mod kernel;
 pub mod measure;
 pub mod policy;
 pub mod signature;
+pub mod text;
 pub mod trust;

@@ -2,10 +2,25 @@
 //!
 //! Never reads a certificate or a signed file: that is [`crate::trust`]'s and [`crate::signature`]'s work.
 
-use std::path::PathBuf;
+mod error;
+mod raw;
+mod settle;
+mod size;
+#[cfg(test)]
+mod tests;
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use enforcer_common::{Mode, Response};
+pub use error::{Invalid, Place, PolicyError, Problem};
+pub(crate) use size::display as display_size;
+
+/// Where the policy is looked for when nobody names another place.
+pub const DEFAULT_PATH: &str = "/etc/enforcer/policy.toml";
 
 /// A policy that has been read, checked and settled. Every default is filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +57,7 @@ pub struct Signer {
 }
 
 /// Where signatures are looked for.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     /// Signed manifests: files, or folders of `*.manifest` each with a `*.manifest.p7s` beside it.
     pub manifests: Vec<PathBuf>,
@@ -84,3 +99,47 @@ pub struct Limits {
     /// How many tasks may wait at once.
     pub max_waiting: u32,
 }
+
+impl Policy {
+    /// Reads and settles the policy in a file.
+    ///
+    /// # Errors
+    /// [`PolicyError`]: what could not be read, or everything that is wrong with it, with line and column.
+    pub fn load(path: &Path) -> Result<Self, PolicyError> {
+        let unreadable = |source| PolicyError::Unreadable { path: path.into(), source };
+        // Non-blocking, so that a FIFO in the policy's place cannot hang its reader.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+        if !file.metadata().map_err(unreadable)?.is_file() {
+            return Err(PolicyError::NotAFile { path: path.into() });
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_SIZE {
+            return Err(PolicyError::TooLarge { path: path.into() });
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            PolicyError::NotText { path: path.into(), line: valid.iter().filter(|byte| **byte == b'\n').count() + 1 }
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Settles the policy in `text`. `path` is where it came from: errors and reports name it, nothing is read.
+    ///
+    /// # Errors
+    /// [`PolicyError::Invalid`]: everything that is wrong with it, with line and column.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, PolicyError> {
+        let invalid = |problems| PolicyError::from(Box::new(Invalid::new(path, text, problems)));
+        if text.len() as u64 > MAX_SIZE {
+            return Err(PolicyError::TooLarge { path: path.into() });
+        }
+        let raw = toml::from_str(text).map_err(|error| invalid(vec![error::from_toml(&error)]))?;
+        settle::settle(raw, path).map_err(invalid)
+    }
+}
+
+/// Bytes that a policy may have.
+const MAX_SIZE: u64 = 1 << 20;
+
+/// The version of the format that this program reads.
+const VERSION: i64 = 1;

@@ -1,0 +1,76 @@
+//! policy.toml as it is written: one struct for each table, nothing checked but names and types.
+//!
+//! Every value keeps its place in the file, so that [`super::settle`] can point at it. Never leaves this module tree: the rest of Enforcer sees
+//! a settled [`super::Policy`].
+
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+/// A value with its place in the file.
+pub(super) type At<T> = Spanned<T>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawPolicy {
+    pub(super) version: Option<At<i64>>,
+    pub(super) mode: Option<At<String>>,
+    #[serde(default)]
+    pub(super) signer: Vec<At<RawSigner>>,
+    #[serde(default)]
+    pub(super) sources: RawSources,
+    #[serde(default)]
+    pub(super) scan: RawScan,
+    #[serde(default)]
+    pub(super) memory: RawMemory,
+    #[serde(default)]
+    pub(super) filesystems: RawFilesystems,
+    #[serde(default)]
+    pub(super) limits: RawLimits,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawSigner {
+    pub(super) name: Option<At<String>>,
+    pub(super) anchors: Option<Vec<At<String>>>,
+    pub(super) certificates: Option<Vec<At<String>>>,
+    pub(super) allow: Option<At<Vec<At<String>>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawSources {
+    pub(super) manifests: Option<Vec<At<String>>>,
+    pub(super) stores: Option<Vec<At<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawScan {
+    pub(super) paths: Option<Vec<At<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawMemory {
+    pub(super) anonymous: Option<At<String>>,
+    pub(super) writable_and_executable: Option<At<String>>,
+    pub(super) made_executable: Option<At<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawFilesystems {
+    pub(super) volatile: Option<At<String>>,
+    pub(super) foreign: Option<At<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawLimits {
+    pub(super) max_file_size: Option<At<Value>>,
+    pub(super) max_verdicts: Option<At<i64>>,
+    pub(super) first_use_deadline_ms: Option<At<i64>>,
+    pub(super) first_use_deadline_per_mib_ms: Option<At<i64>>,
+    pub(super) max_waiting: Option<At<i64>>,
+}

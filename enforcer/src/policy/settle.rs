@@ -1,0 +1,306 @@
+//! From what is written to what is meant: checks every value of a [`RawPolicy`] and fills in the defaults.
+//!
+//! Goes on after a problem, so that one run shows all of them. Touches no file: whether an anchor exists is [`crate::trust`]'s question.
+
+use std::ops::{Range, RangeInclusive};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use enforcer_common::{Mode, Response, USE_EXEC, USE_LIBRARY};
+use toml::Value;
+
+use super::error::{Problem, list};
+use super::raw::{At, RawFilesystems, RawLimits, RawMemory, RawPolicy, RawSigner, RawSources};
+use super::{Filesystems, Limits, Memory, Policy, Signer, Sources, size};
+use crate::text::printable;
+
+/// The settled policy, or everything that is wrong with `raw`.
+pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>> {
+    let mut desk = Desk { problems: Vec::new() };
+    desk.version(raw.version);
+    let mode_place = raw.mode.as_ref().map_or(0..0, At::span);
+    let mode = desk.mode(raw.mode);
+    let no_signer_written = raw.signer.is_empty();
+    let policy = Policy {
+        path: path.into(),
+        mode,
+        signers: desk.signers(raw.signer),
+        sources: desk.sources(raw.sources),
+        scan: desk.paths_or(raw.scan.paths, DEFAULT_SCAN),
+        memory: desk.memory(raw.memory),
+        filesystems: desk.filesystems(raw.filesystems),
+        limits: desk.limits(raw.limits),
+    };
+    if mode == Mode::Enforce && no_signer_written {
+        desk.refuse(
+            Problem::new(mode_place, "`enforce` without any signer: nothing could ever run")
+                .remedy("add a `[[signer]]` with `anchors` or `certificates`, or begin with mode = \"audit\""),
+        );
+    }
+    if desk.problems.is_empty() { Ok(policy) } else { Err(desk.problems) }
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self { manifests: paths(DEFAULT_MANIFESTS), stores: paths(DEFAULT_STORES) }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { anonymous: Response::Deny, writable_and_executable: Response::Deny, made_executable: Response::Deny }
+    }
+}
+
+impl Default for Filesystems {
+    fn default() -> Self {
+        Self { volatile: Response::Deny, foreign: Response::Deny }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_file_size: 1 << 30,
+            max_verdicts: 262_144,
+            first_use_deadline: Duration::from_millis(5000),
+            first_use_deadline_per_mib: Duration::from_millis(100),
+            max_waiting: 256,
+        }
+    }
+}
+
+/// Where values are checked; keeps what is wrong with them. A value that is refused is replaced by a default, which nobody sees.
+struct Desk {
+    problems: Vec<Problem>,
+}
+
+impl Desk {
+    fn refuse(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    fn version(&mut self, version: Option<At<i64>>) {
+        match version {
+            Some(version) if *version.get_ref() == super::VERSION => {}
+            Some(version) => self.refuse(
+                Problem::new(version.span(), format!("this program does not know policies of version {}", version.get_ref()))
+                    .remedy(format!("it knows version = {}; a newer policy needs a newer enforcer", super::VERSION)),
+            ),
+            None => self.refuse(Problem::new(0..0, "the policy does not say its version").remedy("add the line: version = 1")),
+        }
+    }
+
+    fn mode(&mut self, mode: Option<At<String>>) -> Mode {
+        match mode {
+            Some(mode) => self.choice(&mode, "mode", &MODES).unwrap_or(Mode::Audit),
+            None => {
+                let remedy = "add the line: mode = \"audit\" (report only) or mode = \"enforce\" (deny what is not signed)";
+                self.refuse(Problem::new(0..0, "the policy does not say its mode").remedy(remedy));
+                Mode::Audit
+            }
+        }
+    }
+
+    fn signers(&mut self, raw: Vec<At<RawSigner>>) -> Vec<Signer> {
+        let mut signers: Vec<Signer> = Vec::with_capacity(raw.len());
+        for signer in raw {
+            let (place, signer) = (signer.span(), signer.into_inner());
+            let name_place = signer.name.as_ref().map(At::span);
+            let signer = self.signer(place, signer);
+            if let Some(place) = name_place
+                && signers.iter().any(|other| other.name == signer.name)
+            {
+                let message = format!("there is already a signer named `{}`", printable(&signer.name));
+                self.refuse(Problem::new(place, message).remedy("events and tables name signers: give each its own name"));
+            }
+            signers.push(signer);
+        }
+        signers
+    }
+
+    fn signer(&mut self, place: Range<usize>, raw: RawSigner) -> Signer {
+        let name = match raw.name {
+            Some(name) => self.signer_name(name),
+            None => {
+                self.refuse(Problem::new(place.clone(), "a signer without a name").remedy("add a line such as: name = \"operations\""));
+                String::new()
+            }
+        };
+        let anchors = self.paths(raw.anchors.unwrap_or_default());
+        let pinned = self.paths(raw.certificates.unwrap_or_default());
+        if anchors.is_empty() && pinned.is_empty() {
+            self.refuse(
+                Problem::new(place, "a signer that nobody can be: it names neither `anchors` nor `certificates`")
+                    .remedy("anchors = [\"/etc/enforcer/trust/ca.pem\"] trusts whomever that authority certifies"),
+            );
+        }
+        let uses = raw.allow.map_or(USE_EXEC | USE_LIBRARY, |allow| self.uses(allow));
+        Signer { name, anchors, pinned, uses }
+    }
+
+    fn signer_name(&mut self, name: At<String>) -> String {
+        let (place, name) = (name.span(), name.into_inner());
+        let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(allowed) {
+            self.refuse(
+                Problem::new(place, format!("`{}` is no name for a signer", printable(&name)))
+                    .remedy(format!("use 1 to {MAX_NAME} letters, digits, `-`, `_` or `.`")),
+            );
+        }
+        name
+    }
+
+    fn uses(&mut self, allow: At<Vec<At<String>>>) -> u32 {
+        if allow.get_ref().is_empty() {
+            self.refuse(
+                Problem::new(allow.span(), "a signer that may sign for nothing")
+                    .remedy(format!("allowed here: {}; without `allow` both are meant", list(&words(&USES)))),
+            );
+        }
+        allow.into_inner().iter().filter_map(|word| self.choice(word, "use", &USES)).fold(0, |uses, bit| uses | bit)
+    }
+
+    fn sources(&mut self, raw: RawSources) -> Sources {
+        Sources { manifests: self.paths_or(raw.manifests, DEFAULT_MANIFESTS), stores: self.paths_or(raw.stores, DEFAULT_STORES) }
+    }
+
+    fn memory(&mut self, raw: RawMemory) -> Memory {
+        let default = Memory::default();
+        Memory {
+            anonymous: self.response(raw.anonymous, default.anonymous),
+            writable_and_executable: self.response(raw.writable_and_executable, default.writable_and_executable),
+            made_executable: self.response(raw.made_executable, default.made_executable),
+        }
+    }
+
+    fn filesystems(&mut self, raw: RawFilesystems) -> Filesystems {
+        let default = Filesystems::default();
+        Filesystems { volatile: self.response(raw.volatile, default.volatile), foreign: self.response(raw.foreign, default.foreign) }
+    }
+
+    fn limits(&mut self, raw: RawLimits) -> Limits {
+        let default = Limits::default();
+        let milliseconds = |duration: Duration| duration.as_millis() as u64;
+        Limits {
+            max_file_size: self.size(raw.max_file_size, default.max_file_size, MAX_FILE_SIZE),
+            max_verdicts: self.number(raw.max_verdicts, default.max_verdicts.into(), MAX_VERDICTS) as u32,
+            first_use_deadline: Duration::from_millis(self.number(
+                raw.first_use_deadline_ms,
+                milliseconds(default.first_use_deadline),
+                DEADLINE_MS,
+            )),
+            first_use_deadline_per_mib: Duration::from_millis(self.number(
+                raw.first_use_deadline_per_mib_ms,
+                milliseconds(default.first_use_deadline_per_mib),
+                DEADLINE_PER_MIB_MS,
+            )),
+            max_waiting: self.number(raw.max_waiting, default.max_waiting.into(), MAX_WAITING) as u32,
+        }
+    }
+
+    fn response(&mut self, word: Option<At<String>>, default: Response) -> Response {
+        word.and_then(|word| self.choice(&word, "response", &RESPONSES)).unwrap_or(default)
+    }
+
+    fn choice<T: Copy>(&mut self, word: &At<String>, what: &str, choices: &[(&str, T)]) -> Option<T> {
+        let found = choices.iter().find(|(name, _)| name == word.get_ref()).map(|(_, choice)| *choice);
+        if found.is_none() {
+            self.refuse(Problem::misspelt(word.span(), what, word.get_ref(), &words(choices)));
+        }
+        found
+    }
+
+    fn number(&mut self, number: Option<At<i64>>, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(number) = number else { return default };
+        match u64::try_from(*number.get_ref()) {
+            Ok(value) if range.contains(&value) => value,
+            _ => {
+                self.refuse(Problem::new(number.span(), format!("{} is out of range", number.get_ref())).remedy(format!(
+                    "allowed here: {} to {}; the default is {default}",
+                    range.start(),
+                    range.end()
+                )));
+                default
+            }
+        }
+    }
+
+    fn size(&mut self, value: Option<At<Value>>, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(value) = value else { return default };
+        let bytes = match value.get_ref() {
+            Value::Integer(bytes) => u64::try_from(*bytes).ok(),
+            Value::String(text) => size::parse(text),
+            _ => None,
+        };
+        match bytes {
+            Some(bytes) if range.contains(&bytes) => bytes,
+            Some(_) => {
+                let (from, to) = (size::display(*range.start()), size::display(*range.end()));
+                let problem = Problem::new(value.span(), "this size is out of range");
+                self.refuse(problem.remedy(format!("allowed here: {from} to {to}; the default is {}", size::display(default))));
+                default
+            }
+            None => {
+                let units: Vec<_> = size::UNITS.iter().map(|(name, _)| *name).collect();
+                self.refuse(
+                    Problem::new(value.span(), "this is no size")
+                        .remedy(format!("write whole bytes (1073741824) or a number with a unit (\"1 GiB\"); units: {}", list(&units))),
+                );
+                default
+            }
+        }
+    }
+
+    fn paths_or(&mut self, written: Option<Vec<At<String>>>, default: &[&str]) -> Vec<PathBuf> {
+        written.map_or_else(|| paths(default), |written| self.paths(written))
+    }
+
+    fn paths(&mut self, written: Vec<At<String>>) -> Vec<PathBuf> {
+        written.into_iter().map(|path| self.path(path)).collect()
+    }
+
+    /// Only absolute paths without `..`: the daemon and the command line must mean the same file, from whatever folder they run.
+    fn path(&mut self, written: At<String>) -> PathBuf {
+        let (place, text) = (written.span(), written.into_inner());
+        let path = PathBuf::from(&text);
+        if !path.is_absolute() {
+            self.refuse(
+                Problem::new(place, format!("`{}` is not an absolute path", printable(&text)))
+                    .remedy("write it from the root, such as \"/etc/enforcer/trust/ca.pem\""),
+            );
+        } else if text.contains('\0') || path.components().any(|part| part == Component::ParentDir) {
+            self.refuse(
+                Problem::new(place, format!("`{}` is no plain path", printable(&text))).remedy("write it without `..` and without NUL"),
+            );
+        }
+        path
+    }
+}
+
+fn words<'a, T>(choices: &[(&'a str, T)]) -> Vec<&'a str> {
+    choices.iter().map(|(name, _)| *name).collect()
+}
+
+fn paths(texts: &[&str]) -> Vec<PathBuf> {
+    texts.iter().map(PathBuf::from).collect()
+}
+
+const MODES: [(&str, Mode); 2] = [("audit", Mode::Audit), ("enforce", Mode::Enforce)];
+const RESPONSES: [(&str, Response); 3] = [("deny", Response::Deny), ("audit", Response::Audit), ("allow", Response::Allow)];
+const USES: [(&str, u32); 2] = [("exec", USE_EXEC), ("library", USE_LIBRARY)];
+
+const DEFAULT_MANIFESTS: &[&str] = &["/etc/enforcer/manifests"];
+const DEFAULT_STORES: &[&str] = &["/var/lib/enforcer/signatures"];
+const DEFAULT_SCAN: &[&str] = &["/usr", "/opt"];
+
+/// Bytes of a signer's name.
+const MAX_NAME: usize = 64;
+/// From what the smallest useful program needs, to what a host can hash within any deadline.
+const MAX_FILE_SIZE: RangeInclusive<u64> = (1 << 20)..=(64 << 30);
+/// The map is allocated in the kernel, at about 100 bytes for each verdict.
+const MAX_VERDICTS: RangeInclusive<u64> = 1024..=4_194_304;
+/// A task that waits keeps a CPU partly busy, hence no minutes.
+const DEADLINE_MS: RangeInclusive<u64> = 10..=60_000;
+const DEADLINE_PER_MIB_MS: RangeInclusive<u64> = 0..=10_000;
+const MAX_WAITING: RangeInclusive<u64> = 1..=4096;

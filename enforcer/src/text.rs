@@ -1,0 +1,106 @@
+//! Text from outside, made safe to print for people.
+//!
+//! File names and command names are chosen by whoever starts a program: they may hold terminal escape sequences, line breaks or characters
+//! that reverse the reading order. Nothing here decides anything, and JSON reports carry the original text (see [`json_safe`]).
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// `text` with every character that could move the cursor, hide, reorder or break a line written as an escape (`\n`, `\u{1b}`).
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|character| is_hazardous(character) || character == '\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match character {
+            '\\' => safe.push_str("\\\\"),
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            _ if is_hazardous(character) => _ = write!(safe, "{}", character.escape_unicode()),
+            _ => safe.push(character),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// JSON text whose strings hold no hazardous character either: those that JSON itself lets through are written as `\uXXXX`.
+///
+/// It stays the same JSON value, because outside of strings JSON is plain ASCII.
+pub fn json_safe(json: &str) -> Cow<'_, str> {
+    let needs_escape = |character: char| is_hazardous(character) && !matches!(character, '\n' | '\t');
+    if !json.chars().any(needs_escape) {
+        return Cow::Borrowed(json);
+    }
+    let mut safe = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if needs_escape(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// At most `limit` bytes of `text`, cut between characters.
+pub fn clipped(text: &str, limit: usize) -> &str {
+    &text[..character_boundary(text, limit)]
+}
+
+/// The last boundary between characters at or before `at`.
+pub fn character_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// Bytes as lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Control characters (C0, DEL, C1), line and paragraph separators, and the invisible ones that reorder or hide text (Unicode TR 36 §2.5).
+fn is_hazardous(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_line_breaks_and_reordering_characters_are_neutralised() {
+        assert_eq!(printable("/tmp/\x1b[2Jclean"), "/tmp/\\u{1b}[2Jclean");
+        assert_eq!(printable("a\nb\tc\r"), "a\\nb\\tc\\r");
+        assert_eq!(printable("exe\u{202e}gpj"), "exe\\u{202e}gpj");
+        assert_eq!(printable("\u{9b}31m"), "\\u{9b}31m");
+    }
+
+    #[test]
+    fn an_escape_written_out_in_a_name_cannot_pass_for_one_of_ours() {
+        assert_eq!(printable("a\\nb"), "a\\\\nb");
+    }
+
+    #[test]
+    fn ordinary_names_are_left_alone() {
+        for name in ["/usr/bin/bash", "/home/søren/日本語"] {
+            assert!(matches!(printable(name), Cow::Borrowed(_)));
+        }
+    }
+
+    #[test]
+    fn json_keeps_its_value_when_it_is_made_safe() {
+        let value = serde_json::json!({ "path": "a\u{9b}31m\u{202e}\u{e0041}\u{7f}\n" });
+        let safe = json_safe(&value.to_string()).into_owned();
+        assert!(safe.is_ascii());
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+    }
+}
