@@ -1,1 +1,138 @@
-//! The command line: one file per subcommand.
+//! The command line: one file per subcommand, which turns arguments into a call and its result into a report.
+//!
+//! Data goes to stdout, everything else to stderr. Every report has `--json`. The exit status is one of [`Exit`], whatever happens.
+//! Nothing is decided here: what is signed, trusted or enforced is the business of the other modules.
+
+mod completions;
+mod doctor;
+mod events;
+mod exit;
+mod failure;
+mod man;
+mod manifest;
+pub mod output;
+mod policy;
+mod run;
+mod sign;
+mod status;
+mod stop;
+mod verify;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use exit::Exit;
+pub use failure::Failure;
+pub use output::Output;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let exit = match CommandLine::try_parse_from(std::env::args_os()) {
+        Ok(line) => execute(line, &mut Output::stdout()),
+        Err(error) => {
+            // clap's own statuses are those of `Exit`: 0 for --help and --version, 2 for what it does not understand.
+            _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// Runs one command line, given as its words with the program's name first, and writes its report to `output`.
+///
+/// # Errors
+/// What clap says about words that are no command line.
+pub fn run_words(words: impl IntoIterator<Item = impl Into<OsString> + Clone>, output: &mut Output) -> Result<Exit, clap::Error> {
+    Ok(execute(CommandLine::try_parse_from(words)?, output))
+}
+
+fn execute(line: CommandLine, output: &mut Output) -> Exit {
+    let result = match line.command {
+        Command::Run(arguments) => run::run(arguments, output),
+        Command::Stop(arguments) => stop::run(arguments, output),
+        Command::Status(arguments) => status::run(arguments, output),
+        Command::Events(arguments) => events::run(arguments, output),
+        Command::Doctor(arguments) => doctor::run(arguments, output),
+        Command::Verify(arguments) => verify::run(arguments, output),
+        Command::Sign(arguments) => sign::run(arguments, output),
+        Command::Manifest(arguments) => manifest::run(arguments, output),
+        Command::Policy(arguments) => policy::run(arguments, output),
+        Command::Completions(arguments) => completions::run(arguments, output),
+        Command::Man(arguments) => man::run(arguments, output),
+    };
+    match result.and_then(|exit| output.flush().map(|()| exit).map_err(Failure::from)) {
+        Ok(exit) => exit,
+        Err(failure) => failure.tell(),
+    }
+}
+
+/// Only code signed by someone you trust runs on this machine.
+///
+/// Enforcer measures every program, script and library in the kernel when it is about to run, and asks whether a trusted signer signed
+/// exactly these bytes. In audit mode it reports what it would deny; in enforce mode it denies.
+#[derive(Parser)]
+#[command(name = "enforcer", version, disable_help_subcommand = true, after_help = after_help())]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+// In the order in which somebody new needs them.
+#[derive(Subcommand)]
+enum Command {
+    Doctor(doctor::Arguments),
+    Run(run::Arguments),
+    Status(status::Arguments),
+    Events(events::Arguments),
+    Verify(verify::Arguments),
+    Sign(sign::Arguments),
+    Manifest(manifest::Arguments),
+    Policy(policy::Arguments),
+    Stop(stop::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
+}
+
+/// The option of every command that needs a policy.
+#[derive(Args, Clone, Debug)]
+pub struct PolicyOption {
+    /// The policy.
+    #[arg(long, value_name = "FILE", default_value = crate::policy::DEFAULT_PATH)]
+    pub policy: PathBuf,
+}
+
+/// The option of every command that reports.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ReportOption {
+    /// Reports as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The command line's definition, for completions and manual pages.
+fn definition() -> clap::Command {
+    CommandLine::command()
+}
+
+fn after_help() -> String {
+    format!("Examples:\n{EXAMPLES}\n{}", exit::help())
+}
+
+const EXAMPLES: &str = "  enforcer doctor                        can this machine enforce?
+  enforcer policy check                  is the policy right?
+  enforcer run                           start the daemon (systemd does this)
+  enforcer status                        what is enforced right now?
+  enforcer events --follow               what is denied, or would be?
+  enforcer verify /usr/bin/python3       would this file run, and if not, why?
+";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_definition_is_consistent() {
+        super::definition().debug_assert();
+    }
+}

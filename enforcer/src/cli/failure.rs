@@ -1,0 +1,86 @@
+//! Why a command could not do its work: a message, the way to mend it, and an exit status.
+
+use std::error::Error;
+
+use super::Exit;
+use super::output::OutputError;
+use crate::policy::PolicyError;
+
+/// A command that ended without its result.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    /// `None` ends in silence.
+    message: Option<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure for a reason that only this place knows.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: Some(message.into()), hint: None }
+    }
+
+    /// A failure because of `error`, told with all that lies behind it.
+    pub fn because(exit: Exit, error: &(dyn Error + 'static)) -> Self {
+        Self::new(exit, chain(error))
+    }
+
+    /// With a way to mend it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Writes it to stderr.
+    pub(super) fn tell(self) -> Exit {
+        if let Some(message) = self.message {
+            eprintln_quietly(&format!("error: {message}"));
+        }
+        if let Some(hint) = self.hint {
+            eprintln_quietly(&format!("hint: {hint}"));
+        }
+        self.exit
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        let failure = match &error {
+            PolicyError::Invalid(_) => Self::new(Exit::Usage, error.report()),
+            _ => Self::because(if error.is_system() { Exit::System } else { Exit::Usage }, &error),
+        };
+        Self { hint: error.hint().map(str::to_owned), ..failure }
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        match error {
+            // `enforcer events | head`: the reader has seen enough.
+            OutputError::Closed => Self { exit: Exit::Yes, message: None, hint: None },
+            OutputError::Unwritable(_) | OutputError::Json(_) => Self::because(Exit::System, &error),
+        }
+    }
+}
+
+/// An error and its sources, joined by colons; a source that its error already quotes is not told twice.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let told = source.to_string();
+        if !text.ends_with(&told) {
+            text = format!("{text}: {told}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// `eprintln!` panics when stderr is closed; there is nobody left to tell.
+fn eprintln_quietly(text: &str) {
+    use std::io::Write;
+    _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,139 @@
+//! Where reports go: text and tables that fit the terminal, or JSON.
+//!
+//! Colour only on a terminal and without `NO_COLOR`. What comes from outside is neutralised on its way (see [`crate::text`]): cells always,
+//! lines by their callers.
+
+mod table;
+
+use std::borrow::Cow;
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::text::json_safe;
+
+pub use table::{Cell, Table, wrapped};
+
+/// Why a report did not reach its reader.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The reader went away, which is its right.
+    #[error("the output was closed")]
+    Closed,
+    /// The output cannot be written.
+    #[error("cannot write the output")]
+    Unwritable(#[source] io::Error),
+    /// A value that has no JSON form.
+    #[error("cannot write this report as JSON")]
+    Json(#[source] serde_json::Error),
+}
+
+impl From<io::Error> for OutputError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Unwritable(error),
+        }
+    }
+}
+
+/// How a word stands out on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// As it is.
+    Plain,
+    /// A heading.
+    Bold,
+    /// Of second rank.
+    Dim,
+    /// As it should be.
+    Good,
+    /// Worth a look.
+    Warn,
+    /// Not as it should be.
+    Bad,
+}
+
+/// The stdout of a command.
+pub struct Output {
+    sink: Box<dyn Write>,
+    width: Option<usize>,
+    colour: bool,
+}
+
+impl Output {
+    /// This process's stdout, with the width and abilities of its terminal.
+    pub fn stdout() -> Self {
+        let stdout = io::stdout();
+        let terminal = stdout.is_terminal();
+        let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
+        let colour = terminal
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        Self { sink: Box::new(BufWriter::new(stdout)), width: width.filter(|_| terminal), colour }
+    }
+
+    /// Some other place, `width` columns wide; without colour.
+    pub fn to(sink: impl Write + 'static, width: Option<usize>) -> Self {
+        Self { sink: Box::new(sink), width, colour: false }
+    }
+
+    /// One line of text.
+    ///
+    /// # Errors
+    /// Like every method here: [`OutputError`], when the text does not reach its reader.
+    pub fn line(&mut self, text: impl AsRef<str>) -> Result<(), OutputError> {
+        Ok(writeln!(self.sink, "{}", text.as_ref())?)
+    }
+
+    /// Text broken at the terminal's width, every line indented.
+    pub fn paragraph(&mut self, indent: usize, text: &str) -> Result<(), OutputError> {
+        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(20));
+        for line in wrapped(text, room) {
+            writeln!(self.sink, "{:indent$}{line}", "")?;
+        }
+        Ok(())
+    }
+
+    /// A table as wide as the terminal at most.
+    pub fn table(&mut self, table: &Table) -> Result<(), OutputError> {
+        for line in table.lines(self.width, self.colour) {
+            writeln!(self.sink, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// A value as JSON, for people to read too.
+    pub fn json(&mut self, value: &impl Serialize) -> Result<(), OutputError> {
+        let json = serde_json::to_string_pretty(value).map_err(OutputError::Json)?;
+        Ok(writeln!(self.sink, "{}", json_safe(&json))?)
+    }
+
+    /// A value as JSON on one line, for streams.
+    pub fn json_line(&mut self, value: &impl Serialize) -> Result<(), OutputError> {
+        let json = serde_json::to_string(value).map_err(OutputError::Json)?;
+        Ok(writeln!(self.sink, "{}", json_safe(&json))?)
+    }
+
+    /// Hands over what is still held back: at the end of a command, and wherever a reader waits for the next line.
+    pub fn flush(&mut self) -> Result<(), OutputError> {
+        Ok(self.sink.flush()?)
+    }
+
+    /// `text` in a style, where the output has styles.
+    pub fn paint<'a>(&self, style: Style, text: &'a str) -> Cow<'a, str> {
+        paint(self.colour, style, text)
+    }
+}
+
+fn paint(colour: bool, style: Style, text: &str) -> Cow<'_, str> {
+    let code = match style {
+        Style::Plain => return Cow::Borrowed(text),
+        Style::Bold => "1",
+        Style::Dim => "2",
+        Style::Good => "32",
+        Style::Warn => "33",
+        Style::Bad => "31",
+    };
+    if colour && !text.is_empty() { Cow::Owned(format!("\x1b[{code}m{text}\x1b[0m")) } else { Cow::Borrowed(text) }
+}
