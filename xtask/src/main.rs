@@ -1,2 +1,40 @@
-//! `cargo xtask`
-fn main() {}
+//! `cargo xtask`: the whole development system of Enforcer, one file per subcommand.
+//!
+//! Data goes to stdout; progress, notes and errors go to stderr. A command exits with 0 when it did what was asked, with 1 when it could not, with 2
+//! when the command line is wrong, and `vm` with the status of the command it ran (125 when the machine itself failed).
+
+mod build;
+mod cache;
+mod process;
+mod setup;
+mod ui;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Builds, tests and shows Enforcer.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Setup(setup::Arguments),
+    Build(build::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Setup(arguments) => setup::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Build(arguments) => build::run(&arguments).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        ui::error(&error);
+        ExitCode::FAILURE
+    })
+}

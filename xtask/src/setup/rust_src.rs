@@ -1,0 +1,71 @@
+//! The source of `core`, of exactly the compiler's version: from the toolchain, from rustup, from Debian, or from a copy beside the clone.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cache::Item;
+use crate::ui::Step;
+use crate::{process, workspace};
+
+/// The `library` folder to build `core` from; brought now if it was not there.
+pub(crate) fn library() -> Result<PathBuf> {
+    if let Some(library) = in_toolchain()? {
+        return Ok(library);
+    }
+    let version = compiler_version()?;
+    let item = Item::new(&format!("rust-src/{version}"), &version)?;
+    let library = item.path().join("library");
+    if item.is_fresh() {
+        return Ok(library);
+    }
+    let step = Step::start(format!("source of core for Rust {version}"));
+    let mut refusals = Vec::new();
+    step.note("rustup component add rust-src");
+    match process::run(Command::new("rustup").args(["component", "add", "rust-src"]), &step) {
+        Ok(_) if in_toolchain()?.is_some() => {
+            step.done("from rustup");
+            return in_toolchain()?.context("rustup's rust-src has gone");
+        }
+        Ok(_) => refusals.push("rustup added no source to this toolchain".to_owned()),
+        Err(error) => refusals.push(format!("{error:#}")),
+    }
+    let dir = item.workshop()?;
+    match from_copy(&version, &dir, &step) {
+        Ok(()) => {
+            item.publish(&dir)?;
+            step.done("from the copy beside the clone");
+            return Ok(library);
+        }
+        Err(error) => refusals.push(format!("{error:#}")),
+    }
+    bail!("the source of `core` for Rust {version} is nowhere: run `rustup component add rust-src`\n{}", refusals.join("\n"))
+}
+
+fn in_toolchain() -> Result<Option<PathBuf>> {
+    let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"])).context("cannot run `rustc`: install Rust from https://rustup.rs")?;
+    let library = PathBuf::from(sysroot).join("lib/rustlib/src/rust/library");
+    Ok(library.join("core/src/lib.rs").is_file().then_some(library))
+}
+
+fn compiler_version() -> Result<String> {
+    let version = process::output(Command::new("rustc").arg("-vV")).context("cannot run `rustc -vV`: install Rust from https://rustup.rs")?;
+    let release = version.lines().find_map(|line| line.strip_prefix("release: "));
+    Ok(release.context("`rustc -vV` names no release")?.to_owned())
+}
+
+fn from_copy(version: &str, dir: &Path, step: &Step) -> Result<()> {
+    let name = format!("rust-src-{version}-library.tar.xz");
+    let root = workspace::root();
+    let copy = root.ancestors().map(|place| place.join("shared/toolchain").join(&name)).find(|copy| copy.is_file());
+    let copy = copy.with_context(|| format!("no copy `shared/toolchain/{name}` beside the clone"))?;
+    process::run(Command::new("tar").arg("-xJf").arg(&copy).arg("-C").arg(dir), step)?;
+    if !dir.join("library/core/src/lib.rs").is_file() {
+        bail!("`{}` holds no `library/core`", copy.display());
+    }
+    // A file of today keeps an unpacked old date from looking stale to cargo.
+    File::create(dir.join("source"))?;
+    Ok(fs::write(dir.join("source"), copy.display().to_string())?)
+}
