@@ -1,1 +1,26 @@
 //! Finding, parsing and verifying signatures; the only maker of [`Verified`].
+//!
+//! A file may be signed in four ways, looked at in this order; the first signature that leads to a signer of the policy decides:
+//!
+//! 1. embedded, in the ELF section `.enforcer.signature`;
+//! 2. detached, in `FILE.p7s` beside the file;
+//! 3. detached, in `<sha256>.p7s` in a signature store;
+//! 4. by a signed manifest that lists its digest.
+//!
+//! `docs/signature-format.md` describes each byte by byte. [`Examiner`] does the reading; `verify` decides, without I/O of its own and without a
+//! clock. Nothing here keeps a private key, but for `sign`, which the `enforcer sign` command alone uses.
+
+mod carrier;
+pub mod cms;
+mod content;
+pub mod elf;
+mod examiner;
+mod find;
+pub mod manifest;
+mod rejected;
+mod verify;
+
+pub use carrier::Carrier;
+pub use examiner::{Attempt, Examination, Examiner};
+pub use rejected::{ManifestError, ManifestProblem, Rejected};
+pub use verify::Verified;

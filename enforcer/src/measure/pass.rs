@@ -1,0 +1,125 @@
+//! One pass over a file: all digests that are wanted come from the same bytes.
+//!
+//! A signature's content digest and the file digest that the kernel will ask for must describe the same version of the file. They do
+//! when each buffer that is read feeds both, and when the bytes that said *where* the signature lies ([`Witness`]) are seen again.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use enforcer_common::Digest;
+
+use super::{Algorithm, ContentDigest, MeasureError, Stamp, fsverity_digest, within};
+
+/// What to compute.
+pub struct Plan<'a> {
+    /// A file with more bytes is refused.
+    pub max_size: u64,
+    /// Which digests, besides SHA-256 of all bytes, which is always computed.
+    pub parts: Vec<Part>,
+    /// Bytes that were read before and must still be the same.
+    pub witnesses: &'a [Witness],
+}
+
+/// A digest of the file's bytes, with some of them counted as zeros.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The digest algorithm.
+    pub algorithm: Algorithm,
+    /// These bytes count as zeros; an empty range is the file as it is.
+    pub zeroed: Range<u64>,
+}
+
+/// Bytes that a decision was based on before the file was measured.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    /// Where in the file.
+    pub offset: u64,
+    /// What was there.
+    pub bytes: Vec<u8>,
+}
+
+/// What one pass found.
+#[derive(Clone, Debug)]
+pub struct Measurement {
+    /// SHA-256 over all bytes.
+    pub digest: Digest,
+    /// The fs-verity digest, where the kernel guarantees one.
+    pub fsverity: Option<Digest>,
+    /// Size in bytes.
+    pub size: u64,
+    /// The digests of [`Plan::parts`], in that order.
+    pub parts: Vec<ContentDigest>,
+}
+
+/// Reads the whole file once.
+pub fn measure(file: &File, plan: &Plan<'_>) -> Result<Measurement, MeasureError> {
+    let before = Stamp::of(file)?;
+    if before.size > plan.max_size {
+        return Err(MeasureError::TooLarge { size: before.size, limit: plan.max_size });
+    }
+    let mut whole = Algorithm::Sha256.context();
+    let mut parts: Vec<_> = plan.parts.iter().map(|part| (part, part.algorithm.context())).collect();
+    let mut buffer = vec![0; usize::try_from(before.size).unwrap_or(usize::MAX).clamp(1, BUFFER_SIZE)];
+    let mut offset = 0;
+    loop {
+        let read = match file.read_at(&mut buffer, offset) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(MeasureError::Read { source }),
+        };
+        let bytes = &buffer[..read];
+        whole.update(bytes);
+        for (part, context) in &mut parts {
+            let zeroed = within(&part.zeroed, offset, read);
+            context.update(&bytes[..zeroed.start]);
+            update_with_zeros(context, zeroed.len());
+            context.update(&bytes[zeroed.end..]);
+        }
+        if !plan.witnesses.iter().all(|witness| witness.agrees(offset, bytes)) {
+            return Err(MeasureError::Changed);
+        }
+        offset += read as u64;
+        if offset > before.size {
+            return Err(MeasureError::Changed);
+        }
+    }
+    if offset != before.size || Stamp::of(file)? != before {
+        return Err(MeasureError::Changed);
+    }
+    let value = whole.finish();
+    let bytes = value.as_ref().try_into().map_err(|_| MeasureError::Changed)?;
+    Ok(Measurement {
+        digest: Digest::sha256(bytes),
+        fsverity: fsverity_digest(file),
+        size: before.size,
+        parts: parts.into_iter().map(|(part, context)| ContentDigest::finish(part.algorithm, context)).collect(),
+    })
+}
+
+impl Witness {
+    /// Whether the bytes of a buffer read at `start` are those that were seen before, as far as they overlap.
+    fn agrees(&self, start: u64, buffer: &[u8]) -> bool {
+        let range = self.offset..self.offset.saturating_add(self.bytes.len() as u64);
+        let here = within(&range, start, buffer.len());
+        if here.is_empty() {
+            return true;
+        }
+        let skipped = (start + here.start as u64 - self.offset) as usize;
+        self.bytes[skipped..].starts_with(&buffer[here])
+    }
+}
+
+fn update_with_zeros(context: &mut ring::digest::Context, mut count: usize) {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    while count > 0 {
+        let step = count.min(ZEROS.len());
+        context.update(&ZEROS[..step]);
+        count -= step;
+    }
+}
+
+/// Large enough that the system calls cost nothing beside the hashing, small enough for the second-level cache.
+const BUFFER_SIZE: usize = 256 * 1024;

@@ -1,0 +1,103 @@
+//! The content that a signature is about: a file, or bytes in memory.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use enforcer_common::Digest;
+
+use super::Rejected;
+use crate::measure::{self, Algorithm, ContentDigest, MeasureError, Measurement, Part, Plan, Witness};
+
+/// What `verify` asks of a content.
+pub(super) trait Content {
+    /// The digest of the signed bytes.
+    fn content_digest(&mut self, algorithm: Algorithm) -> Result<ContentDigest, Rejected>;
+    /// The signed bytes themselves, bounded.
+    fn bytes(&mut self) -> Result<Cow<'_, [u8]>, Rejected>;
+}
+
+/// Bytes in memory.
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+
+impl Content for Bytes<'_> {
+    fn content_digest(&mut self, algorithm: Algorithm) -> Result<ContentDigest, Rejected> {
+        Ok(algorithm.digest(self.0))
+    }
+
+    fn bytes(&mut self) -> Result<Cow<'_, [u8]>, Rejected> {
+        Ok(self.0.into())
+    }
+}
+
+/// A file that was measured once. What is read later must belong to the same version of it.
+pub(super) struct FileContent<'a> {
+    file: &'a File,
+    max_size: u64,
+    measurement: Measurement,
+    /// What the digests of `measurement` are of, in that order.
+    parts: Vec<Part>,
+    /// Where an embedded signature lies.
+    witnesses: &'a [Witness],
+    /// The bytes that count as zeros for the signature at hand.
+    zeroed: Range<u64>,
+}
+
+impl<'a> FileContent<'a> {
+    /// Measures the file, with all digests that are known to be needed, in one pass.
+    pub(super) fn measure(file: &'a File, max_size: u64, parts: Vec<Part>, witnesses: &'a [Witness]) -> Result<Self, MeasureError> {
+        let measurement = measure::measure(file, &Plan { max_size, parts: parts.clone(), witnesses })?;
+        Ok(Self { file, max_size, measurement, parts, witnesses, zeroed: 0..0 })
+    }
+
+    /// SHA-256 over all bytes.
+    pub(super) fn digest(&self) -> Digest {
+        self.measurement.digest
+    }
+
+    /// The fs-verity digest, where the kernel guarantees one.
+    pub(super) fn fsverity(&self) -> Option<Digest> {
+        self.measurement.fsverity
+    }
+
+    /// The same file with these bytes counted as zeros, for an embedded signature.
+    pub(super) fn set_zeroed(&mut self, zeroed: Range<u64>) {
+        self.zeroed = zeroed;
+    }
+}
+
+impl Content for FileContent<'_> {
+    fn content_digest(&mut self, algorithm: Algorithm) -> Result<ContentDigest, Rejected> {
+        let part = Part { algorithm, zeroed: self.zeroed.clone() };
+        if let Some(known) = self.parts.iter().position(|known| *known == part) {
+            return Ok(self.measurement.parts[known]);
+        }
+        let plan = Plan { max_size: self.max_size, parts: vec![part.clone()], witnesses: self.witnesses };
+        let second = measure::measure(self.file, &plan)?;
+        if second.digest != self.measurement.digest {
+            return Err(MeasureError::Changed.into());
+        }
+        self.parts.push(part);
+        self.measurement.parts.push(second.parts[0]);
+        Ok(second.parts[0])
+    }
+
+    fn bytes(&mut self) -> Result<Cow<'_, [u8]>, Rejected> {
+        let size = self.measurement.size;
+        let length = usize::try_from(size).ok().filter(|_| size <= MAX_CONTENT_IN_MEMORY);
+        let length = length.ok_or(Rejected::ContentTooLarge { size, limit: MAX_CONTENT_IN_MEMORY })?;
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, 0).map_err(|source| MeasureError::Read { source })?;
+        if Algorithm::Sha256.digest(&bytes).bytes() != self.measurement.digest.bytes {
+            return Err(MeasureError::Changed.into());
+        }
+        // The range lies inside the file: `elf` checked it against the size, and the size has not changed.
+        let zeroed = self.zeroed.start as usize..self.zeroed.end as usize;
+        bytes.get_mut(zeroed).ok_or(MeasureError::Changed)?.fill(0);
+        Ok(bytes.into())
+    }
+}
+
+/// ring checks a signature over a message, not over a digest, so a content without signed attributes has to be in memory at once.
+const MAX_CONTENT_IN_MEMORY: u64 = 64 << 20;

@@ -1,0 +1,197 @@
+//! The signature section of an ELF file: where it lies, and whether it may lie there.
+//!
+//! The rule: a file has at most one section named [`SECTION_NAME`]. It is not loaded, and shares no byte with a header, a table, a segment
+//! or another section. Its bytes count as zeros for the content that is signed; every other byte of the file is signed as it is.
+//! Reads headers only, bounded, and remembers what it read, so that the pass over the content can prove that it is still there.
+
+mod error;
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use object::elf::{FileHeader32, FileHeader64, PF_X, PN_XNUM, PT_LOAD, SHF_ALLOC, SHN_XINDEX, SHT_NOBITS, SHT_PROGBITS};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
+use object::read::{ReadCache, StringTable};
+use object::{Endianness, FileKind, ReadRef};
+
+pub use error::ElfError;
+
+use super::cms::MAX_SIGNATURE_SIZE;
+use crate::measure::Witness;
+
+/// The section's name.
+pub const SECTION_NAME: &[u8] = b".enforcer.signature";
+
+/// A signature section that lies where it may.
+pub(super) struct Section {
+    pub(super) range: Range<u64>,
+    pub(super) bytes: Vec<u8>,
+    /// Everything that was read to find it.
+    pub(super) witnesses: Vec<Witness>,
+}
+
+/// Finds the signature section; `None` for what is no ELF file, and for an ELF file without one.
+pub(super) fn locate(file: &File) -> Result<Option<Section>, ElfError> {
+    let mut magic = [0; 4];
+    match file.read_at(&mut magic, 0) {
+        Ok(4) if magic == object::elf::ELFMAG => {}
+        Ok(_) => return Ok(None),
+        Err(source) => return Err(ElfError::Read(source)),
+    }
+    let recorder = Recorder::new(file)?;
+    let cache = ReadCache::new(recorder);
+    let found = match FileKind::parse(&cache)? {
+        FileKind::Elf32 => locate_in::<FileHeader32<Endianness>>(&cache)?,
+        FileKind::Elf64 => locate_in::<FileHeader64<Endianness>>(&cache)?,
+        _ => return Err(ElfError::Class),
+    };
+    Ok(found.map(|(range, bytes)| Section { range, bytes, witnesses: cache.into_inner().read }))
+}
+
+/// A range of the file, and the bytes that are there.
+type Place = (Range<u64>, Vec<u8>);
+type Cache<'a> = ReadCache<Recorder<'a>>;
+
+fn locate_in<E: FileHeader<Endian = Endianness>>(data: &Cache<'_>) -> Result<Option<Place>, ElfError> {
+    let header = E::parse(data)?;
+    let endian = header.endian()?;
+    let sections_at: u64 = header.e_shoff(endian).into();
+    if sections_at == 0 {
+        return Ok(None);
+    }
+    if has_extended_numbering(header, endian) {
+        return Err(ElfError::ExtendedNumbering);
+    }
+    let sections = header.section_headers(endian, data)?;
+    let names = section_names::<E>(sections, header.e_shstrndx(endian), endian, data)?;
+    let is_signature = |section: &&E::SectionHeader| names.get(section.sh_name(endian)) == Ok(SECTION_NAME);
+    let signature = match sections.iter().filter(is_signature).collect::<Vec<_>>()[..] {
+        [] => return Ok(None),
+        [one] => one,
+        ref several => return Err(ElfError::SeveralSections { count: several.len() }),
+    };
+    if signature.sh_type(endian) != SHT_PROGBITS {
+        return Err(ElfError::SectionType);
+    }
+    if signature.sh_flags(endian).into() & u64::from(SHF_ALLOC) != 0 {
+        return Err(ElfError::Loaded);
+    }
+    let range = range_of(signature.sh_offset(endian).into(), signature.sh_size(endian).into())?;
+    let size = data.len().map_err(|()| ElfError::OutsideFile)?;
+    if range.end > size {
+        return Err(ElfError::OutsideFile);
+    }
+    if range.end - range.start > MAX_SIGNATURE_SIZE as u64 {
+        return Err(ElfError::SectionTooLarge { limit: MAX_SIGNATURE_SIZE });
+    }
+    for (other, what) in occupied(header, endian, data, |section| std::ptr::eq(section, signature))? {
+        if range.start < other.end && other.start < range.end {
+            return Err(ElfError::Overlap { what });
+        }
+    }
+    let bytes = data.read_bytes_at(range.start, range.end - range.start).map_err(|()| ElfError::OutsideFile)?;
+    Ok(Some((range, bytes.to_vec())))
+}
+
+/// Counts beyond 16 bits, which are kept in the first section header.
+pub(super) fn has_extended_numbering<E: FileHeader<Endian = Endianness>>(header: &E, endian: Endianness) -> bool {
+    (header.e_shoff(endian).into() != 0 && header.e_shnum(endian) == 0)
+        || header.e_shstrndx(endian) == SHN_XINDEX
+        || header.e_phnum(endian) == PN_XNUM
+}
+
+fn section_names<'a, E: FileHeader<Endian = Endianness>>(
+    sections: &[E::SectionHeader],
+    index: u16,
+    endian: Endianness,
+    data: &'a Cache<'_>,
+) -> Result<StringTable<'a>, ElfError> {
+    if index == 0 {
+        return Ok(StringTable::default());
+    }
+    let section = sections.get(usize::from(index)).ok_or(ElfError::Names)?;
+    let (at, size) = section.file_range(endian).ok_or(ElfError::Names)?;
+    if size > MAX_NAMES {
+        return Err(ElfError::Names);
+    }
+    let bytes = data.read_bytes_at(at, size).map_err(|()| ElfError::Names)?;
+    Ok(StringTable::new(bytes, 0, size))
+}
+
+/// Every range of the file that something else than the signature uses.
+pub(super) fn occupied<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
+    header: &E,
+    endian: Endianness,
+    data: R,
+    is_signature: impl Fn(&E::SectionHeader) -> bool,
+) -> Result<Vec<(Range<u64>, &'static str)>, ElfError> {
+    let segments = header.program_headers(endian, data)?;
+    let sections = header.section_headers(endian, data)?;
+    let mut ranges = vec![
+        (0..size_of::<E>() as u64, "the ELF header"),
+        (range_of(header.e_phoff(endian).into(), size_of_val(segments) as u64)?, "the program headers"),
+        (range_of(header.e_shoff(endian).into(), size_of_val(sections) as u64)?, "the section headers"),
+    ];
+    for segment in segments {
+        let mut range = range_of(segment.p_offset(endian).into(), segment.p_filesz(endian).into())?;
+        // The kernel maps whole pages, so what shares a page with code is executable too.
+        if segment.p_type(endian) == PT_LOAD && segment.p_flags(endian) & PF_X != 0 && !range.is_empty() {
+            range = range.start & !(LARGEST_PAGE - 1)..range.end.checked_next_multiple_of(LARGEST_PAGE).ok_or(ElfError::Overflow)?;
+        }
+        ranges.push((range, "a segment"));
+    }
+    for section in sections.iter().filter(|section| section.sh_type(endian) != SHT_NOBITS && !is_signature(section)) {
+        ranges.push((range_of(section.sh_offset(endian).into(), section.sh_size(endian).into())?, "another section"));
+    }
+    ranges.retain(|(range, _)| !range.is_empty());
+    Ok(ranges)
+}
+
+fn range_of(start: u64, size: u64) -> Result<Range<u64>, ElfError> {
+    Ok(start..start.checked_add(size).ok_or(ElfError::Overflow)?)
+}
+
+/// Reads a file for `object`, within a budget, and keeps what it read.
+struct Recorder<'a> {
+    file: &'a File,
+    size: u64,
+    position: u64,
+    budget: usize,
+    read: Vec<Witness>,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(file: &'a File) -> Result<Self, ElfError> {
+        let size = file.metadata().map_err(ElfError::Read)?.len();
+        Ok(Self { file, size, position: 0, budget: MAX_READ, read: Vec::new() })
+    }
+}
+
+impl Read for Recorder<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.position)?;
+        self.budget = self.budget.checked_sub(read).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.read.push(Witness { offset: self.position, bytes: buffer[..read].to_vec() });
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Recorder<'_> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.position = match position {
+            SeekFrom::Start(position) => position,
+            SeekFrom::End(distance) => self.size.saturating_add_signed(distance),
+            SeekFrom::Current(distance) => self.position.saturating_add_signed(distance),
+        };
+        Ok(self.position)
+    }
+}
+
+/// 65,535 section headers and as many program headers take 8 MiB.
+const MAX_READ: usize = 16 << 20;
+const MAX_NAMES: u64 = 4 << 20;
+/// The largest page of the architectures that Debian supports (arm64, ppc64).
+pub(super) const LARGEST_PAGE: u64 = 64 * 1024;

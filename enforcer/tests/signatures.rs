@@ -1,0 +1,9 @@
+//! Signatures made by the `openssl` command are judged by us, and ours by it.
+#![allow(missing_docs, unreachable_pub)]
+
+#[path = "signatures/detached.rs"]
+mod detached;
+#[path = "signatures/pki.rs"]
+mod pki;
+#[path = "signatures/scene.rs"]
+mod scene;

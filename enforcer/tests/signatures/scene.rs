@@ -1,0 +1,75 @@
+//! A folder with files, a policy that trusts the test root, and the examiner's word on them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use enforcer::measure;
+use enforcer::policy::{Signer, Sources};
+use enforcer::signature::{Examination, Examiner};
+use enforcer::trust::TrustStore;
+use rustls_pki_types::UnixTime;
+use tempfile::TempDir;
+
+use crate::pki::PKI;
+
+pub struct Scene {
+    pub folder: TempDir,
+    pub signers: Vec<Signer>,
+    pub sources: Sources,
+    pub now: UnixTime,
+}
+
+impl Scene {
+    /// One signer rule, `vendor`, which trusts the test root.
+    pub fn new() -> Self {
+        let signer = rule("vendor", &[&PKI.root.certificate], &[]);
+        Self { folder: tempfile::tempdir().unwrap(), signers: vec![signer], sources: Sources::default(), now: later(UnixTime::now(), 1) }
+    }
+
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn examiner(&self) -> Examiner {
+        Examiner::new(&self.sources, TrustStore::load(&self.signers, self.now).unwrap(), MAX_SIZE, self.now)
+    }
+
+    pub fn examine(&self, path: &Path) -> Examination {
+        self.examine_at(path, self.now)
+    }
+
+    pub fn examine_at(&self, path: &Path, now: UnixTime) -> Examination {
+        let file = measure::open(path).unwrap();
+        self.examiner().examine(&file, Some(path), now).unwrap()
+    }
+
+    /// `carrier signer` when it would run, else the code of the reason.
+    pub fn word(&self, path: &Path) -> String {
+        word(&self.examine(path))
+    }
+}
+
+pub fn word(examination: &Examination) -> String {
+    match examination.outcome() {
+        Ok(verified) => format!("{} {}", verified.carrier().name(), verified.signer_name()),
+        Err(rejected) => rejected.code().to_owned(),
+    }
+}
+
+pub fn rule(name: &str, anchors: &[&Path], pinned: &[&Path]) -> Signer {
+    let owned = |paths: &[&Path]| paths.iter().map(|path| path.to_path_buf()).collect();
+    Signer { name: name.to_owned(), anchors: owned(anchors), pinned: owned(pinned), uses: enforcer_common::USE_EXEC }
+}
+
+pub fn later(time: UnixTime, days: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(time.as_secs() + days * 86_400))
+}
+
+pub const MAX_SIZE: u64 = 1 << 30;
