@@ -1,0 +1,96 @@
+//! What each reason means, and how to mend it.
+
+use enforcer_common::Reason;
+
+use super::{Code, Record};
+
+/// One sentence for people: what happened.
+pub fn explain(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Untrusted => "No signature that the policy trusts covers this file.",
+        Reason::DaemonUnavailable => "The file is not known yet, and the daemon, which would verify it, is not running.",
+        Reason::NoAnswer => "The file is not known yet, and the daemon did not answer in time.",
+        Reason::TooManyWaiting => "The file is not known yet, and too many others were waiting for the daemon.",
+        Reason::Expired => "The file was trusted, and its signature has expired since.",
+        Reason::UseNotAllowed => "The file is signed, but its signer may not sign for this use.",
+        Reason::AnonymousMemory => "The program asked for executable memory that no file stands behind.",
+        Reason::WritableAndExecutable => "The program asked for memory that is writable and executable at once.",
+        Reason::MadeExecutable => "The program wrote into memory and then asked to execute it.",
+        Reason::ModifiedPages => "Pages of this file were rewritten in memory and were then to be executed.",
+        Reason::OpenForWriting => "The file is open for writing somewhere, so its content could change while it runs.",
+        Reason::VolatileFilesystem => "The file is in memory (tmpfs, /dev/shm, memfd), where its content can change after it was verified.",
+        Reason::ForeignFilesystem => "The file is on a file system whose content somebody else controls (FUSE, network).",
+        Reason::MeasurementFailed => "The kernel could not read the file to measure it.",
+        Reason::ChangedWhileMeasured => "The file changed while it was measured.",
+        Reason::NotMeasured => {
+            "The file was to become executable at a point where the kernel cannot measure it, and it was not measured before."
+        }
+        Reason::TooLarge => "The file is larger than the policy's `max-file-size`.",
+        Reason::Fault => "Something that must not happen happened inside Enforcer's kernel program.",
+    }
+}
+
+/// One sentence for people: what to do about a record, if the code should have run.
+pub fn remedy(record: &Record) -> String {
+    let Code::Known(reason) = record.reason else {
+        return "Update `enforcer`: the kernel side is newer than this program.".to_owned();
+    };
+    let file = file_argument(record);
+    match reason {
+        Reason::Untrusted => format!(
+            "Run `enforcer verify {file}` to see why; then sign it with `enforcer sign` on the signing machine, or list it in a signed manifest."
+        ),
+        Reason::DaemonUnavailable => {
+            "Start the daemon (`systemctl start enforcer`), see `journalctl -u enforcer` for why it is not running, and try again.".to_owned()
+        }
+        Reason::NoAnswer => {
+            "Try again; if it happens often, raise `first-use-deadline-ms` in the policy's [limits], or name the file's folder in [scan] `paths`."
+                .to_owned()
+        }
+        Reason::TooManyWaiting => {
+            "Try again; if it happens often, name the files' folders in [scan] `paths`, or raise `max-waiting` in the policy's [limits].".to_owned()
+        }
+        Reason::Expired => format!("Sign it anew with a valid certificate; `enforcer verify {file}` shows which one has expired."),
+        Reason::UseNotAllowed => {
+            format!("Run `enforcer verify {file}` to see the signer; then add the use to that signer's `allow`, or have another signer sign it.")
+        }
+        Reason::AnonymousMemory => memory_remedy("anonymous"),
+        Reason::WritableAndExecutable => memory_remedy("writable-and-executable"),
+        Reason::MadeExecutable => memory_remedy("made-executable"),
+        Reason::ModifiedPages => {
+            "Look for a debugger, hot patch or text relocation (`readelf -d FILE | grep TEXTREL`): rewritten pages are not what was signed.".to_owned()
+        }
+        Reason::OpenForWriting => {
+            format!("Find the writer with `fuser -v {file}`, let it finish, and install files by writing a new one and renaming it.")
+        }
+        Reason::VolatileFilesystem => {
+            "Put the file on a disk file system; or, knowing the risk, set `volatile` in the policy's [filesystems].".to_owned()
+        }
+        Reason::ForeignFilesystem => {
+            "Copy the file to a local file system; or, knowing the risk, set `foreign` in the policy's [filesystems].".to_owned()
+        }
+        Reason::MeasurementFailed => format!("Read the file once (`sha256sum {file}`) and look for I/O errors in `dmesg`."),
+        Reason::ChangedWhileMeasured => "Let the installation finish and try again; install files by writing a new one and renaming it.".to_owned(),
+        Reason::NotMeasured => "Start the program again: its files are measured when they are mapped.".to_owned(),
+        Reason::TooLarge => "Raise `max-file-size` in the policy's [limits], if a file of this size is meant to run.".to_owned(),
+        Reason::Fault => "Report this, with the kernel's release and this record: it is a bug in Enforcer.".to_owned(),
+    }
+}
+
+fn memory_remedy(key: &str) -> String {
+    format!(
+        "If this program compiles code while it runs, set `{key}` in the policy's [memory] to \"audit\" or \"allow\", knowing the risk."
+    )
+}
+
+/// The record's file as an argument of a command that people may paste: only a name that a shell takes literally.
+fn file_argument(record: &Record) -> &str {
+    let literal =
+        |path: &str| path.starts_with('/') && path.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._+-@%:,=".contains(letter));
+    match &record.path {
+        Some(path) if path.len() <= LONGEST_ARGUMENT && literal(path) => path,
+        _ => "FILE",
+    }
+}
+
+const LONGEST_ARGUMENT: usize = 256;

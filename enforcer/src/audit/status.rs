@@ -1,0 +1,126 @@
+//! What is really enforced on a machine, as a report.
+//!
+//! Whoever fills it in observes the kernel: nothing here is taken from the policy file, which says what was asked for.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+
+/// The state of enforcement. Its JSON form is an interface: fields are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether unsigned code is denied right now: the mode is enforce and every hook is attached.
+    pub enforcing: bool,
+    /// `audit` or `enforce`, as the kernel has it; `None` when no programs are in force.
+    pub mode: Option<String>,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The hooks whose programs are attached.
+    pub hooks: Vec<String>,
+    /// The hooks that ought to be attached and are not.
+    pub hooks_missing: Vec<String>,
+    /// Since when the programs are in force, where that is known.
+    pub since: Option<Timestamp>,
+    /// The daemon.
+    pub daemon: Daemon,
+    /// Verdicts in the kernel.
+    pub verdicts: u64,
+    /// How many fit.
+    pub max_verdicts: u64,
+    /// Measurements that were used again.
+    pub cache_hits: u64,
+    /// Files that the kernel measured.
+    pub measurements: u64,
+    /// Uses that were allowed.
+    pub allowed: u64,
+    /// Uses that were stopped.
+    pub denied: u64,
+    /// Uses that were let through and reported.
+    pub would_be_denied: u64,
+    /// Events that did not reach the daemon.
+    pub events_lost: u64,
+    /// First uses that the daemon was asked about.
+    pub requests: u64,
+    /// Requests that did not reach the daemon.
+    pub requests_lost: u64,
+    /// First uses that were denied because no answer came in time.
+    pub deadlines: u64,
+    /// Things that must not happen, and did.
+    pub faults: u64,
+    /// The policy in force, where that is known.
+    pub policy: Option<PathBuf>,
+    /// The folder of the pins, where there are any.
+    pub pins: Option<PathBuf>,
+}
+
+/// Whether there is a daemon to answer first uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    /// Whether its heartbeat is fresh.
+    pub alive: bool,
+    /// Its process id, while it is alive.
+    pub pid: Option<u32>,
+}
+
+impl Status {
+    /// A machine without any of Enforcer's programs in its kernel.
+    pub fn nothing_in_force(kernel: String, hooks_missing: Vec<String>) -> Self {
+        Self {
+            enforcing: false,
+            mode: None,
+            kernel,
+            hooks: Vec::new(),
+            hooks_missing,
+            since: None,
+            daemon: Daemon::default(),
+            verdicts: 0,
+            max_verdicts: 0,
+            cache_hits: 0,
+            measurements: 0,
+            allowed: 0,
+            denied: 0,
+            would_be_denied: 0,
+            events_lost: 0,
+            requests: 0,
+            requests_lost: 0,
+            deadlines: 0,
+            faults: 0,
+            policy: None,
+            pins: None,
+        }
+    }
+
+    /// What deserves attention, in words; nothing when all is well.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut warn = |when: bool, text: String| {
+            if when {
+                warnings.push(text);
+            }
+        };
+        if self.mode.is_none() {
+            return vec![
+                "Nothing is enforced or reported: no programs are attached. Start the daemon with `systemctl start enforcer`.".to_owned(),
+            ];
+        }
+        let missing = self.hooks_missing.join(", ");
+        warn(
+            !missing.is_empty(),
+            format!("Some hooks are not attached ({missing}): restart the daemon to attach them, and find out who detached them."),
+        );
+        warn(
+            !self.daemon.alive,
+            "The daemon is not running: known code goes on running, code at its first use is denied (in enforce mode). Start it with `systemctl start enforcer`."
+                .to_owned(),
+        );
+        let nearly_full = self.verdicts.saturating_mul(10) > self.max_verdicts.saturating_mul(9);
+        warn(nearly_full, "The map of verdicts is nearly full: raise `max-verdicts` in the policy's [limits].".to_owned());
+        warn(self.events_lost > 0, format!("{} events were lost: more was denied or reported than the log shows.", self.events_lost));
+        warn(self.requests_lost > 0, format!("{} requests were lost: the daemon was too slow to take them.", self.requests_lost));
+        warn(self.deadlines > 0, format!("{} first uses were denied because the daemon did not answer in time.", self.deadlines));
+        warn(self.faults > 0, format!("{} faults in the kernel program: this is a bug, report it with the kernel's release.", self.faults));
+        warnings
+    }
+}
