@@ -1,7 +1,13 @@
 //! `enforcer run`: the daemon.
 
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
 use super::{Exit, Failure, Output, PolicyOption};
-use crate::policy::Policy;
+use crate::daemon::{self, DaemonError, Options};
 
 /// Start the daemon: verify, publish verdicts, enforce.
 ///
@@ -10,15 +16,69 @@ use crate::policy::Policy;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   enforcer run
-  enforcer run --policy /etc/enforcer/policy.toml
+  enforcer run --policy /etc/enforcer/policy.toml --log json
 
-Reload the policy with SIGHUP (systemctl reload enforcer). A broken new policy leaves the old one in force.")]
+Reload the policy with SIGHUP (systemctl reload enforcer). A broken new policy leaves the old one in force.
+ENFORCER_LOG chooses what is logged, for example ENFORCER_LOG=debug.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     policy: PolicyOption,
+    /// Where the daemon's own log goes.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Auto)]
+    log: LogFormat,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
+enum LogFormat {
+    /// The journal under systemd, text on a terminal, else JSON lines.
+    Auto,
+    /// The journal, with fields.
+    Journald,
+    /// JSON lines on stderr.
+    Json,
+    /// Text on stderr.
+    Text,
 }
 
 pub(super) fn run(arguments: Arguments, _output: &mut Output) -> Result<Exit, Failure> {
-    let _policy = Policy::load(&arguments.policy.policy)?;
-    Err(Failure::new(Exit::Refused, "this build cannot load the kernel's programs yet"))
+    start_log(arguments.log)?;
+    daemon::run(&Options { policy: arguments.policy.policy }).map(|()| Exit::Yes).map_err(Failure::from)
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        match error {
+            DaemonError::Policy(error) => error.into(),
+            DaemonError::Trust(error) => Self::because(Exit::Usage, &error).hint("`enforcer policy check` looks at every file that the policy names"),
+            DaemonError::Kernel(_) => Self::because(Exit::Refused, &error).hint("nothing is enforced by this start; `enforcer doctor` shows what this machine lacks"),
+            DaemonError::AlreadyRunning { .. } => Self::because(Exit::System, &error).hint("`enforcer status` shows it"),
+            DaemonError::System { .. } | DaemonError::NeedsRestart { .. } | DaemonError::Deaf => Self::because(Exit::System, &error),
+        }
+    }
+}
+
+fn start_log(format: LogFormat) -> Result<(), Failure> {
+    let filter = EnvFilter::try_from_env("ENFORCER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let text = || tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let layer = match format {
+        LogFormat::Journald => journal().map_err(|error| Failure::because(Exit::System, &error))?,
+        LogFormat::Auto if std::env::var_os("JOURNAL_STREAM").is_some() => match journal() {
+            Ok(layer) => layer,
+            // Early in the boot there may be no journal yet; systemd keeps what is written to stderr.
+            Err(_) => text().json().boxed(),
+        },
+        LogFormat::Auto if std::io::stderr().is_terminal() => text().boxed(),
+        LogFormat::Auto | LogFormat::Json => text().json().boxed(),
+        LogFormat::Text => text().boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init()
+        .map_err(|error| Failure::because(Exit::System, &error))
+}
+
+type Layer = Box<dyn tracing_subscriber::Layer<tracing_subscriber::Registry> + Send + Sync>;
+
+fn journal() -> std::io::Result<Layer> {
+    Ok(tracing_journald::layer()?.with_syslog_identifier("enforcer".to_owned()).boxed())
 }

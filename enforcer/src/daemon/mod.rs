@@ -1,1 +1,121 @@
-//! Requests to verdicts, scans, reload and notification.
+//! The daemon: policy in, verdicts published, first use answered, events written.
+//!
+//! It fills the kernel's map and is not needed for what is in it: once the programs are attached, they decide alone. Nothing here decides about a
+//! signature; [`crate::signature`] does.
+
+mod events;
+mod explain;
+mod locate;
+mod publish;
+mod requests;
+mod run;
+mod scan;
+mod status;
+mod urgency;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use enforcer_common::Settings;
+
+pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
+pub use status::status;
+
+use crate::kernel::{KernelError, Maps};
+use crate::policy::Policy;
+use crate::signature::Examiner;
+use explain::Explanations;
+use publish::Publisher;
+
+/// What the daemon is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The policy file.
+    pub policy: PathBuf,
+}
+
+/// What decisions rest on. A reload replaces it as a whole.
+struct Ground {
+    policy: Policy,
+    examiner: Examiner,
+    /// The verdicts that were made on it.
+    generation: u32,
+}
+
+/// What the daemon's threads share.
+struct Shared {
+    maps: Arc<Maps>,
+    publisher: Publisher,
+    explanations: Explanations,
+    ground: RwLock<Arc<Ground>>,
+    /// Requests that found the queue full.
+    dropped_requests: AtomicU64,
+}
+
+impl Shared {
+    fn ground(&self) -> Arc<Ground> {
+        Arc::clone(&self.ground.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Publishes something that was decided on `ground`, unless that is no longer the ground in force: then `false`, and nothing happens.
+    fn publish_on(&self, ground: &Ground, publish: impl FnOnce(&Publisher) -> Result<(), KernelError>) -> Result<bool, KernelError> {
+        // Held while publishing, so that a reload removes either what was published before it, or nothing can be published after it.
+        let current = self.ground.read().unwrap_or_else(PoisonError::into_inner);
+        if current.generation != ground.generation {
+            return Ok(false);
+        }
+        publish(&self.publisher).map(|()| true)
+    }
+
+    /// Puts a ground into force: its verdicts, its settings, and then the removal of what others decided. A failure leaves the old one in force.
+    ///
+    /// New verdicts come first, then the settings: at no moment is anything decided by neither policy.
+    fn replace_ground(&self, new: Arc<Ground>) -> Result<(), KernelError> {
+        let old = self.ground();
+        if let Err(error) = self.put_in_force(&new) {
+            // The old manifests' verdicts may have been overwritten; what was answered at first use is asked for again.
+            if old.generation != new.generation
+                && let Err(worse) = self.put_in_force(&old).and_then(|()| self.publisher.retire_others(old.generation))
+            {
+                tracing::error!("the old policy could not be put back whole: {worse}; code that it allows may be denied until the next reload");
+            }
+            return Err(error);
+        }
+        let generation = new.generation;
+        *self.ground.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.publisher.retire_others(generation)?;
+        Ok(())
+    }
+
+    /// Publishes everything that the manifests vouch for, and sets the settings.
+    fn put_in_force(&self, ground: &Ground) -> Result<(), KernelError> {
+        for verified in ground.examiner.manifest_entries() {
+            self.publisher.allow(&verified, ground.generation)?;
+        }
+        self.maps.set_settings(&settings(&ground.policy, ground.generation))
+    }
+}
+
+/// The policy as the kernel wants it.
+fn settings(policy: &Policy, generation: u32) -> Settings {
+    let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    Settings {
+        mode: policy.mode as u32,
+        anonymous: policy.memory.anonymous as u32,
+        writable_and_executable: policy.memory.writable_and_executable as u32,
+        made_executable: policy.memory.made_executable as u32,
+        volatile_filesystems: policy.filesystems.volatile as u32,
+        foreign_filesystems: policy.filesystems.foreign as u32,
+        max_file_size: policy.limits.max_file_size,
+        deadline: nanoseconds(policy.limits.first_use_deadline),
+        deadline_per_mib: nanoseconds(policy.limits.first_use_deadline_per_mib),
+        heartbeat_timeout: nanoseconds(HEARTBEAT_TIMEOUT),
+        max_waiting: policy.limits.max_waiting,
+        generation,
+    }
+}
+
+/// A heartbeat older than this means that there is no daemon. Ten times its interval.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr::null_mut;
 
-use enforcer_common::{Counter, Mode};
+use enforcer_common::{Counter, Digest, Mode};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -29,9 +29,10 @@ pub struct Canary<'a> {
 pub struct Denied(());
 
 impl Canary<'_> {
-    /// Tries to run and to map a file that nobody signed.
-    pub fn try_it(&self, maps: &Maps) -> Result<Denied, KernelError> {
+    /// Tries to run and to map a file that nobody signed. `announce` is told its digest first, so that its denials need not be reported as news.
+    pub fn try_it(&self, maps: &Maps, announce: impl FnOnce(Digest)) -> Result<Denied, KernelError> {
         let file = CanaryFile::create(self.folder).map_err(|error| failed(format!("cannot write a canary in `{}`: {error}", self.folder.display())))?;
+        announce(file.digest);
         let before = maps.counter(Counter::WouldBeDenied)?;
         self.expect("execve of an unsigned file", Command::new(&file.path).spawn().map(drop))?;
         self.expect("an executable mapping of an unsigned file", map_executable(&file.path))?;
@@ -58,6 +59,7 @@ impl Canary<'_> {
 /// A canary on disk, removed when done.
 struct CanaryFile {
     path: PathBuf,
+    digest: Digest,
 }
 
 impl CanaryFile {
@@ -70,7 +72,9 @@ impl CanaryFile {
         drop(fs::remove_file(&path));
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&path)?;
         file.write_all(&bytes)?;
-        Ok(Self { path })
+        let mut digest = [0; 32];
+        digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
+        Ok(Self { path, digest: Digest::sha256(digest) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The maps, with the types of what is in them.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -118,16 +119,17 @@ impl Maps {
     }
 }
 
-/// The records of a pinned ring buffer: `EVENTS` or `REQUESTS`.
-pub struct Records {
+/// The records of a pinned ring buffer: `EVENTS` of [`enforcer_common::Event`], or `REQUESTS` of [`enforcer_common::Request`].
+pub struct Records<T> {
     ring: RingBuf<MapData>,
+    record: PhantomData<T>,
 }
 
-impl Records {
+impl<T: aya::Pod> Records<T> {
     /// Opens the ring buffer pinned in a folder under a name.
     pub fn open(folder: &Path, name: &'static str) -> Result<Self, KernelError> {
         let ring = RingBuf::try_from(Map::RingBuf(pinned(folder, name)?)).map_err(|error| failed(name, &error))?;
-        Ok(Self { ring })
+        Ok(Self { ring, record: PhantomData })
     }
 
     /// Waits for records, at most this long.
@@ -140,17 +142,14 @@ impl Records {
         }
     }
 
-    /// Hands each waiting record's bytes to `each`.
-    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) {
-        while let Some(record) = self.ring.next() {
-            each(&record);
+    /// Takes the next record that is there. `Err` is the length of one that is not of this version.
+    pub fn take(&mut self) -> Option<Result<T, usize>> {
+        let record = self.ring.next()?;
+        if record.len() != size_of::<T>() {
+            return Some(Err(record.len()));
         }
-    }
-}
-
-impl AsRawFd for Records {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.ring.as_raw_fd()
+        // SAFETY: as long as a `T`, of which any bytes are a value (`Pod`); unaligned, because the ring buffer promises no alignment.
+        Some(Ok(unsafe { std::ptr::read_unaligned(record.as_ptr().cast()) }))
     }
 }
 

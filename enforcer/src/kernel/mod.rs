@@ -9,6 +9,7 @@ mod object;
 mod pins;
 mod probe;
 mod programs;
+mod release;
 
 use std::io;
 use std::path::PathBuf;
@@ -16,12 +17,19 @@ use std::path::PathBuf;
 pub use canary::{Canary, Denied};
 pub use maps::{Maps, Records, boottime, monotonic};
 pub use pins::{PIN_ROOT, Pins, observed};
-pub use probe::{ProbeOutcome, probe_lsm};
+pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm};
 pub use programs::{HOOKS, Loaded, load_or_adopt};
+pub use release::{Released, daemon_of, end_daemon, release};
 
 /// Why the kernel side could not be set up or read.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
+    /// `bpf` is not among the LSMs of this boot.
+    #[error("`bpf` is not an active LSM on this boot (active: {active}): add `lsm={active},bpf` to the kernel's command line and reboot")]
+    NoBpfLsm {
+        /// The list of `/sys/kernel/security/lsm`.
+        active: String,
+    },
     /// The kernel's types cannot be read.
     #[error("cannot read the kernel's types from `{}`: {detail} (the kernel must be built with CONFIG_DEBUG_INFO_BTF=y)", path.display())]
     Btf {
@@ -79,6 +87,14 @@ pub enum KernelError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// The daemon cannot be reached or does not end.
+    #[error("cannot end the daemon (process {pid}): {detail}")]
+    Daemon {
+        /// Its process.
+        pid: u32,
+        /// What went wrong.
+        detail: String,
     },
     /// The canary was not denied, or could not be tried.
     #[error("the canary failed: {detail}")]

@@ -46,3 +46,17 @@ fn try_load() -> Result<(), KernelError> {
         _ => Err(KernelError::Object { detail: format!("it has no LSM program `{hook}`") }),
     }
 }
+
+/// Refuses a machine on which the programs would load, attach and never be called.
+pub fn require_bpf_lsm() -> Result<(), KernelError> {
+    let path = Path::new("/sys/kernel/security/lsm");
+    let active = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        // Not mounted this early in the boot, or not at all: the canary tells.
+        Err(_) => return Ok(()),
+    };
+    if active.trim().split(',').any(|name| name == "bpf") {
+        return Ok(());
+    }
+    Err(KernelError::NoBpfLsm { active: active.trim().to_owned() })
+}

@@ -1,6 +1,7 @@
 //! Loading, attaching and pinning the programs; and taking over those that a former daemon left in force.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
@@ -18,7 +19,7 @@ pub struct Loaded {
     /// Their pins.
     pub pins: Pins,
     /// Their maps.
-    pub maps: Maps,
+    pub maps: Arc<Maps>,
     /// What is still to be attached; `None` when a former daemon's programs were taken over, which are in force already.
     pending: Option<Ebpf>,
 }
@@ -29,14 +30,14 @@ pub fn load_or_adopt(max_verdicts: u32) -> Result<Loaded, KernelError> {
     require_bpffs()?;
     let pins = Pins::of(&object::build_id(&types.layout, max_verdicts));
     if pins.is_complete() {
-        return Ok(Loaded { maps: Maps::open(pins.folder())?, pins, pending: None });
+        return Ok(Loaded { maps: Arc::new(Maps::open(pins.folder())?), pins, pending: None });
     }
     if pins.folder().exists() {
         pins.remove()?;
     }
     pins.create()?;
     let programs = load(&types, max_verdicts, &pins).inspect_err(|_| drop(pins.remove()))?;
-    Ok(Loaded { maps: Maps::open(pins.folder())?, pins, pending: Some(programs) })
+    Ok(Loaded { maps: Arc::new(Maps::open(pins.folder())?), pins, pending: Some(programs) })
 }
 
 impl Loaded {

@@ -1,0 +1,71 @@
+//! Events from the kernel to the log: each denial with its reason, its explanation and its remedy.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use enforcer_common::{Counter, Event};
+
+use super::Shared;
+use crate::audit::{Cgroups, EventLog, Record};
+use crate::kernel::Records;
+
+/// The thread that writes events.
+pub(super) struct Events {
+    writer: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Events {
+    /// Starts writing. What a former daemon left unread comes first.
+    pub(super) fn start(shared: &Arc<Shared>, mut records: Records<Event>, mut log: EventLog) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, shared) = (Arc::clone(&stop), Arc::clone(shared));
+        let writer = thread::Builder::new().name("events".to_owned()).spawn(move || {
+            let mut cgroups = Cgroups::of_this_machine();
+            let mut lost = shared.maps.counter(Counter::EventsLost).unwrap_or_default();
+            loop {
+                let last = stopped.load(Ordering::Relaxed);
+                if let Err(error) = records.wait(INTERVAL) {
+                    tracing::error!("cannot wait for events: {error}");
+                    return;
+                }
+                while let Some(record) = records.take() {
+                    match record {
+                        Ok(event) => write(&shared, &mut log, &mut cgroups, &event),
+                        Err(length) => tracing::error!("an event of {length} bytes is not one of this version"),
+                    }
+                }
+                let now_lost = shared.maps.counter(Counter::EventsLost).unwrap_or(lost);
+                if now_lost > lost {
+                    log.note_loss(now_lost - lost, "the kernel's ring buffer was full");
+                    lost = now_lost;
+                }
+                if last {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { writer, stop })
+    }
+
+    /// Writes what is left, and ends.
+    pub(super) fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.writer.join());
+    }
+}
+
+fn write(shared: &Shared, log: &mut EventLog, cgroups: &mut Cgroups, event: &Event) {
+    if shared.explanations.is_canary(&event.digest) {
+        return;
+    }
+    let mut record = Record::from_event(event);
+    record.explanation = shared.explanations.of(&event.digest);
+    record.cgroup = cgroups.path(event.cgroup, event.pid).map(str::to_owned);
+    log.append(&record);
+    tracing::warn!(target: "enforcer::event", "{}", record.line());
+}
+
+const INTERVAL: Duration = Duration::from_millis(200);

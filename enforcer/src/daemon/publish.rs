@@ -1,0 +1,51 @@
+//! From decisions to verdicts in the kernel. Only a [`Verified`] value can become an allow.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use enforcer_common::{ACTION_ALLOW, ACTION_DENY, Digest, Verdict};
+
+use crate::kernel::{KernelError, Maps, boottime};
+use crate::signature::Verified;
+
+/// Writes verdicts, each marked with the generation of the ground it was made on, so that a reload can remove what the older policy left behind.
+pub struct Publisher {
+    maps: Arc<Maps>,
+}
+
+impl Publisher {
+    /// Publishes into these maps.
+    pub fn new(maps: Arc<Maps>) -> Self {
+        Self { maps }
+    }
+
+    /// Allows a verified digest, until its signer's certificates run out.
+    pub fn allow(&self, verified: &Verified, generation: u32) -> Result<(), KernelError> {
+        let Some(expires_at) = boottime_of(verified.not_after().as_secs()) else { return Ok(()) };
+        let verdict = Verdict { expires_at, action: ACTION_ALLOW, uses: verified.uses(), signer: verified.signer(), generation };
+        self.maps.publish(&verified.digest(), &verdict)?;
+        verified.fsverity().map_or(Ok(()), |digest| self.maps.publish(&digest, &verdict))
+    }
+
+    /// Denies a digest for a while, so that whoever waits goes on at once, and a repeated try costs nothing.
+    pub fn deny(&self, digest: &Digest, lasting: Duration, generation: u32) -> Result<(), KernelError> {
+        let verdict = Verdict { expires_at: boottime() + nanoseconds(lasting), action: ACTION_DENY, uses: 0, signer: 0, generation };
+        self.maps.publish(digest, &verdict)
+    }
+
+    /// Removes every verdict of another generation; how many there were.
+    pub fn retire_others(&self, generation: u32) -> Result<usize, KernelError> {
+        self.maps.retain(|_, verdict| verdict.generation == generation)
+    }
+}
+
+/// A time of the calendar as nanoseconds of `CLOCK_BOOTTIME`; `None` when it has passed.
+fn boottime_of(seconds_since_epoch: u64) -> Option<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let left = Duration::from_secs(seconds_since_epoch).checked_sub(now)?;
+    Some(boottime().saturating_add(nanoseconds(left)))
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,210 @@
+//! Answering first use: requests from the kernel become verdicts.
+//!
+//! One thread reads the requests and keeps the heartbeat; a few workers open, measure and verify. The queue between them is bounded: what does not
+//! fit is dropped and counted, and whoever waits for it is denied at its deadline.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use enforcer_common::{Digest, Heartbeat, Request};
+use rustls_pki_types::UnixTime;
+
+use super::{Ground, Shared, locate, urgency};
+use crate::kernel::{KernelError, Records, boottime, monotonic};
+use crate::signature::Verified;
+
+/// The threads that answer. They end when told to; the heartbeat ends with them.
+pub struct Requests {
+    reader: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
+    progress: Arc<AtomicU64>,
+}
+
+impl Requests {
+    /// Starts answering.
+    pub fn start(shared: &Arc<Shared>, records: Records<Request>) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let in_work = Arc::new(Mutex::new(HashSet::new()));
+        for number in 0..WORKERS {
+            let worker = Worker { shared: Arc::clone(shared), receiver: Arc::clone(&receiver), in_work: Arc::clone(&in_work) };
+            thread::Builder::new().name(format!("verify-{number}")).spawn(move || worker.work())?;
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let progress = Arc::new(AtomicU64::new(0));
+        let reader = Reader { shared: Arc::clone(shared), records, sender, in_work, stop: Arc::clone(&stop), progress: Arc::clone(&progress) };
+        let reader = thread::Builder::new().name("requests".to_owned()).spawn(move || reader.read())?;
+        Ok(Self { reader, stop, progress })
+    }
+
+    /// How many turns the reading thread has made: what the watchdog watches.
+    pub fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+
+    /// Whether the reading thread has ended without being told to.
+    pub fn is_dead(&self) -> bool {
+        self.reader.is_finished()
+    }
+
+    /// Stops answering: from here on the kernel waits for nobody.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.reader.join());
+    }
+}
+
+/// Reads requests, hands them to the workers, and shows that it is alive.
+struct Reader {
+    shared: Arc<Shared>,
+    records: Records<Request>,
+    sender: SyncSender<Request>,
+    in_work: Arc<Mutex<HashSet<Digest>>>,
+    stop: Arc<AtomicBool>,
+    progress: Arc<AtomicU64>,
+}
+
+impl Reader {
+    fn read(mut self) {
+        urgency::raise("the request reader");
+        while !self.stop.load(Ordering::Relaxed) {
+            if let Err(error) = self.beat() {
+                tracing::error!("cannot write the heartbeat: {error}");
+                return;
+            }
+            if let Err(error) = self.records.wait(HEARTBEAT_INTERVAL) {
+                tracing::error!("cannot wait for requests: {error}");
+                return;
+            }
+            while let Some(record) = self.records.take() {
+                match record {
+                    Ok(request) => self.hand_on(request),
+                    Err(length) => tracing::error!("a request of {length} bytes is not one of this version"),
+                }
+            }
+            self.progress.fetch_add(1, Ordering::Relaxed);
+        }
+        // Said at once, so that nobody waits for a daemon that is going away.
+        if let Err(error) = self.shared.maps.set_heartbeat(&Heartbeat::default()) {
+            tracing::error!("cannot end the heartbeat: {error}");
+        }
+    }
+
+    /// A hundred processes that start the same file ask a hundred times; one answer serves them all.
+    fn hand_on(&self, request: Request) {
+        let digest = request.digest;
+        if !lock(&self.in_work).insert(digest) {
+            return;
+        }
+        if self.sender.try_send(request).is_err() {
+            lock(&self.in_work).remove(&digest);
+            self.shared.dropped_requests.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn beat(&self) -> Result<(), KernelError> {
+        self.shared.maps.set_heartbeat(&Heartbeat { time: monotonic(), pid: std::process::id(), reserved: 0 })
+    }
+}
+
+/// Turns one request after the other into a verdict.
+struct Worker {
+    shared: Arc<Shared>,
+    receiver: Arc<Mutex<Receiver<Request>>>,
+    in_work: Arc<Mutex<HashSet<Digest>>>,
+}
+
+impl Worker {
+    fn work(self) {
+        urgency::raise("a verifying worker");
+        loop {
+            let next = lock(&self.receiver).recv();
+            let Ok(request) = next else { return };
+            let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(&request)));
+            lock(&self.in_work).remove(&request.digest);
+            match answered {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!("cannot publish a verdict: {error}"),
+                Err(_) => tracing::error!("verifying a file failed in an unforeseen way; it stays denied"),
+            }
+        }
+    }
+
+    fn answer(&self, request: &Request) -> Result<(), KernelError> {
+        let shared = &self.shared;
+        if boottime() >= request.deadline {
+            return Ok(());
+        }
+        if let Some(verdict) = shared.maps.verdict(&request.digest)?
+            && (verdict.expires_at == 0 || verdict.expires_at > boottime())
+        {
+            return Ok(());
+        }
+        // A reload meanwhile means looking again, on the new ground.
+        for _ in 0..MAX_TURNS {
+            let ground = shared.ground();
+            let outcome = examine(&ground, request);
+            let published = shared.publish_on(&ground, |publisher| match outcome {
+                Outcome::Verified(verified) => publisher.allow(&verified, ground.generation),
+                Outcome::Rejected(reason) => {
+                    shared.explanations.remember(request.digest, reason);
+                    publisher.deny(&request.digest, DENIAL_LASTS, ground.generation)
+                }
+                Outcome::NotFound(reason) => {
+                    shared.explanations.remember(request.digest, reason);
+                    publisher.deny(&request.digest, FAILURE_LASTS, ground.generation)
+                }
+            })?;
+            if published {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What looking at a file came to.
+enum Outcome {
+    Verified(Verified),
+    Rejected(String),
+    NotFound(String),
+}
+
+/// Finds the file with the digest that was asked about, and examines it.
+fn examine(ground: &Ground, request: &Request) -> Outcome {
+    let mut failure = "the daemon could not open the file to look for its signature".to_owned();
+    for candidate in locate::candidates(request) {
+        match ground.examiner.examine(&candidate.file, Some(&candidate.path), UnixTime::now()) {
+            Ok(examination) if examination.covers(&request.digest) => {
+                return match examination.outcome() {
+                    Ok(verified) => Outcome::Verified(verified.clone()),
+                    Err(rejected) => Outcome::Rejected(rejected.to_string()),
+                };
+            }
+            Ok(_) => failure = "the file changed between the kernel's measurement and the daemon's".to_owned(),
+            Err(error) => failure = format!("the daemon could not measure the file: {error}"),
+        }
+    }
+    Outcome::NotFound(failure)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reloads in the middle of one answer.
+const MAX_TURNS: usize = 8;
+/// Requests that wait for a worker.
+const QUEUE: usize = 1024;
+/// Threads that verify. More than one, so that a slow disk or a huge file holds up the others less.
+const WORKERS: usize = 4;
+/// How often the heartbeat is renewed; far below the time after which the kernel gives the daemon up.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
+/// How long the kernel remembers a denial. Short, so that a file signed after its first denial runs.
+const DENIAL_LASTS: Duration = Duration::from_secs(2);
+/// The same when the file could not be looked at.
+const FAILURE_LASTS: Duration = Duration::from_secs(1);

@@ -1,0 +1,252 @@
+//! The daemon's life: start, prove, serve, reload, end.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use enforcer_common::Mode;
+use rustix::fs::{FlockOperation, flock};
+use rustls_pki_types::UnixTime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::events::Events;
+use super::explain::Explanations;
+use super::publish::Publisher;
+use super::requests::Requests;
+use super::{Ground, Options, Shared, scan};
+use crate::audit::EventLog;
+use crate::kernel::{self, Canary, KernelError, Loaded, Records, require_bpf_lsm};
+use crate::policy::{Policy, PolicyError};
+use crate::signature::Examiner;
+use crate::trust::{TrustError, TrustStore};
+
+/// The daemon's state: canaries, and what later must survive a reboot.
+pub const STATE_FOLDER: &str = "/var/lib/enforcer";
+/// The daemon's lock.
+pub const RUN_FOLDER: &str = "/run/enforcer";
+/// Held by the daemon as long as it lives; contains the path of its policy.
+pub(super) const LOCK_FILE: &str = "daemon.lock";
+
+/// Why the daemon did not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The policy is not usable.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A trust anchor or pinned certificate is not usable.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The kernel cannot enforce, or its enforcement could not be proven.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// A folder, lock, thread or signal could not be had.
+    #[error("cannot {action}: {source}")]
+    System {
+        /// What was tried.
+        action: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another daemon is running.
+    #[error("another `enforcer run` is active (it holds `{}`)", path.display())]
+    AlreadyRunning {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// A reload asks for what only a restart can change.
+    #[error("`max-verdicts` was changed from {old} to {new}, which takes a restart of the service")]
+    NeedsRestart {
+        /// The size in force.
+        old: u32,
+        /// The size asked for.
+        new: u32,
+    },
+    /// The thread that answers the kernel ended.
+    #[error("the thread that answers the kernel's requests ended")]
+    Deaf,
+}
+
+/// Runs the daemon until it is told to end by `SIGTERM` or `SIGINT`. Enforcement goes on afterwards.
+pub fn run(options: &Options) -> Result<(), DaemonError> {
+    let policy = Policy::load(&options.policy)?;
+    let trust = TrustStore::load(&policy.signers, UnixTime::now())?;
+    require_bpf_lsm()?;
+    for folder in [STATE_FOLDER, RUN_FOLDER] {
+        private_folder(Path::new(folder))?;
+    }
+    let _lock = lock(&options.policy)?;
+
+    let mut loaded = kernel::load_or_adopt(policy.limits.max_verdicts)?;
+    let daemon = Daemon::prepare(options, policy, trust, &loaded)?;
+    let requests = Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
+    let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, EventLog::open_default())
+        .map_err(|source| system("start a thread", source))?;
+    let outcome = daemon.serve(&mut loaded, &requests);
+    requests.stop();
+    events.stop();
+    outcome
+}
+
+struct Daemon {
+    options: Options,
+    shared: Arc<Shared>,
+}
+
+impl Daemon {
+    /// Publishes what is known, before anything can be denied for want of it.
+    fn prepare(options: &Options, policy: Policy, trust: TrustStore, loaded: &Loaded) -> Result<Self, DaemonError> {
+        let maps = Arc::clone(&loaded.maps);
+        let generation = maps.settings()?.generation.wrapping_add(1);
+        let ground = Arc::new(ground(policy, trust, generation));
+        let shared = Arc::new(Shared {
+            publisher: Publisher::new(Arc::clone(&maps)),
+            maps,
+            explanations: Explanations::default(),
+            ground: RwLock::new(Arc::clone(&ground)),
+            dropped_requests: AtomicU64::new(0),
+        });
+        shared.replace_ground(ground)?;
+        Ok(Self { options: options.clone(), shared })
+    }
+
+    /// Attaches, proves, tells the service manager, and waits for signals.
+    fn serve(&self, loaded: &mut Loaded, requests: &Requests) -> Result<(), DaemonError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| system("start the runtime", source))?;
+        runtime.block_on(async {
+            // Before READY, so that no signal finds the daemon without its handler.
+            let listen = |kind| signal(kind).map_err(|source| system("listen for signals", source));
+            let (mut reload, mut terminate, mut interrupt) =
+                (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+            let adopted = loaded.was_adopted();
+            loaded.attach()?;
+            self.prove()?;
+            let retired = loaded.retire_others()?;
+            let mode = self.shared.ground().policy.mode;
+            tracing::info!(mode = mode.name(), adopted, retired, verdicts = self.shared.maps.verdict_count(), "in force: the canary was {}", proof(mode));
+            scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
+            notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
+
+            let mut canary = tokio::time::interval(CANARY_INTERVAL);
+            canary.reset();
+            let mut watchdog = tokio::time::interval(WATCHDOG_INTERVAL);
+            let mut progress = requests.progress();
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = reload.recv() => self.reload(),
+                    _ = canary.tick() => self.prove()?,
+                    _ = watchdog.tick() => {
+                        if requests.is_dead() {
+                            return Err(DaemonError::Deaf);
+                        }
+                        // Fed only while requests are being read.
+                        let now = requests.progress();
+                        if now != progress {
+                            notify(&[sd_notify::NotifyState::Watchdog]);
+                        }
+                        progress = now;
+                    }
+                }
+            }
+            notify(&[sd_notify::NotifyState::Stopping]);
+            tracing::info!("the daemon ends; enforcement goes on without it (`enforcer stop --release` takes it off)");
+            Ok(())
+        })
+    }
+
+    /// The canary, in the mode in force.
+    fn prove(&self) -> Result<(), DaemonError> {
+        let mode = self.shared.ground().policy.mode;
+        let canary = Canary { folder: Path::new(STATE_FOLDER), mode };
+        canary.try_it(&self.shared.maps, |digest| self.shared.explanations.announce_canary(digest))?;
+        Ok(())
+    }
+
+    /// All or nothing: a policy that is broken in any way leaves the old one in force.
+    fn reload(&self) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+        notify(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(microseconds)]);
+        match self.try_reload() {
+            Ok(()) => tracing::info!(verdicts = self.shared.maps.verdict_count(), "the new policy is in force"),
+            Err(error) => tracing::error!("the new policy was refused, and the old one stays in force: {error}"),
+        }
+        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
+    }
+
+    fn try_reload(&self) -> Result<(), DaemonError> {
+        let policy = Policy::load(&self.options.policy)?;
+        let trust = TrustStore::load(&policy.signers, UnixTime::now())?;
+        let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
+        if old != new {
+            return Err(DaemonError::NeedsRestart { old, new });
+        }
+        let generation = self.shared.ground().generation.wrapping_add(1);
+        self.shared.replace_ground(Arc::new(ground(policy, trust, generation)))?;
+        scan::start(&self.shared).map_err(|source| system("start a thread", source))
+    }
+
+    fn status_line(&self) -> String {
+        let ground = self.shared.ground();
+        match ground.policy.mode {
+            Mode::Audit => "audit: nothing is denied, would-be denials are reported".to_owned(),
+            Mode::Enforce => "enforcing: unsigned code is denied".to_owned(),
+        }
+    }
+}
+
+/// What decisions rest on, from a policy. Manifests that are not accepted are reported and vouch for nothing.
+fn ground(policy: Policy, trust: TrustStore, generation: u32) -> Ground {
+    let examiner = Examiner::new(&policy.sources, trust, policy.limits.max_file_size, UnixTime::now());
+    for error in examiner.manifest_errors() {
+        tracing::error!("a manifest is not in force: {error}");
+    }
+    Ground { policy, examiner, generation }
+}
+
+/// Only one daemon at a time; the lock goes with the process. The file says which policy is in force.
+fn lock(policy: &Path) -> Result<fs::File, DaemonError> {
+    let path = Path::new(RUN_FOLDER).join(LOCK_FILE);
+    let failed = |source| system(&format!("lock `{}`", path.display()), source);
+    let mut file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => return Err(DaemonError::AlreadyRunning { path }),
+        Err(error) => return Err(failed(error.into())),
+    }
+    file.set_len(0).and_then(|()| file.write_all(policy.as_os_str().as_bytes())).map_err(failed)?;
+    Ok(file)
+}
+
+fn private_folder(path: &Path) -> Result<(), DaemonError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| system(&format!("create `{}`", path.display()), source))
+}
+
+fn proof(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Audit => "reported",
+        Mode::Enforce => "denied",
+    }
+}
+
+/// Tells the service manager, if there is one.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(false, states) {
+        tracing::debug!("the service manager was not told: {error}");
+    }
+}
+
+fn system(action: &str, source: io::Error) -> DaemonError {
+    DaemonError::System { action: action.to_owned(), source }
+}
+
+/// How often the canary is tried while the daemon runs.
+const CANARY_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the service manager's watchdog is fed; the unit's `WatchdogSec` is several times this.
+const WATCHDOG_INTERVAL: Duration = Duration::from_secs(5);

@@ -1,0 +1,56 @@
+//! What is in force, observed in the kernel: the policy file is not asked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use enforcer_common::{Counter, Mode};
+
+use super::run::{LOCK_FILE, RUN_FOLDER};
+use crate::audit::{Daemon, Status, Timestamp};
+use crate::kernel::{HOOKS, KernelError, Maps, Pins, daemon_of, observed};
+
+/// Observes this machine. Needs root, as the pins do.
+pub fn status() -> Result<Status, KernelError> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    // More than one build is in force only during an upgrade; the first is the one that is complete.
+    let Some(pins) = observed()?.into_iter().next() else {
+        return Ok(Status::nothing_in_force(release, HOOKS.map(str::to_owned).to_vec()));
+    };
+    let hooks = pins.hooks();
+    let missing: Vec<String> = HOOKS.iter().filter(|hook| !hooks.contains(hook)).map(|hook| (*hook).to_owned()).collect();
+    let maps = Maps::open(pins.folder())?;
+    let mode = Mode::from_raw(maps.settings()?.mode);
+    let count = |counter| maps.counter(counter);
+    let pid = daemon_of(&maps)?;
+    Ok(Status {
+        enforcing: mode == Some(Mode::Enforce) && missing.is_empty(),
+        mode: mode.filter(|_| !hooks.is_empty()).map(|mode| mode.name().to_owned()),
+        hooks: hooks.into_iter().map(str::to_owned).collect(),
+        hooks_missing: missing,
+        since: since(&pins),
+        daemon: Daemon { alive: pid.is_some(), pid },
+        verdicts: maps.verdict_count() as u64,
+        max_verdicts: u64::from(maps.max_verdicts()),
+        cache_hits: count(Counter::CacheHits)?,
+        measurements: count(Counter::Measurements)?,
+        allowed: count(Counter::Allowed)?,
+        denied: count(Counter::Denied)?,
+        would_be_denied: count(Counter::WouldBeDenied)?,
+        events_lost: count(Counter::EventsLost)?,
+        requests: count(Counter::Requests)?,
+        requests_lost: count(Counter::RequestsLost)?,
+        deadlines: count(Counter::Deadlines)?,
+        faults: count(Counter::Faults)?,
+        policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
+        pins: Some(pins.folder().to_owned()),
+        kernel: release,
+    })
+}
+
+/// When the pins were made.
+fn since(pins: &Pins) -> Option<Timestamp> {
+    let made = fs::metadata(pins.folder()).ok()?.modified().ok()?;
+    let age = SystemTime::now().duration_since(made.max(UNIX_EPOCH)).ok()?;
+    Some(Timestamp::now().before(age))
+}

@@ -1,0 +1,77 @@
+//! Taking enforcement off: the daemon ends, and every pin is removed.
+
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::{KernelError, Maps, monotonic, observed};
+
+/// What was taken off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// The daemon that was ended, if one was alive.
+    pub daemon: Option<u32>,
+    /// How many builds of the programs had pins.
+    pub builds: usize,
+}
+
+/// Ends the daemon, if one is alive, without touching enforcement. Its process id, if there was one.
+pub fn end_daemon() -> Result<Option<u32>, KernelError> {
+    let mut ended = None;
+    for pins in observed()? {
+        let Ok(maps) = Maps::open(pins.folder()) else { continue };
+        if let Some(pid) = daemon_of(&maps)?
+            && end(pid)?
+        {
+            ended = Some(pid);
+        }
+    }
+    Ok(ended)
+}
+
+/// The daemon that answers for these maps, while its heartbeat is fresh.
+pub fn daemon_of(maps: &Maps) -> Result<Option<u32>, KernelError> {
+    let heartbeat = maps.heartbeat()?;
+    let is_alive = heartbeat.time != 0 && monotonic().saturating_sub(heartbeat.time) < ALIVE_WITHIN;
+    Ok(is_alive.then_some(heartbeat.pid))
+}
+
+/// Ends the daemon and removes every pin. From then on nothing is decided, until the next `enforcer run`.
+pub fn release() -> Result<Released, KernelError> {
+    // First, because a daemon whose pins vanish would start anew.
+    let daemon = end_daemon()?;
+    let builds = observed()?;
+    for pins in &builds {
+        pins.remove()?;
+    }
+    Ok(Released { daemon, builds: builds.len() })
+}
+
+/// Asks a process to end, and waits until it has. `false` when there is none.
+fn end(pid: u32) -> Result<bool, KernelError> {
+    let failed = |detail: String| KernelError::Daemon { pid, detail };
+    let Some(pid) = Pid::from_raw(pid.cast_signed()) else { return Ok(false) };
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(rustix::io::Errno::SRCH) => return Ok(false),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    pidfd_send_signal(&process, Signal::TERM).map_err(|error| failed(error.to_string()))?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = rustix::time::Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: i64::from(left.subsec_nanos()) };
+        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)) {
+            Ok(0) => return Err(failed(format!("it did not end within {} seconds", PATIENCE.as_secs()))),
+            Ok(_) => return Ok(true),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(failed(error.to_string())),
+        }
+    }
+}
+
+/// A daemon beats five times a second.
+const ALIVE_WITHIN: u64 = 5_000_000_000;
+/// How long a daemon may take to end.
+const PATIENCE: Duration = Duration::from_secs(20);
