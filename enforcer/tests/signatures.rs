@@ -3,7 +3,11 @@
 
 #[path = "signatures/detached.rs"]
 mod detached;
+#[path = "signatures/embedded.rs"]
+mod embedded;
 #[path = "signatures/pki.rs"]
 mod pki;
 #[path = "signatures/scene.rs"]
 mod scene;
+#[path = "signatures/signing.rs"]
+mod signing;

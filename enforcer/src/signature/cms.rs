@@ -77,13 +77,20 @@ impl Signature {
         if signed_data.encapsulated.content_type != rfc5911::ID_DATA {
             return Err(CmsError::ContentType { found: signed_data.encapsulated.content_type.to_string() });
         }
-        signed_data.digest_algorithms.elements(MAX_DIGEST_ALGORITHMS, "digest algorithms")?;
+        let digests = signed_data.digest_algorithms.elements(MAX_DIGEST_ALGORITHMS, "digest algorithms")?;
+        let digests = digests.iter().map(|element| digest_algorithm(&AlgorithmIdentifierRef::from_der(element)?));
+        let digests = digests.collect::<Result<Vec<_>, _>>()?;
         let certificates = certificates(signed_data.certificates.as_ref())?;
         let signer_infos = signed_data.signer_infos.elements(MAX_SIGNERS, "signers")?;
         let [signer_info] = signer_infos[..] else {
             return Err(CmsError::SignerCount { count: signer_infos.len() });
         };
-        SignerInfo::from_der(signer_info)?.settle(certificates)
+        let signer_info = SignerInfo::from_der(signer_info)?;
+        if signed_data.version != signer_info.version {
+            return Err(CmsError::Version { version: signed_data.version });
+        }
+        let signature = signer_info.settle(certificates)?;
+        if digests.contains(&signature.digest) { Ok(signature) } else { Err(CmsError::DigestNotAnnounced) }
     }
 }
 
@@ -283,7 +290,7 @@ struct Attribute<'a> {
 }
 
 /// The content bytes of a SET OF, not decoded yet: a hostile set is counted before any work is done on it.
-struct Elements<'a>(&'a [u8]);
+pub(super) struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
     fn elements(&self, limit: usize, what: &'static str) -> Result<Vec<&'a [u8]>, CmsError> {

@@ -11,7 +11,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use object::elf::{FileHeader32, FileHeader64, PF_X, PN_XNUM, PT_LOAD, SHF_ALLOC, SHN_XINDEX, SHT_NOBITS, SHT_PROGBITS};
+use object::elf::{EM_386, EM_X86_64, FileHeader32, FileHeader64, PF_X, PN_XNUM, PT_LOAD, SHF_ALLOC, SHN_XINDEX, SHT_NOBITS, SHT_PROGBITS};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use object::read::{ReadCache, StringTable};
 use object::{Endianness, FileKind, ReadRef};
@@ -34,11 +34,8 @@ pub(super) struct Section {
 
 /// Finds the signature section; `None` for what is no ELF file, and for an ELF file without one.
 pub(super) fn locate(file: &File) -> Result<Option<Section>, ElfError> {
-    let mut magic = [0; 4];
-    match file.read_at(&mut magic, 0) {
-        Ok(4) if magic == object::elf::ELFMAG => {}
-        Ok(_) => return Ok(None),
-        Err(source) => return Err(ElfError::Read(source)),
+    if !is_elf(file)? {
+        return Ok(None);
     }
     let recorder = Recorder::new(file)?;
     let cache = ReadCache::new(recorder);
@@ -50,9 +47,16 @@ pub(super) fn locate(file: &File) -> Result<Option<Section>, ElfError> {
     Ok(found.map(|(range, bytes)| Section { range, bytes, witnesses: cache.into_inner().read }))
 }
 
+/// Whether the file begins like an ELF file.
+pub fn is_elf(file: &File) -> Result<bool, ElfError> {
+    let mut magic = [0; 4];
+    let read = file.read_at(&mut magic, 0).map_err(ElfError::Read)?;
+    Ok(read == magic.len() && magic == object::elf::ELFMAG)
+}
+
 /// A range of the file, and the bytes that are there.
 type Place = (Range<u64>, Vec<u8>);
-type Cache<'a> = ReadCache<Recorder<'a>>;
+pub(super) type Cache<'a> = ReadCache<Recorder<'a>>;
 
 fn locate_in<E: FileHeader<Endian = Endianness>>(data: &Cache<'_>) -> Result<Option<Place>, ElfError> {
     let header = E::parse(data)?;
@@ -65,7 +69,8 @@ fn locate_in<E: FileHeader<Endian = Endianness>>(data: &Cache<'_>) -> Result<Opt
         return Err(ElfError::ExtendedNumbering);
     }
     let sections = header.section_headers(endian, data)?;
-    let names = section_names::<E>(sections, header.e_shstrndx(endian), endian, data)?;
+    let names = name_bytes::<E>(sections, header.e_shstrndx(endian), endian, data)?;
+    let names = StringTable::new(names, 0, names.len() as u64);
     let is_signature = |section: &&E::SectionHeader| names.get(section.sh_name(endian)) == Ok(SECTION_NAME);
     let signature = match sections.iter().filter(is_signature).collect::<Vec<_>>()[..] {
         [] => return Ok(None),
@@ -102,22 +107,22 @@ pub(super) fn has_extended_numbering<E: FileHeader<Endian = Endianness>>(header:
         || header.e_phnum(endian) == PN_XNUM
 }
 
-fn section_names<'a, E: FileHeader<Endian = Endianness>>(
+/// The bytes of the section name string table; empty where there is none.
+pub(super) fn name_bytes<'a, E: FileHeader<Endian = Endianness>>(
     sections: &[E::SectionHeader],
     index: u16,
     endian: Endianness,
     data: &'a Cache<'_>,
-) -> Result<StringTable<'a>, ElfError> {
+) -> Result<&'a [u8], ElfError> {
     if index == 0 {
-        return Ok(StringTable::default());
+        return Ok(&[]);
     }
     let section = sections.get(usize::from(index)).ok_or(ElfError::Names)?;
     let (at, size) = section.file_range(endian).ok_or(ElfError::Names)?;
     if size > MAX_NAMES {
         return Err(ElfError::Names);
     }
-    let bytes = data.read_bytes_at(at, size).map_err(|()| ElfError::Names)?;
-    Ok(StringTable::new(bytes, 0, size))
+    data.read_bytes_at(at, size).map_err(|()| ElfError::Names)
 }
 
 /// Every range of the file that something else than the signature uses.
@@ -135,10 +140,11 @@ pub(super) fn occupied<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
         (range_of(header.e_shoff(endian).into(), size_of_val(sections) as u64)?, "the section headers"),
     ];
     for segment in segments {
-        let mut range = range_of(segment.p_offset(endian).into(), segment.p_filesz(endian).into())?;
-        // The kernel maps whole pages, so what shares a page with code is executable too.
+        let range = range_of(segment.p_offset(endian).into(), segment.p_filesz(endian).into())?;
         if segment.p_type(endian) == PT_LOAD && segment.p_flags(endian) & PF_X != 0 && !range.is_empty() {
-            range = range.start & !(LARGEST_PAGE - 1)..range.end.checked_next_multiple_of(LARGEST_PAGE).ok_or(ElfError::Overflow)?;
+            let page = page_size(header.e_machine(endian));
+            let end = range.end.checked_next_multiple_of(page).ok_or(ElfError::Overflow)?;
+            ranges.push((range.start & !(page - 1)..end, CODE_PAGES));
         }
         ranges.push((range, "a segment"));
     }
@@ -149,12 +155,20 @@ pub(super) fn occupied<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(
     Ok(ranges)
 }
 
+/// The largest page that the kernel may use for programs of this machine.
+fn page_size(machine: u16) -> u64 {
+    match machine {
+        EM_386 | EM_X86_64 => 4096,
+        _ => 64 * 1024,
+    }
+}
+
 fn range_of(start: u64, size: u64) -> Result<Range<u64>, ElfError> {
     Ok(start..start.checked_add(size).ok_or(ElfError::Overflow)?)
 }
 
 /// Reads a file for `object`, within a budget, and keeps what it read.
-struct Recorder<'a> {
+pub(super) struct Recorder<'a> {
     file: &'a File,
     size: u64,
     position: u64,
@@ -163,7 +177,7 @@ struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    fn new(file: &'a File) -> Result<Self, ElfError> {
+    pub(super) fn new(file: &'a File) -> Result<Self, ElfError> {
         let size = file.metadata().map_err(ElfError::Read)?.len();
         Ok(Self { file, size, position: 0, budget: MAX_READ, read: Vec::new() })
     }
@@ -190,8 +204,8 @@ impl Seek for Recorder<'_> {
     }
 }
 
+/// The kernel maps whole pages, so what shares a page with code is executable too.
+pub(super) const CODE_PAGES: &str = "a page of code";
 /// 65,535 section headers and as many program headers take 8 MiB.
 const MAX_READ: usize = 16 << 20;
 const MAX_NAMES: u64 = 4 << 20;
-/// The largest page of the architectures that Debian supports (arm64, ppc64).
-pub(super) const LARGEST_PAGE: u64 = 64 * 1024;

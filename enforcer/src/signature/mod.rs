@@ -18,6 +18,7 @@ mod examiner;
 mod find;
 pub mod manifest;
 mod rejected;
+pub mod sign;
 mod verify;
 
 pub use carrier::Carrier;

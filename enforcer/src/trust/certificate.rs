@@ -73,6 +73,8 @@ pub struct CertificateFacts {
     pub certificate_signing: Option<bool>,
     /// Whether extendedKeyUsage contains code signing; `None` without the extension.
     pub code_signing: Option<bool>,
+    /// The bits of its public key (RFC 5280 §4.1.2.7).
+    pub public_key: Vec<u8>,
     /// The kind of its key, or what kind it is instead of a usable one.
     pub key: Result<KeyKind, String>,
 }
@@ -105,6 +107,7 @@ impl CertificateFacts {
             digital_signature: key_usage.map(|usage| usage.digital_signature()),
             certificate_signing: key_usage.map(|usage| usage.key_cert_sign()),
             code_signing: extended.map(|usage| usage.code_signing),
+            public_key: parsed.public_key().subject_public_key.data.to_vec(),
             key: key_kind(parsed.public_key()),
         })
     }

@@ -192,6 +192,15 @@ pub enum TrustProblem {
 }
 
 impl TrustProblem {
+    /// Whether the machine failed (exit status 3), rather than the file being unfit (exit status 2).
+    pub fn is_io(&self) -> bool {
+        match self {
+            Self::File(problem) => problem.is_io(),
+            Self::Read(_) => true,
+            _ => false,
+        }
+    }
+
     /// What a user can do about it.
     pub fn hint(&self) -> String {
         match self {

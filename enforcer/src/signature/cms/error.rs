@@ -71,6 +71,15 @@ pub enum CmsError {
     /// Attribute certificates and other formats.
     #[error("the signature contains a certificate that is not X.509")]
     CertificateKind,
+    /// RFC 5652 §5.1: with plain data and X.509 certificates the version is that of the signer information.
+    #[error("the version {version} of the signed data does not fit its signer information")]
+    Version {
+        /// The version.
+        version: u8,
+    },
+    /// The signer's digest algorithm is not among those of the signed data.
+    #[error("the signer's digest algorithm is not among those that the signed data announces")]
+    DigestNotAnnounced,
     /// RFC 5652 §5.3 binds the version to the kind of signer identifier.
     #[error("the version {version} of the signer information does not fit its signer identifier")]
     SignerVersion {

@@ -56,6 +56,21 @@ pub enum ElfError {
     /// Something other than zeros behind the signature.
     #[error("something other than zeros follows the signature in the section `{}`", name())]
     Padding,
+    /// Data behind the end of the ELF image, as self-extracting programs and AppImages have it.
+    #[error("{count} bytes follow its ELF image, and the program may look for them at its end")]
+    Appendix {
+        /// How many.
+        count: u64,
+    },
+    /// A segment that the file does not contain.
+    #[error("it is truncated: a segment begins at byte {at}")]
+    Truncated {
+        /// Where the segment would begin.
+        at: u64,
+    },
+    /// The verifier would not find the new section.
+    #[error("its ELF headers leave no place for a signature section")]
+    Unsuitable,
 }
 
 impl ElfError {
@@ -63,9 +78,26 @@ impl ElfError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Read(_) => "check the disk",
-            Self::ExtendedNumbering => "sign it detached: `enforcer sign --detach`",
+            Self::ExtendedNumbering | Self::Appendix { .. } | Self::Unsuitable => "sign it detached: `enforcer sign --detach`",
+            Self::Malformed(_) | Self::Class | Self::Overflow | Self::Names | Self::Truncated { .. } => {
+                "install the file again; if it is meant to be so, sign it detached: `enforcer sign --detach`"
+            }
+            Self::SeveralSections { .. } | Self::Loaded | Self::SectionType => {
+                "remove the section, `objcopy --remove-section .enforcer.signature FILE`, and sign again: `enforcer sign`"
+            }
             _ => "install the file again, or sign it again: `enforcer sign`",
         }
+    }
+
+    /// Whether the machine failed, rather than the file being unfit.
+    pub(in crate::signature) fn is_io(&self) -> bool {
+        matches!(self, Self::Read(_))
+    }
+
+    /// Whether only the embedded form is impossible.
+    pub(in crate::signature) fn detached_is_possible(&self) -> bool {
+        use ElfError::{Appendix, Class, ExtendedNumbering, Malformed, Names, Overflow, Truncated, Unsuitable};
+        matches!(self, ExtendedNumbering | Appendix { .. } | Unsuitable | Malformed(_) | Class | Overflow | Names | Truncated { .. })
     }
 }
 

@@ -1,0 +1,178 @@
+//! Why nothing was signed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::elf::ElfError;
+use crate::measure::MeasureError;
+use crate::trust::{ChainError, TrustProblem};
+
+/// Why nothing was signed. The file to be signed is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The name leads nowhere.
+    #[error("cannot find it: {0}")]
+    Name(#[source] io::Error),
+    /// The file cannot be measured.
+    #[error(transparent)]
+    File(#[from] MeasureError),
+    /// The ELF file cannot carry a signature.
+    #[error(transparent)]
+    Elf(ElfError),
+    /// The private key.
+    #[error("the key `{}`: {problem}", path.display())]
+    Key {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: KeyError,
+    },
+    /// The file of a certificate.
+    #[error("the certificate `{}`: {problem}", path.display())]
+    Certificate {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: Box<TrustProblem>,
+    },
+    /// A certificate that no verifier would accept for code.
+    #[error("the certificate `{}`: {problem}", path.display())]
+    Unfit {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: ChainError,
+    },
+    /// A kind of key that is not supported.
+    #[error("the certificate `{}`: its key is {kind}, which is not supported", path.display())]
+    KeyKind {
+        /// Its file.
+        path: PathBuf,
+        /// What it is.
+        kind: String,
+    },
+    /// A certificate that is not exactly DER, so that it cannot be put into a signature unchanged.
+    #[error("a certificate is not strict DER: {0}")]
+    CertificateForm(der::Error),
+    /// ring refused.
+    #[error("the key could not sign")]
+    Signing,
+    /// Too many certificates.
+    #[error("the signature would have more than {limit} bytes")]
+    TooLarge {
+        /// The bound in bytes.
+        limit: usize,
+    },
+    /// The signed file or the signature cannot be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Owner, mode or an extended attribute cannot be kept.
+    #[error("cannot keep {what} of `{}`: {source}", path.display())]
+    Keep {
+        /// The file.
+        path: PathBuf,
+        /// What would be lost.
+        what: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// What is wrong with a private key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] TrustProblem),
+    /// No PEM private key in it.
+    #[error("it holds no PEM private key")]
+    NoKey,
+    /// Encrypted.
+    #[error("it is encrypted")]
+    Encrypted,
+    /// Not a key of the kind that the certificate has.
+    #[error("it cannot be read as a key of the certificate's kind: {reason}")]
+    Unusable {
+        /// What the reader said.
+        reason: String,
+    },
+    /// The public key of another certificate.
+    #[error("it is not the key of the certificate")]
+    Mismatch,
+}
+
+impl SignError {
+    pub(super) fn name(source: io::Error) -> Self {
+        Self::Name(source)
+    }
+
+    pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
+
+    /// What a user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Name(_) => "check the name",
+            Self::File(problem) => problem.hint()?,
+            Self::Elf(problem) => problem.hint(),
+            Self::Key { problem, .. } => return problem.hint(),
+            Self::Certificate { problem, .. } => return Some(problem.hint()),
+            Self::Unfit { problem: ChainError::NotForCodeSigning { .. } | ChainError::CaAsSigner { .. } | ChainError::NotForSigning { .. }, .. } => {
+                SELF_SIGNED
+            }
+            Self::Unfit { problem, .. } => problem.hint(),
+            Self::KeyKind { .. } => "use RSA with 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519",
+            Self::CertificateForm(_) => "convert it: `openssl x509 -in FILE -out FILE`",
+            Self::Signing => "use RSA with 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519",
+            Self::TooLarge { .. } => "leave the root and unrelated certificates out of `--chain`",
+            Self::Write { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space; nothing was changed",
+                io::ErrorKind::ReadOnlyFilesystem => "remount it writable, or put the signature into a store: `--store DIR`; nothing was changed",
+                io::ErrorKind::PermissionDenied => "run it as the owner of the folder; nothing was changed",
+                _ => "nothing was changed",
+            },
+            Self::Keep { .. } => "run it as root or as the owner, or use `--detach`; nothing was changed",
+        };
+        Some(text.to_owned())
+    }
+
+    /// Whether the machine failed (exit status 3), rather than the input being unfit (exit status 2).
+    pub fn is_io(&self) -> bool {
+        match self {
+            Self::Name(_) | Self::Write { .. } | Self::Keep { .. } => true,
+            Self::File(problem) => problem.is_io(),
+            Self::Elf(problem) => problem.is_io(),
+            Self::Key { problem: KeyError::File(problem), .. } => problem.is_io(),
+            Self::Certificate { problem, .. } => problem.is_io(),
+            _ => false,
+        }
+    }
+}
+
+impl KeyError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::File(problem) => return Some(problem.hint()),
+            Self::NoKey => "it must contain `-----BEGIN PRIVATE KEY-----`; convert it: `openssl pkey -in FILE -out FILE.pem`",
+            Self::Encrypted => "decrypt it for the time of signing: `openssl pkey -in FILE -out /dev/shm/key.pem`, and remove it afterwards",
+            Self::Unusable { .. } => "convert it: `openssl pkey -in FILE -out FILE.pem`; RSA with 2048 to 4096 bits, P-256, P-384 or Ed25519",
+            Self::Mismatch => {
+                "compare `openssl pkey -in KEY -pubout` with `openssl x509 -in CERTIFICATE -noout -pubkey`, and name the pair that belongs together"
+            }
+        };
+        Some(text.to_owned())
+    }
+}
+
+const SELF_SIGNED: &str = "ask the authority for a code-signing certificate; for a trial: `openssl req -x509 -newkey ec -pkeyopt \
+ec_paramgen_curve:P-256 -noenc -keyout key.pem -out certificate.pem -subj /CN=trial -addext basicConstraints=critical,CA:FALSE -addext \
+keyUsage=digitalSignature -addext extendedKeyUsage=codeSigning`";
