@@ -51,6 +51,8 @@ impl From<DaemonError> for Failure {
             DaemonError::Policy(error) => error.into(),
             DaemonError::Trust(error) => Self::because(Exit::Usage, &error).hint("`enforcer policy check` looks at every file that the policy names"),
             DaemonError::Kernel(_) => Self::because(Exit::Refused, &error).hint("nothing is enforced by this start; `enforcer doctor` shows what this machine lacks"),
+            DaemonError::Untrusted { .. } => Self::because(Exit::Refused, &error)
+                .hint("sign it (`enforcer sign`) or list it in a signed manifest, or begin with `mode = \"audit\"`"),
             DaemonError::AlreadyRunning { .. } => Self::because(Exit::System, &error).hint("`enforcer status` shows it"),
             DaemonError::System { .. } | DaemonError::NeedsRestart { .. } | DaemonError::Deaf => Self::because(Exit::System, &error),
         }

@@ -6,6 +6,7 @@
 mod events;
 mod explain;
 mod locate;
+mod own_code;
 mod publish;
 mod requests;
 mod run;
@@ -25,7 +26,7 @@ pub use status::status;
 
 use crate::kernel::{KernelError, Maps};
 use crate::policy::Policy;
-use crate::signature::Examiner;
+use crate::signature::{Examiner, Verified};
 use explain::Explanations;
 use publish::Publisher;
 
@@ -40,6 +41,8 @@ pub struct Options {
 struct Ground {
     policy: Policy,
     examiner: Examiner,
+    /// The daemon's program and libraries, allowed so that it can start again.
+    own_code: Vec<Verified>,
     /// The verdicts that were made on it.
     generation: u32,
 }
@@ -91,6 +94,9 @@ impl Shared {
 
     /// Publishes everything that the manifests vouch for, and sets the settings.
     fn put_in_force(&self, ground: &Ground) -> Result<(), KernelError> {
+        for verified in &ground.own_code {
+            self.publisher.allow(verified, ground.generation)?;
+        }
         for verified in ground.examiner.manifest_entries() {
             self.publisher.allow(&verified, ground.generation)?;
         }

@@ -18,7 +18,7 @@ use super::events::Events;
 use super::explain::Explanations;
 use super::publish::Publisher;
 use super::requests::Requests;
-use super::{Ground, Options, Shared, scan};
+use super::{Ground, Options, Shared, own_code, scan};
 use crate::audit::EventLog;
 use crate::kernel::{self, Canary, KernelError, Loaded, Records, require_bpf_lsm};
 use crate::policy::{Policy, PolicyError};
@@ -66,6 +66,14 @@ pub enum DaemonError {
         /// The size asked for.
         new: u32,
     },
+    /// The policy asks to enforce, and would not let the daemon itself start again.
+    #[error("in enforce mode the daemon itself could not start again, nor could `enforcer stop`: `{}`: {detail}", path.display())]
+    Untrusted {
+        /// The program, or one of its libraries.
+        path: PathBuf,
+        /// Why it is not trusted.
+        detail: String,
+    },
     /// The thread that answers the kernel ended.
     #[error("the thread that answers the kernel's requests ended")]
     Deaf,
@@ -102,7 +110,7 @@ impl Daemon {
     fn prepare(options: &Options, policy: Policy, trust: TrustStore, loaded: &Loaded) -> Result<Self, DaemonError> {
         let maps = Arc::clone(&loaded.maps);
         let generation = maps.settings()?.generation.wrapping_add(1);
-        let ground = Arc::new(ground(policy, trust, generation));
+        let ground = Arc::new(ground(policy, trust, generation)?);
         let shared = Arc::new(Shared {
             publisher: Publisher::new(Arc::clone(&maps)),
             maps,
@@ -123,8 +131,13 @@ impl Daemon {
             let (mut reload, mut terminate, mut interrupt) =
                 (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
             let adopted = loaded.was_adopted();
-            loaded.attach()?;
-            self.prove()?;
+            if let Err(error) = loaded.attach().map_err(DaemonError::from).and_then(|()| self.prove()) {
+                // What was asked for cannot be had, so nothing is left behind. What was in force before stays.
+                if !adopted && let Err(worse) = loaded.pins.remove() {
+                    tracing::error!("the unproven programs could not be taken off: {worse}");
+                }
+                return Err(error);
+            }
             let retired = loaded.retire_others()?;
             let mode = self.shared.ground().policy.mode;
             tracing::info!(mode = mode.name(), adopted, retired, verdicts = self.shared.maps.verdict_count(), "in force: the canary was {}", proof(mode));
@@ -163,7 +176,7 @@ impl Daemon {
     /// The canary, in the mode in force.
     fn prove(&self) -> Result<(), DaemonError> {
         let mode = self.shared.ground().policy.mode;
-        let canary = Canary { folder: Path::new(STATE_FOLDER), mode };
+        let canary = Canary { folders: &[Path::new(STATE_FOLDER), Path::new("/etc/enforcer")], mode };
         canary.try_it(&self.shared.maps, |digest| self.shared.explanations.announce_canary(digest))?;
         Ok(())
     }
@@ -188,7 +201,7 @@ impl Daemon {
             return Err(DaemonError::NeedsRestart { old, new });
         }
         let generation = self.shared.ground().generation.wrapping_add(1);
-        self.shared.replace_ground(Arc::new(ground(policy, trust, generation)))?;
+        self.shared.replace_ground(Arc::new(ground(policy, trust, generation)?))?;
         scan::start(&self.shared).map_err(|source| system("start a thread", source))
     }
 
@@ -202,12 +215,20 @@ impl Daemon {
 }
 
 /// What decisions rest on, from a policy. Manifests that are not accepted are reported and vouch for nothing.
-fn ground(policy: Policy, trust: TrustStore, generation: u32) -> Ground {
+fn ground(policy: Policy, trust: TrustStore, generation: u32) -> Result<Ground, DaemonError> {
     let examiner = Examiner::new(&policy.sources, trust, policy.limits.max_file_size, UnixTime::now());
     for error in examiner.manifest_errors() {
         tracing::error!("a manifest is not in force: {error}");
     }
-    Ground { policy, examiner, generation }
+    let mut own_code = Vec::new();
+    for file in own_code::examine(&examiner).map_err(|source| system("find the daemon's own code", source))? {
+        match file {
+            Ok(verified) => own_code.push(verified),
+            Err(refused) if policy.mode == Mode::Enforce => return Err(DaemonError::Untrusted { path: refused.path, detail: refused.detail }),
+            Err(refused) => tracing::warn!("in enforce mode the daemon could not start again: `{}`: {}", refused.path.display(), refused.detail),
+        }
+    }
+    Ok(Ground { policy, examiner, own_code, generation })
 }
 
 /// Only one daemon at a time; the lock goes with the process. The file says which policy is in force.

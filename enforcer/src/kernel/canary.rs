@@ -12,14 +12,15 @@ use std::ptr::null_mut;
 
 use enforcer_common::{Counter, Digest, Mode};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::{KernelError, Maps};
 
 /// Where and in which mode the canary is tried.
 pub struct Canary<'a> {
-    /// A folder on a file system that can be measured (not tmpfs).
-    pub folder: &'a Path,
+    /// Folders to try it in; the first from which programs could be started is taken (not mounted `noexec`, and no tmpfs).
+    pub folders: &'a [&'a Path],
     /// What must happen.
     pub mode: Mode,
 }
@@ -31,7 +32,11 @@ pub struct Denied(());
 impl Canary<'_> {
     /// Tries to run and to map a file that nobody signed. `announce` is told its digest first, so that its denials need not be reported as news.
     pub fn try_it(&self, maps: &Maps, announce: impl FnOnce(Digest)) -> Result<Denied, KernelError> {
-        let file = CanaryFile::create(self.folder).map_err(|error| failed(format!("cannot write a canary in `{}`: {error}", self.folder.display())))?;
+        let folder = self.folders.iter().find(|folder| can_start_programs(folder)).ok_or_else(|| {
+            let tried: Vec<String> = self.folders.iter().map(|folder| format!("`{}`", folder.display())).collect();
+            failed(format!("none of {} is on a file system from which a program could be started (`noexec`, tmpfs or missing)", tried.join(", ")))
+        })?;
+        let file = CanaryFile::create(folder).map_err(|error| failed(format!("cannot write a canary in `{}`: {error}", folder.display())))?;
         announce(file.digest);
         let before = maps.counter(Counter::WouldBeDenied)?;
         self.expect("execve of an unsigned file", Command::new(&file.path).spawn().map(drop))?;
@@ -54,6 +59,14 @@ impl Canary<'_> {
             (Mode::Audit, _) => Ok(()),
         }
     }
+}
+
+/// On a `noexec` mount the kernel refuses by itself, which proves nothing; tmpfs is refused for another reason than the digest.
+fn can_start_programs(folder: &Path) -> bool {
+    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    let is_noexec = statvfs(folder).map(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC));
+    let is_tmpfs = statfs(folder).map(|found| found.f_type == TMPFS_MAGIC);
+    is_noexec == Ok(false) && is_tmpfs == Ok(false)
 }
 
 /// A canary on disk, removed when done.

@@ -1,0 +1,68 @@
+//! The daemon's own code: what must be allowed for it to start again.
+//!
+//! Enforcing a policy under which this very program or one of its libraries may not be loaded would lock the administrator out: neither a restart nor
+//! `enforcer stop` would run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use enforcer_common::{USE_EXEC, USE_LIBRARY};
+use rustls_pki_types::UnixTime;
+
+use super::locate::open_regular;
+use crate::signature::{Examiner, Verified};
+
+/// A part of the daemon that the policy would not let in.
+#[derive(Debug)]
+pub struct Refused {
+    /// The program, or one of its libraries.
+    pub path: PathBuf,
+    /// Why.
+    pub detail: String,
+}
+
+/// What is decided about each file that this process runs.
+pub fn examine(examiner: &Examiner) -> io::Result<Vec<Result<Verified, Refused>>> {
+    let program = fs::read_link("/proc/self/exe")?;
+    Ok(mapped_files()?
+        .into_iter()
+        .map(|path| {
+            let wanted = if path == program { USE_EXEC } else { USE_LIBRARY };
+            examine_one(examiner, &path, wanted).map_err(|detail| Refused { path, detail })
+        })
+        .collect())
+}
+
+fn examine_one(examiner: &Examiner, path: &Path, wanted: u32) -> Result<Verified, String> {
+    let file = open_regular(path).ok_or("cannot be opened")?;
+    let examination = examiner.examine(&file, Some(path), UnixTime::now()).map_err(|error| error.to_string())?;
+    match examination.outcome() {
+        Ok(verified) if verified.uses() & wanted == wanted => Ok(verified.clone()),
+        Ok(verified) => Err(format!("is signed by `{}`, which may not sign for this use", verified.signer_name())),
+        Err(rejected) => Err(rejected.to_string()),
+    }
+}
+
+/// The files behind this process's executable mappings (`proc_pid_maps(5)`: address, permissions, offset, device, inode, path).
+fn mapped_files() -> io::Result<BTreeSet<PathBuf>> {
+    let maps = fs::read_to_string("/proc/self/maps")?;
+    Ok(maps
+        .lines()
+        .filter(|line| line.split_whitespace().nth(1).is_some_and(|permissions| permissions.contains('x')))
+        .filter_map(|line| line.find('/').map(|start| PathBuf::from(&line[start..])))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_itself_and_its_c_library_are_found() {
+        let files = mapped_files().expect("proc is mounted");
+        assert!(files.contains(&std::env::current_exe().expect("a program has a path")), "{files:?}");
+        assert!(files.iter().any(|path| path.to_string_lossy().contains("libc")), "{files:?}");
+    }
+}
