@@ -17,6 +17,8 @@ pub struct Status {
     pub mode: Option<String>,
     /// The kernel's release.
     pub kernel: String,
+    /// Whether `bpf` is among the LSMs of this boot, as far as that can be told; without it, attached programs are never called.
+    pub bpf_lsm_active: bool,
     /// The hooks whose programs are attached.
     pub hooks: Vec<String>,
     /// The hooks that ought to be attached and are not.
@@ -71,6 +73,7 @@ impl Status {
             enforcing: false,
             mode: None,
             kernel,
+            bpf_lsm_active: false,
             hooks: Vec::new(),
             hooks_missing,
             since: None,
@@ -92,6 +95,11 @@ impl Status {
         }
     }
 
+    /// Whether the programs are in force, complete, and the daemon answers, in either mode.
+    pub fn is_healthy(&self) -> bool {
+        self.mode.is_some() && self.hooks_missing.is_empty() && self.bpf_lsm_active && self.daemon.alive
+    }
+
     /// What deserves attention, in words; nothing when all is well.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -105,6 +113,11 @@ impl Status {
                 "Nothing is enforced or reported: no programs are attached. Start the daemon with `systemctl start enforcer`.".to_owned(),
             ];
         }
+        warn(
+            !self.bpf_lsm_active,
+            "`bpf` is not among the LSMs of this boot: the attached programs are never called. `enforcer doctor` says how to mend it."
+                .to_owned(),
+        );
         let missing = self.hooks_missing.join(", ");
         warn(
             !missing.is_empty(),

@@ -89,6 +89,11 @@ impl BootTime {
         Self { now, boottime }
     }
 
+    /// What the boot clock shows at that moment, in nanoseconds.
+    pub const fn boottime(self) -> u64 {
+        self.boottime
+    }
+
     /// The time of day at which the boot clock showed so many nanoseconds. A value from the future counts as now.
     pub fn time_of_day(&self, boottime: u64) -> Timestamp {
         self.now.before(Duration::from_nanos(self.boottime.saturating_sub(boottime)))

@@ -1,11 +1,186 @@
-//! `enforcer events`.
+//! `enforcer events`: what was denied, or would have been, from the event log.
 
-use super::{Exit, Failure, Output};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::failure::note;
+use super::output::{OutputError, Style};
+use super::{Exit, Failure, Output, ReportOption};
+use crate::audit::{DEFAULT_PATH, Entry, EventReader, Next, Record, Timestamp};
+use crate::text::printable;
 
 /// Show what was denied, or would have been.
+///
+/// One line for each event, the oldest first, times in UTC. Needs root.
 #[derive(clap::Args)]
-pub(super) struct Arguments {}
-
-pub(super) fn run(_arguments: Arguments, _output: &mut Output) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::System, "this build has no `events` yet"))
+#[command(after_help = "Examples:
+  sudo enforcer events                           everything in the log
+  sudo enforcer events --follow --details        watch, with the reason and the remedy of each
+  sudo enforcer events --since 1h --denied       what was really stopped within the last hour
+  sudo enforcer events --json | jq -r .path | sort | uniq -c")]
+pub(super) struct Arguments {
+    /// Go on and show events as they happen (beginning with the last 10, unless `--last` or `--since` says otherwise).
+    #[arg(long, short)]
+    follow: bool,
+    /// Show everything that is known about each event, and how to mend it.
+    #[arg(long, short)]
+    details: bool,
+    /// Only what was really stopped.
+    #[arg(long)]
+    denied: bool,
+    /// Only events for this reason, such as `untrusted`.
+    #[arg(long, value_name = "REASON", value_parser = reason_names())]
+    reason: Option<String>,
+    /// Only events since then: a time (2026-01-31T09:30:00Z) or an age (90s, 15m, 2h, 7d).
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Option<Timestamp>,
+    /// Only the last N events.
+    #[arg(long, short = 'n', value_name = "N")]
+    last: Option<usize>,
+    #[command(flatten)]
+    report: ReportOption,
+    /// The event log.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    log: PathBuf,
 }
+
+pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
+    let mut reader = EventReader::open(&arguments.log).map_err(|error| arguments.unreadable(&error))?;
+    arguments.show_past(&mut reader, output)?;
+    if arguments.follow {
+        arguments.show_future(&mut reader, output)?;
+    }
+    Ok(Exit::Yes)
+}
+
+impl Arguments {
+    /// What is in the log now.
+    fn show_past(&self, reader: &mut EventReader, output: &mut Output) -> Result<(), Failure> {
+        let last = self.last.or((self.follow && self.since.is_none()).then_some(LAST_WHEN_FOLLOWING));
+        let mut kept = VecDeque::new();
+        let mut skipped = 0_u64;
+        loop {
+            match reader.read().map_err(|error| self.unreadable(&error))? {
+                Next::End => break,
+                Next::Unreadable => skipped += 1,
+                Next::Entry(entry) if !self.wants(&entry) => {}
+                Next::Entry(entry) if last.is_none() => self.show(&entry, output)?,
+                Next::Entry(entry) => {
+                    kept.push_back(entry);
+                    if last.is_some_and(|last| kept.len() > last) {
+                        kept.pop_front();
+                    }
+                }
+            }
+        }
+        for entry in kept {
+            self.show(&entry, output)?;
+        }
+        output.flush()?;
+        if skipped > 0 {
+            note(&format!(
+                "{skipped} line{} of the log could not be read and {} skipped",
+                if skipped == 1 { "" } else { "s" },
+                if skipped == 1 { "was" } else { "were" }
+            ));
+        }
+        Ok(())
+    }
+
+    /// What comes, until somebody ends it.
+    fn show_future(&self, reader: &mut EventReader, output: &mut Output) -> Result<Infallible, Failure> {
+        loop {
+            match reader.read().map_err(|error| self.unreadable(&error))? {
+                Next::Entry(entry) if self.wants(&entry) => self.show(&entry, output)?,
+                Next::Entry(_) | Next::Unreadable => {}
+                Next::End => {
+                    output.flush()?;
+                    std::thread::sleep(INTERVAL);
+                }
+            }
+        }
+    }
+
+    /// Gaps in the log are always of interest: they may hide what was asked for.
+    fn wants(&self, entry: &Entry) -> bool {
+        let time = match entry {
+            Entry::Event(record) => record.time,
+            Entry::Lost(lost) => lost.time,
+        };
+        let about_this = match entry {
+            Entry::Event(record) => {
+                (record.denied || !self.denied) && self.reason.as_ref().is_none_or(|reason| record.reason.to_string() == *reason)
+            }
+            Entry::Lost(_) => true,
+        };
+        about_this && self.since.is_none_or(|since| time >= since)
+    }
+
+    fn show(&self, entry: &Entry, output: &mut Output) -> Result<(), OutputError> {
+        match entry {
+            _ if self.report.json => output.json_line(entry),
+            Entry::Event(record) => {
+                output.line(one_line(record, output))?;
+                if self.details {
+                    details(record, output)?;
+                }
+                Ok(())
+            }
+            Entry::Lost(lost) => {
+                let text = format!("{} events are missing here: {}", lost.count, printable(&lost.cause));
+                output.line(format!("{}  {}", lost.time.to_the_second(), output.paint(Style::Warn, &text)))
+            }
+        }
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Failure {
+        let log = self.log.to_string_lossy();
+        let log = printable(&log);
+        match error.kind() {
+            io::ErrorKind::NotFound => Failure::new(Exit::System, format!("there is no event log `{log}`"))
+                .hint("the daemon makes it when it starts: is it running (`enforcer status`)?"),
+            io::ErrorKind::PermissionDenied => Failure::new(Exit::System, format!("the event log `{log}` may not be read"))
+                .hint("only root may read it: `sudo enforcer events`"),
+            _ => Failure::new(Exit::System, format!("cannot read the event log `{log}`: {error}")),
+        }
+    }
+}
+
+fn one_line(record: &Record, output: &Output) -> String {
+    let line = record.line();
+    let style = if record.denied { Style::Bad } else { Style::Warn };
+    let rest = line.strip_prefix(record.outcome()).unwrap_or(&line);
+    let outcome = output.paint(style, &line[..line.len() - rest.len()]);
+    format!("{}  {outcome}{rest}", record.time.to_the_second())
+}
+
+fn details(record: &Record, output: &mut Output) -> Result<(), OutputError> {
+    for (name, text) in record.details() {
+        output.item(4, NAME_WIDTH, name, &text)?;
+    }
+    output.line("")
+}
+
+fn since(text: &str) -> Result<Timestamp, String> {
+    let age = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let seconds = UNITS.iter().find(|(name, _)| *name == unit)?.1;
+        Some(Timestamp::now().before(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?)))
+    };
+    Timestamp::parse(text)
+        .or_else(age)
+        .ok_or_else(|| "write a time such as 2026-01-31T09:30:00Z, or an age such as 90s, 15m, 2h or 7d".to_owned())
+}
+
+fn reason_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(enforcer_common::Reason::ALL.iter().map(|reason| reason.name()))
+}
+
+const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+const LAST_WHEN_FOLLOWING: usize = 10;
+const INTERVAL: Duration = Duration::from_millis(200);
+/// Columns of the longest name in a record's details.
+const NAME_WIDTH: usize = 8;

@@ -36,10 +36,10 @@ impl Failure {
     /// Writes it to stderr.
     pub(super) fn tell(self) -> Exit {
         if let Some(message) = self.message {
-            eprintln_quietly(&format!("error: {message}"));
+            to_stderr(&format!("error: {message}"));
         }
         if let Some(hint) = self.hint {
-            eprintln_quietly(&format!("hint: {hint}"));
+            to_stderr(&format!("hint: {hint}"));
         }
         self.exit
     }
@@ -79,8 +79,13 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// Something to know beside a report.
+pub(super) fn note(text: &str) {
+    to_stderr(&format!("note: {text}"));
+}
+
 /// `eprintln!` panics when stderr is closed; there is nobody left to tell.
-fn eprintln_quietly(text: &str) {
+fn to_stderr(text: &str) {
     use std::io::Write;
     _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,11 +1,88 @@
-//! `enforcer status`.
+//! `enforcer status`: what is enforced right now, as the kernel has it.
 
-use super::{Exit, Failure, Output};
+use std::path::Path;
+
+use enforcer_common::Mode;
+
+use super::output::{Cell, OutputError, Style, Table};
+use super::{Exit, Failure, Output, ReportOption};
+use crate::audit::Status;
+use crate::daemon;
 
 /// What is enforced on this machine right now?
+///
+/// Reports what is in the kernel, not what the policy asks for. Needs root.
 #[derive(clap::Args)]
-pub(super) struct Arguments {}
+#[command(after_help = "Examples:
+  sudo enforcer status
+  sudo enforcer status --json | jq .enforcing
 
-pub(super) fn run(_arguments: Arguments, _output: &mut Output) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::System, "this build has no `status` yet"))
+Exit status: 0 when the programs are in force, complete, and the daemon answers; 1 when not.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    report: ReportOption,
+}
+
+pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
+    let status = daemon::status().map_err(|error| {
+        let failure = Failure::because(Exit::System, &error);
+        if rustix::process::geteuid().is_root() { failure } else { failure.hint("only root may look: `sudo enforcer status`") }
+    })?;
+    if arguments.report.json {
+        output.json(&status)?;
+    } else {
+        tell(&status, output)?;
+    }
+    Ok(if status.is_healthy() { Exit::Yes } else { Exit::No })
+}
+
+fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
+    let path = |path: Option<&Path>| path.map(|path| path.to_string_lossy().into_owned());
+    let mut table = Table::new(["", ""]);
+    let mut row = |name: &str, value: String, style: Style| table.row([Cell::styled(name, Style::Dim), Cell::styled(value, style)]);
+    let (headline, style) = headline(status);
+    row("state", headline, style);
+    row("kernel", status.kernel.clone(), Style::Plain);
+    row("hooks", if status.hooks.is_empty() { "none attached".to_owned() } else { status.hooks.join(", ") }, Style::Plain);
+    if status.mode.is_some() {
+        if let Some(since) = status.since {
+            row("since", since.to_the_second(), Style::Plain);
+        }
+        let daemon = status.daemon.pid.map_or_else(|| "not running".to_owned(), |pid| format!("running, pid {pid}"));
+        row("daemon", daemon, if status.daemon.alive { Style::Good } else { Style::Warn });
+        row("verdicts", format!("{} of {}", status.verdicts, status.max_verdicts), Style::Plain);
+        row(
+            "uses",
+            format!("{} allowed, {} denied, {} would be denied", status.allowed, status.denied, status.would_be_denied),
+            Style::Plain,
+        );
+        row("measured", format!("{} files hashed, {} times reused", status.measurements, status.cache_hits), Style::Plain);
+        row(
+            "first uses",
+            format!("{} asked, {} lost, {} past the deadline", status.requests, status.requests_lost, status.deadlines),
+            Style::Plain,
+        );
+        row("lost events", status.events_lost.to_string(), if status.events_lost == 0 { Style::Plain } else { Style::Warn });
+        row("faults", status.faults.to_string(), if status.faults == 0 { Style::Plain } else { Style::Bad });
+    }
+    for (name, value) in [("policy", path(status.policy.as_deref())), ("pins", path(status.pins.as_deref()))] {
+        if let Some(value) = value {
+            row(name, value, Style::Plain);
+        }
+    }
+    output.table(&table)?;
+    for warning in status.warnings() {
+        output.line("")?;
+        output.paragraph(0, &warning)?;
+    }
+    Ok(())
+}
+
+fn headline(status: &Status) -> (String, Style) {
+    match &status.mode {
+        None => ("nothing is enforced".to_owned(), Style::Bad),
+        Some(_) if status.enforcing => ("enforcing: what no trusted signature covers is denied".to_owned(), Style::Good),
+        Some(mode) if mode == Mode::Audit.name() => ("audit: nothing is denied, would-be denials are reported".to_owned(), Style::Warn),
+        Some(_) => ("enforcement is incomplete".to_owned(), Style::Bad),
+    }
 }

@@ -8,14 +8,15 @@ use enforcer_common::{Counter, Mode};
 
 use super::run::{LOCK_FILE, RUN_FOLDER};
 use crate::audit::{Daemon, Status, Timestamp};
-use crate::kernel::{HOOKS, KernelError, Maps, Pins, daemon_of, observed};
+use crate::kernel::{HOOKS, KernelError, Maps, Pins, daemon_of, observed, require_bpf_lsm};
 
 /// Observes this machine. Needs root, as the pins do.
 pub fn status() -> Result<Status, KernelError> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let bpf_lsm_active = require_bpf_lsm().is_ok();
     // More than one build is in force only during an upgrade; the first is the one that is complete.
     let Some(pins) = observed()?.into_iter().next() else {
-        return Ok(Status::nothing_in_force(release, HOOKS.map(str::to_owned).to_vec()));
+        return Ok(Status { bpf_lsm_active, ..Status::nothing_in_force(release, HOOKS.map(str::to_owned).to_vec()) });
     };
     let hooks = pins.hooks();
     let missing: Vec<String> = HOOKS.iter().filter(|hook| !hooks.contains(hook)).map(|hook| (*hook).to_owned()).collect();
@@ -24,7 +25,8 @@ pub fn status() -> Result<Status, KernelError> {
     let count = |counter| maps.counter(counter);
     let pid = daemon_of(&maps)?;
     Ok(Status {
-        enforcing: mode == Some(Mode::Enforce) && missing.is_empty(),
+        enforcing: mode == Some(Mode::Enforce) && missing.is_empty() && bpf_lsm_active,
+        bpf_lsm_active,
         mode: mode.filter(|_| !hooks.is_empty()).map(|mode| mode.name().to_owned()),
         hooks: hooks.into_iter().map(str::to_owned).collect(),
         hooks_missing: missing,

@@ -86,11 +86,28 @@ impl Output {
         Ok(writeln!(self.sink, "{}", text.as_ref())?)
     }
 
+    /// A line that stands out, behind an empty one.
+    pub fn heading(&mut self, text: &str) -> Result<(), OutputError> {
+        Ok(writeln!(self.sink, "\n{}", paint(self.colour, Style::Bold, text))?)
+    }
+
     /// Text broken at the terminal's width, every line indented.
     pub fn paragraph(&mut self, indent: usize, text: &str) -> Result<(), OutputError> {
         let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(20));
         for line in wrapped(text, room) {
             writeln!(self.sink, "{:indent$}{line}", "")?;
+        }
+        Ok(())
+    }
+
+    /// A name and its text, which is broken at the terminal's width and goes on below itself.
+    pub fn item(&mut self, indent: usize, name_width: usize, name: &str, text: &str) -> Result<(), OutputError> {
+        let hanging = indent + name_width + 2;
+        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(hanging).max(20));
+        for (number, line) in wrapped(text, room).iter().enumerate() {
+            let name = if number == 0 { name } else { "" };
+            let padding = name_width.saturating_sub(name.len());
+            writeln!(self.sink, "{:indent$}{}{:padding$}  {line}", "", paint(self.colour, Style::Dim, name), "")?;
         }
         Ok(())
     }
