@@ -1,16 +1,52 @@
 //! `cargo xtask setup`: everything the other subcommands need, from nothing, on a Debian machine with Rust.
+//!
+//! Each step looks for what it made before and does nothing when that is still good, so an interrupted setup goes on where it stopped.
 
+mod archive;
 pub(crate) mod bpf_linker;
+pub(crate) mod guest;
+pub(crate) mod kernels;
+mod packages;
+pub(crate) mod pki;
 pub(crate) mod rust_src;
+mod vmlinux;
 
 use anyhow::Result;
 use clap::Args;
 
+use crate::cache;
+
 /// Bring everything that building and testing need (idempotent, resumable).
 #[derive(Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Look for newer kernels and a newer guest system than those in the cache
+    #[arg(long)]
+    refresh: bool,
+}
 
-pub(crate) fn run(_arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    for_vm(arguments.refresh)?;
+    for_build()?;
+    println!("{}", cache::dir()?.display());
+    Ok(())
+}
+
+/// What `build` needs.
+pub(crate) fn for_build() -> Result<()> {
+    let _lock = cache::lock()?;
+    packages::install(packages::BUILD)?;
     rust_src::library()?;
-    bpf_linker::install()
+    bpf_linker::binary()?;
+    Ok(())
+}
+
+/// What `vm` needs.
+pub(crate) fn for_vm(refresh: bool) -> Result<()> {
+    let _lock = cache::lock()?;
+    packages::install(packages::VM)?;
+    pki::make()?;
+    for kernel in kernels::catalog()? {
+        kernel.fetch(refresh)?;
+    }
+    guest::make(refresh)
 }

@@ -1,0 +1,168 @@
+//! The guest's root: a minimal Debian of the machine's own release (so what is built here runs there), as a pristine ext4 image.
+//!
+//! Beside the image lies a signed manifest of all its code. That is how the guest's own system is trusted under the enforcer: nothing in it is re-signed.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{archive, packages, pki};
+use crate::cache::{self, Item};
+use crate::process;
+use crate::ui::Step;
+
+/// Where Debian keeps administrators' programs, which an ordinary user's `PATH` lacks.
+pub(crate) const ADMIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+const PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,bash,coreutils,python3,perl,openssl,strace,fsverity,keyutils,procps,libstdc++6,libgcc-s1,tar,\
+                        xz-utils,apt,iproute2,util-linux,attr,acl,ca-certificates,xfsprogs,btrfs-progs,squashfs-tools,fuse3";
+
+/// Files of the guest itself: path, mode, content.
+const FILES: &[(&str, u32, &str)] = &[
+    ("usr/lib/enforcer-vm/init", 0o755, include_str!("../../guest/init")),
+    ("usr/lib/enforcer-vm/run", 0o755, include_str!("../../guest/run")),
+    ("etc/systemd/system/enforcer-vm.service", 0o644, include_str!("../../guest/enforcer-vm.service")),
+    ("etc/systemd/system/enforcer-vm.target", 0o644, include_str!("../../guest/enforcer-vm.target")),
+    ("etc/machine-id", 0o444, "e4f0c2b1a35d4c6f9b7a8d1e2f3a4b5c\n"),
+    ("etc/hostname", 0o644, "guest\n"),
+    ("etc/fstab", 0o644, ""),
+];
+
+/// Units that only cost time in a guest that lives for seconds.
+const MASKED: &str = "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
+                      systemd-tmpfiles-clean.timer systemd-timesyncd.service systemd-networkd-wait-online.service systemd-update-utmp.service \
+                      systemd-update-utmp-runlevel.service systemd-update-done.service systemd-journal-catalog-update.service systemd-firstboot.service \
+                      systemd-machine-id-commit.service systemd-hwdb-update.service ldconfig.service systemd-pstore.service systemd-random-seed.service \
+                      systemd-remount-fs.service systemd-journal-flush.service getty.target console-getty.service getty@tty1.service \
+                      serial-getty@ttyS0.service systemd-logind.service systemd-user-sessions.service man-db.timer systemd-binfmt.service \
+                      proc-sys-fs-binfmt_misc.automount dev-hugepages.mount dev-mqueue.mount sys-kernel-config.mount sys-fs-fuse-connections.mount \
+                      xfs_scrub_all.timer systemd-boot-system-token.service systemd-rfkill.socket udev-hwdb.service systemd-vconsole-setup.service \
+                      modprobe@efi_pstore.service modprobe@drm.service modprobe@configfs.service modprobe@fuse.service modprobe@dm_mod.service \
+                      modprobe@loop.service systemd-udev-trigger.service";
+
+/// The root image.
+pub(crate) fn image() -> Result<PathBuf> {
+    Ok(item()?.path().join("root.img"))
+}
+
+/// The signed manifest of its code; the signature is beside it.
+pub(crate) fn manifest() -> Result<PathBuf> {
+    Ok(item()?.path().join("root.sha256"))
+}
+
+/// Makes the image and its manifest, unless they are there and nobody asks for newer ones.
+pub(crate) fn make(refresh: bool) -> Result<()> {
+    let item = item()?;
+    if item.is_fresh() && !refresh {
+        return Ok(());
+    }
+    let release = packages::release()?;
+    let step = Step::start(format!("guest root, Debian {release}"));
+    let dir = item.workshop()?;
+    bootstrap(&release, &dir, &step)?;
+    let root = dir.join("root");
+    fs::create_dir(&root)?;
+    step.note("manifest and image");
+    process::run(as_root("tar").arg("-xf").arg(dir.join("root.tar")).arg("-C").arg(&root), &step)?;
+    write_manifest(&root, "", &dir.join("root.sha256"))?;
+    pki::open()?.sign(&dir.join("root.sha256"))?;
+    make_ext4(&root, &dir.join("root.img"), &step)?;
+    process::run(Command::new("rm").arg("-rf").arg(&root).arg(dir.join("root.tar")).arg(dir.join("files")), &step)?;
+    item.publish(&dir)?;
+    step.done("made");
+    Ok(())
+}
+
+/// Writes `image`, an ext4 file system of `root`'s content with room for as much again.
+pub(crate) fn make_ext4(root: &Path, image: &Path, step: &Step) -> Result<()> {
+    let size = process::run(Command::new("du").args(["-sk", "--apparent-size"]).arg(root), step)?;
+    let kilobytes: u64 = size.split_whitespace().next().and_then(|number| number.parse().ok()).context("du printed no number")?;
+    let blocks = kilobytes / 4 * 2 + 64 * 1024;
+    // 4096 everywhere: a 1 KiB-block image cannot be mounted with verity on 6.1.
+    let mut mkfs = as_root("mkfs.ext4");
+    mkfs.args(["-q", "-F", "-b", "4096", "-O", "verity", "-E", "lazy_itable_init=0,nodiscard", "-m", "0", "-d"]).arg(root).arg(image).arg(blocks.to_string());
+    process::run(&mut mkfs, step)?;
+    Ok(())
+}
+
+/// Writes a manifest, as `sha256sum --tag` prints it, of all code below `root`, which the guest sees at `prefix`: every ELF file, and every file with
+/// an executable bit.
+pub(crate) fn write_manifest(root: &Path, prefix: &str, manifest: &Path) -> Result<()> {
+    let mut lines = Vec::new();
+    collect_code(root, prefix, &mut lines)?;
+    lines.sort();
+    fs::write(manifest, lines.concat()).with_context(|| format!("cannot write `{}`", manifest.display()))
+}
+
+/// One line of a manifest.
+pub(crate) fn manifest_line(guest_path: &str, content: &[u8]) -> String {
+    format!("SHA256 ({guest_path}) = {}\n", cache::hash(content))
+}
+
+fn collect_code(dir: &Path, guest: &str, lines: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read `{}`", dir.display()))? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        let guest_path = format!("{guest}/{}", entry.file_name().to_string_lossy());
+        if kind.is_dir() {
+            collect_code(&entry.path(), &guest_path, lines)?;
+        } else if kind.is_file() && is_code(&entry)? {
+            lines.push(manifest_line(&guest_path, &fs::read(entry.path())?));
+        }
+    }
+    Ok(())
+}
+
+fn is_code(entry: &fs::DirEntry) -> io::Result<bool> {
+    if entry.metadata()?.permissions().mode() & 0o111 != 0 {
+        return Ok(true);
+    }
+    let mut magic = [0; 4];
+    let is_elf = fs::File::open(entry.path())?.read_exact(&mut magic).is_ok() && magic == *b"\x7fELF";
+    Ok(is_elf || entry.file_name().to_string_lossy().contains(".ko"))
+}
+
+fn item() -> Result<Item> {
+    let files: String = FILES.iter().map(|(path, mode, content)| format!("{path} {mode:o} {content}\n")).collect();
+    Item::new("guest", &format!("2 {} {PACKAGES} {MASKED} {files} {}", packages::release()?, pki::open()?.fingerprint()?))
+}
+
+/// Makes `root.tar` in `dir`.
+fn bootstrap(release: &str, dir: &Path, step: &Step) -> Result<()> {
+    let files = dir.join("files");
+    for (path, mode, content) in FILES {
+        let path = files.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(&files))?;
+        fs::write(&path, content)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
+    }
+    let mut mmdebstrap = Command::new("mmdebstrap");
+    mmdebstrap.env("PATH", ADMIN_PATH).args(["--quiet", "--variant=minbase"]).arg(format!("--include={PACKAGES}"));
+    mmdebstrap.arg(format!("--customize-hook=sync-in {} /", files.display()));
+    mmdebstrap.arg(format!("--customize-hook=chroot \"$1\" chown -R root:root {}", FILES.iter().map(|file| format!("/{}", file.0)).collect::<Vec<_>>().join(" ")));
+    mmdebstrap.arg(format!("--customize-hook=chroot \"$1\" systemctl --quiet mask {MASKED}"));
+    // Ready for the first boot: nothing is to be generated or found stale in the guest.
+    mmdebstrap.arg("--customize-hook=chroot \"$1\" ldconfig; rm -rf \"$1\"/var/log/journal; touch \"$1\"/etc/.updated \"$1\"/var/.updated");
+    mmdebstrap.args(["--aptopt=Acquire::Languages \"none\"", "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"]);
+    mmdebstrap.args(["--dpkgopt=path-exclude=/usr/share/locale/*", release]).arg(dir.join("root.tar"));
+    let sources = format!("deb {} {release} main", archive::address()?);
+    process::run(mmdebstrap.arg(sources), step)?;
+    Ok(())
+}
+
+/// `program` as root, or seemingly so: one `fakeroot` database would be needed per image, which `-s`/`-i` beside the cache give.
+fn as_root(program: &str) -> Command {
+    if packages::is_root() {
+        let mut command = Command::new(program);
+        command.env("PATH", ADMIN_PATH);
+        return command;
+    }
+    let mut command = Command::new("fakeroot");
+    let state = cache::dir().map(|dir| dir.join("fakeroot.state")).unwrap_or_default();
+    command.env("PATH", ADMIN_PATH).arg("-i").arg(&state).arg("-s").arg(&state).args(["--", program]);
+    command
+}

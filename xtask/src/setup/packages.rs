@@ -1,0 +1,82 @@
+//! The Debian packages that building and testing need. apt is called only when something is missing.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::ui::Step;
+
+/// A file or program whose presence proves that a package is installed.
+type Package = (&'static str, &'static str);
+
+/// What `build` needs.
+pub(crate) const BUILD: &[Package] = &[("gcc", "gcc"), ("libc6-dev", "/usr/include/stdlib.h"), ("xz-utils", "xz")];
+
+/// What `vm` needs.
+pub(crate) const VM: &[Package] = &[
+    ("qemu-system-x86", "qemu-system-x86_64"),
+    ("mmdebstrap", "mmdebstrap"),
+    ("e2fsprogs", "mkfs.ext4"),
+    ("kmod", "depmod"),
+    ("openssl", "openssl"),
+    ("zstd", "zstd"),
+    ("lz4", "lz4"),
+    ("xz-utils", "xz"),
+    ("util-linux", "setpriv"),
+    ("debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg"),
+];
+
+/// What `vm` needs besides when its user is not root: to own files as root inside an image.
+const VM_WITHOUT_ROOT: &[Package] = &[("fakeroot", "fakeroot"), ("uidmap", "newuidmap")];
+
+/// Installs those of `packages` that are missing.
+pub(crate) fn install(packages: &[Package]) -> Result<()> {
+    let extra = if is_root() { &[][..] } else { VM_WITHOUT_ROOT };
+    let missing: Vec<&str> = packages.iter().chain(extra).filter(|(_, proof)| !is_present(proof)).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!("install them by hand: apt-get install {}", missing.join(" "));
+    if !Path::new("/etc/debian_version").exists() {
+        bail!("missing {}, and this is no Debian system; {by_hand}", missing.join(", "));
+    }
+    if !is_root() && !process::is_installed("sudo") {
+        bail!("missing {}, and there is neither root nor sudo; as root, {by_hand}", missing.join(", "));
+    }
+    let step = Step::start(format!("Debian packages {}", missing.join(", ")));
+    let install = || process::run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(&missing), &step);
+    if install().is_err() {
+        process::run(apt_get().arg("update"), &step).context("cannot read the package lists")?;
+        install().with_context(|| by_hand.clone())?;
+    }
+    step.done("installed");
+    Ok(())
+}
+
+/// Whether this process may do what root may.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The code name of the Debian release that this machine runs.
+pub(crate) fn release() -> Result<String> {
+    let text = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
+    let name = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    Ok(name.context("/etc/os-release names no release: the test guests need a Debian stable machine")?.trim_matches('"').to_owned())
+}
+
+fn is_present(proof: &str) -> bool {
+    if proof.starts_with('/') { Path::new(proof).exists() } else { process::is_installed(proof) }
+}
+
+fn apt_get() -> Command {
+    let mut command = if is_root() { Command::new("apt-get") } else { Command::new("sudo") };
+    if !is_root() {
+        command.args(["--non-interactive", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    }
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
