@@ -38,27 +38,38 @@ pub fn remedy(record: &Record) -> String {
     let file = file_argument(record);
     match reason {
         Reason::Untrusted => format!(
-            "Run `enforcer verify {file}` to see why; then sign it with `enforcer sign` on the signing machine, or list it in a signed manifest."
+            "Run `enforcer verify {file}` to see why; then sign it with `enforcer sign` on the signing machine, or list it in a signed \
+                manifest."
         ),
         Reason::DaemonUnavailable => {
-            "Start the daemon (`systemctl start enforcer`), see `journalctl -u enforcer` for why it is not running, and try again.".to_owned()
+            "Start the daemon (`systemctl start enforcer`), see `journalctl -u enforcer` for why it is not running, and try \
+                again."
+                .to_owned()
         }
         Reason::NoAnswer => {
-            "Try again; if it happens often, raise `first-use-deadline-ms` in the policy's [limits], or name the file's folder in [scan] `paths`."
+            "Try again; if it happens often, raise `first-use-deadline-ms` in the policy's [limits], or name the file's folder in \
+                [scan] `paths`."
                 .to_owned()
         }
         Reason::TooManyWaiting => {
-            "Try again; if it happens often, name the files' folders in [scan] `paths`, or raise `max-waiting` in the policy's [limits].".to_owned()
+            "Try again; if it happens often, name the files' folders in [scan] `paths`, or raise `max-waiting` in the policy's \
+                [limits]."
+                .to_owned()
         }
         Reason::Expired => format!("Sign it anew with a valid certificate; `enforcer verify {file}` shows which one has expired."),
         Reason::UseNotAllowed => {
-            format!("Run `enforcer verify {file}` to see the signer; then add the use to that signer's `allow`, or have another signer sign it.")
+            format!(
+                "Run `enforcer verify {file}` to see the signer; then add the use to that signer's `allow`, or have another signer \
+                sign it."
+            )
         }
         Reason::AnonymousMemory => memory_remedy("anonymous"),
         Reason::WritableAndExecutable => memory_remedy("writable-and-executable"),
         Reason::MadeExecutable => memory_remedy("made-executable"),
         Reason::ModifiedPages => {
-            "Look for a debugger, hot patch or text relocation (`readelf -d FILE | grep TEXTREL`): rewritten pages are not what was signed.".to_owned()
+            "Look for a debugger, hot patch or text relocation (`readelf -d FILE | grep TEXTREL`): rewritten pages are not what was \
+                signed."
+                .to_owned()
         }
         Reason::OpenForWriting => {
             format!("Find the writer with `fuser -v {file}`, let it finish, and install files by writing a new one and renaming it.")
@@ -70,7 +81,9 @@ pub fn remedy(record: &Record) -> String {
             "Copy the file to a local file system; or, knowing the risk, set `foreign` in the policy's [filesystems].".to_owned()
         }
         Reason::MeasurementFailed => format!("Read the file once (`sha256sum {file}`) and look for I/O errors in `dmesg`."),
-        Reason::ChangedWhileMeasured => "Let the installation finish and try again; install files by writing a new one and renaming it.".to_owned(),
+        Reason::ChangedWhileMeasured => "Let the installation finish and try again; install files by writing a new one and renaming \
+            it."
+        .to_owned(),
         Reason::NotMeasured => "Start the program again: its files are measured when they are mapped.".to_owned(),
         Reason::TooLarge => "Raise `max-file-size` in the policy's [limits], if a file of this size is meant to run.".to_owned(),
         Reason::Fault => "Report this, with the kernel's release and this record: it is a bug in Enforcer.".to_owned(),

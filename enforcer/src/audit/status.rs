@@ -125,7 +125,8 @@ impl Status {
         );
         warn(
             !self.daemon.alive,
-            "The daemon is not running: known code goes on running, code at its first use is denied (in enforce mode). Start it with `systemctl start enforcer`."
+            "The daemon is not running: known code goes on running, code at its first use is denied (in enforce mode). Start it with \
+                `systemctl start enforcer`."
                 .to_owned(),
         );
         let nearly_full = self.verdicts.saturating_mul(10) > self.max_verdicts.saturating_mul(9);

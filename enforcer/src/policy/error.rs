@@ -55,7 +55,10 @@ impl PolicyError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreadable { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => Some("name the file that holds the policy, or begin with the commented policy.toml that comes with Enforcer"),
+                io::ErrorKind::NotFound => Some(
+                    "name the file that holds the policy, or begin with the commented policy.toml that \
+                    comes with Enforcer",
+                ),
                 io::ErrorKind::PermissionDenied => Some("run as root, or make the file readable"),
                 _ => None,
             },

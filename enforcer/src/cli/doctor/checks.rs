@@ -133,7 +133,8 @@ fn lsm_active(facts: &Facts) -> Finding {
     match &facts.active_lsms {
         Ok(active) => {
             let remedy = format!(
-                "Add `lsm={active},bpf` to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub, then `update-grub`) and reboot."
+                "Add `lsm={active},bpf` to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub, then `update-grub`) and \
+                    reboot."
             );
             check.is(lists_bpf(active), active, &remedy)
         }
@@ -149,9 +150,12 @@ fn lsm_programs(facts: &Facts) -> Finding {
     );
     match &facts.takes_lsm_programs {
         ProbeOutcome::Yes => check.is(true, "a program was loaded", ""),
-        ProbeOutcome::No(reason) => {
-            check.is(false, reason, "Some sandboxes and hosted kernels refuse LSM programs whatever their configuration says: use a kernel of your own, or a virtual machine.")
-        }
+        ProbeOutcome::No(reason) => check.is(
+            false,
+            refusal(reason),
+            "Some sandboxes and hosted kernels refuse LSM programs whatever their configuration says: use a kernel of your own, \
+             or a virtual machine.",
+        ),
         ProbeOutcome::CouldNotTell(reason) => check.could_not_tell(reason, "Run this as root on the machine itself."),
     }
 }

@@ -109,7 +109,7 @@ fn write_row(lines: &mut Vec<String>, row: &[Cell], widths: &[usize], colour: bo
     }
 }
 
-/// `text` in lines of at most `width` columns, broken behind a blank, a slash or a comma where there is one.
+/// `text` in lines of at most `width` columns, broken behind a blank, or else a slash or a comma, where there is one.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
@@ -123,8 +123,8 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
         let fits = fits.unwrap_or(rest.len()).max(rest.chars().next().map_or(0, char::len_utf8));
         // The blank at which a line breaks may stand just outside.
         let at_blank = rest[fits..].starts_with(' ').then_some(fits);
-        let inside = rest[..fits].rfind([' ', '/', ',']).map(|at| at + 1);
-        let at = at_blank.or(inside).filter(|at| *at > fits / 3).unwrap_or(fits);
+        let behind = |breaks: &[char]| rest[..fits].rfind(breaks).map(|at| at + 1).filter(|at| *at > fits / 3);
+        let at = at_blank.or_else(|| behind(&[' '])).or_else(|| behind(&['/', ','])).unwrap_or(fits);
         lines.push(rest[..at].trim_end().to_owned());
         rest = rest[at..].trim_start();
     }
