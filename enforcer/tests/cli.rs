@@ -173,7 +173,7 @@ fn a_missing_event_log_ends_with_3() {
 fn following_goes_on_through_a_rotation_and_ends_quietly_with_its_reader() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
-    let mut log = EventLog::open(&path, LogLimits { max_bytes: 4000 });
+    let mut log = EventLog::open(&path, LogLimits { max_bytes: 2000 });
     log.append(&record(0, true, Reason::Untrusted));
     let mut follower = command(&["events", "--follow", "--json", "--log", &path.to_string_lossy()])
         .stdout(Stdio::piped())
@@ -181,7 +181,7 @@ fn following_goes_on_through_a_rotation_and_ends_quietly_with_its_reader() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
-    for number in 0..30 {
+    for number in 0..12 {
         if number > 0 {
             log.append(&record(number, true, Reason::Untrusted));
         }
@@ -194,7 +194,7 @@ fn following_goes_on_through_a_rotation_and_ends_quietly_with_its_reader() {
         }
     }
     drop(lines);
-    let mut written = 30;
+    let mut written = 12;
     let ended = loop {
         log.append(&record(written, true, Reason::Untrusted));
         written += 1;

@@ -5,6 +5,7 @@ use std::error::Error;
 use super::Exit;
 use super::output::OutputError;
 use crate::policy::PolicyError;
+use crate::trust::TrustError;
 
 /// A command that ended without its result.
 #[derive(Debug)]
@@ -52,6 +53,12 @@ impl From<PolicyError> for Failure {
             _ => Self::because(if error.is_system() { Exit::System } else { Exit::Usage }, &error),
         };
         Self { hint: error.hint().map(str::to_owned), ..failure }
+    }
+}
+
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        Self::because(Exit::Usage, &error).hint(error.hint())
     }
 }
 

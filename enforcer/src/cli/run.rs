@@ -49,7 +49,7 @@ impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Self {
         match error {
             DaemonError::Policy(error) => error.into(),
-            DaemonError::Trust(error) => Self::because(Exit::Usage, &error).hint("`enforcer policy check` looks at every file that the policy names"),
+            DaemonError::Trust(error) => error.into(),
             DaemonError::Kernel(_) => Self::because(Exit::Refused, &error).hint("nothing is enforced by this start; `enforcer doctor` shows what this machine lacks"),
             DaemonError::Untrusted { .. } => Self::because(Exit::Refused, &error)
                 .hint("sign it (`enforcer sign`) or list it in a signed manifest, or begin with `mode = \"audit\"`"),
