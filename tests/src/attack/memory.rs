@@ -1,0 +1,196 @@
+//! The ways to turn memory into code.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::ptr::null;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags};
+
+use super::mapping::{Mapping, RW, RWX, RX, code_that_returns};
+use crate::elf;
+
+#[derive(clap::Subcommand)]
+pub enum Memory {
+    /// Write and read memory without ever executing it: what every program does.
+    AnonymousData,
+    /// Memory that is writable and executable from the start.
+    AnonymousRwx,
+    /// Memory that is written, then made executable.
+    AnonymousWToX,
+    /// The same, made writable and executable at once.
+    AnonymousWToRwx,
+    /// Shared memory without a file, written, then made executable.
+    SharedAnonymousWToX,
+    /// The stack.
+    StackWToX,
+    /// The heap.
+    HeapWToX,
+    /// Memory that becomes executable because the process once asked that all readable memory be so.
+    ReadImpliesExec,
+    /// The same with an unsigned file that is mapped for reading.
+    ReadImpliesExecFile { library: PathBuf },
+    /// System V shared memory, attached as executable.
+    ShmExec,
+    /// One memory file mapped twice: to write, and to execute.
+    DualMapping,
+    /// A trusted file, private, writable and executable at once, its function rewritten.
+    FileRwx { library: PathBuf },
+    /// A trusted file, private, its function rewritten, then made executable.
+    FileWToX { library: PathBuf },
+    /// A trusted file, executable, made writable, rewritten and made executable again.
+    FileXToWToX { library: PathBuf },
+    /// A trusted file, executable, made writable as well without losing that.
+    FileXToRwx { library: PathBuf },
+    /// A trusted file, shared and writable, rewritten and made executable.
+    SharedFileWToX { library: PathBuf },
+    /// A trusted file, mapped shared and writable, then mapped executable, then rewritten.
+    SharedFileAndExecutable { library: PathBuf },
+    /// A trusted file, opened for writing, then mapped executable, then rewritten.
+    WriterAndExecutable { library: PathBuf },
+}
+
+pub fn run(memory: &Memory) -> Result<()> {
+    match memory {
+        Memory::AnonymousData => {
+            let mapping = Mapping::anonymous(PAGE, RW, MapFlags::PRIVATE)?;
+            mapping.write_code(0, MARK);
+            mapping.protect(ProtFlags::READ)?;
+            println!("data stayed data");
+            return Ok(());
+        }
+        Memory::FileRwx { library } => return rewritten_file(library, RWX, MapFlags::PRIVATE, None),
+        Memory::FileWToX { library } => return rewritten_file(library, RW, MapFlags::PRIVATE, Some(RX)),
+        Memory::FileXToWToX { library } => return rewritten_file(library, RX, MapFlags::PRIVATE, Some(RX)),
+        Memory::FileXToRwx { library } => return rewritten_file(library, RX, MapFlags::PRIVATE, Some(RWX)),
+        Memory::SharedFileWToX { library } => return rewritten_file(library, RW, MapFlags::SHARED, Some(RX)),
+        Memory::SharedFileAndExecutable { library } => return changed_below(library, true),
+        Memory::WriterAndExecutable { library } => return changed_below(library, false),
+        Memory::ReadImpliesExecFile { library } => {
+            read_implies_exec()?;
+            let file = File::open(library)?;
+            let mapping = Mapping::of(&file, length(&file)?, ProtFlags::READ, MapFlags::PRIVATE)?;
+            println!("the library answered {}", mapping.call(elf::offset_of_answer(library)?));
+            return Ok(());
+        }
+        _ => {}
+    }
+    let mapping = code_in_memory(memory)?;
+    let answer = mapping.call(0);
+    ensure!(answer == MARK, "the code returned {answer}");
+    println!("foreign code ran");
+    Ok(())
+}
+
+/// Memory with foreign code at its beginning, ready to be called.
+fn code_in_memory(memory: &Memory) -> Result<Mapping> {
+    let written = |mapping: Mapping, then: Option<ProtFlags>| -> Result<Mapping> {
+        mapping.write_code(0, MARK);
+        then.map_or(Ok(()), |protection| mapping.protect(protection))?;
+        Ok(mapping)
+    };
+    match memory {
+        Memory::AnonymousRwx => written(Mapping::anonymous(PAGE, RWX, MapFlags::PRIVATE)?, None),
+        Memory::AnonymousWToRwx => written(Mapping::anonymous(PAGE, RW, MapFlags::PRIVATE)?, Some(RWX)),
+        Memory::SharedAnonymousWToX => written(Mapping::anonymous(PAGE, RW, MapFlags::SHARED)?, Some(RX)),
+        Memory::StackWToX => written(stack(), Some(RWX)),
+        Memory::HeapWToX => written(heap()?, Some(RX)),
+        Memory::ReadImpliesExec => {
+            read_implies_exec()?;
+            written(Mapping::anonymous(PAGE, RW, MapFlags::PRIVATE)?, None)
+        }
+        Memory::ShmExec => written(system_v()?, None),
+        Memory::DualMapping => {
+            let file = memfd_create("enforcer-tests", MemfdFlags::CLOEXEC).context("memfd_create")?;
+            ftruncate(&file, PAGE as u64)?;
+            written(Mapping::of(&file, PAGE, RW, MapFlags::SHARED)?, None)?;
+            Mapping::of(&file, PAGE, RX, MapFlags::SHARED)
+        }
+        _ => written(Mapping::anonymous(PAGE, RW, MapFlags::PRIVATE)?, Some(RX)),
+    }
+}
+
+/// Maps a trusted library, rewrites its function and calls it.
+fn rewritten_file(library: &Path, first: ProtFlags, flags: MapFlags, last: Option<ProtFlags>) -> Result<()> {
+    let offset = elf::offset_of_answer(library)?;
+    let file = File::options().read(true).write(flags == MapFlags::SHARED).open(library)?;
+    let mapping = Mapping::of(&file, length(&file)?, first, flags)?;
+    if let Some(last) = last {
+        if !first.contains(ProtFlags::WRITE) {
+            mapping.protect(if last.contains(ProtFlags::WRITE) { last } else { RW })?;
+        }
+        mapping.write_code(offset, MARK);
+        mapping.protect(last)?;
+    } else {
+        mapping.write_code(offset, MARK);
+    }
+    println!("the library answered {}", mapping.call(offset));
+    Ok(())
+}
+
+/// Maps a trusted library executable, and then changes the file below the mapping through a writer that was there before.
+fn changed_below(library: &Path, mapped: bool) -> Result<()> {
+    let offset = elf::offset_of_answer(library)?;
+    let file = File::options().read(true).write(true).open(library)?;
+    let length = length(&file)?;
+    let writer = if mapped { Some(Mapping::of(&file, length, RW, MapFlags::SHARED)?) } else { None };
+    let reader = File::open(library)?;
+    let descriptor = (!mapped).then_some(file);
+    let code = Mapping::of(&reader.as_fd(), length, RX, MapFlags::PRIVATE)?;
+    ensure!(code.call(offset) != MARK, "the library is not the one it should be");
+    match (&writer, &descriptor) {
+        (Some(writer), _) => writer.write_code(offset, MARK),
+        (None, Some(file)) => file.write_all_at(&code_that_returns(MARK), offset as u64)?,
+        (None, None) => {}
+    }
+    println!("the library answered {}", code.call(offset));
+    Ok(())
+}
+
+fn stack() -> Mapping {
+    let mut here = 0_u8;
+    // Far below this frame, in pages that no frame of this function or what it calls is on.
+    let address = ((&raw mut here) as usize - 16 * PAGE) & !(PAGE - 1);
+    Mapping::at(address as *mut _, PAGE)
+}
+
+fn heap() -> Result<Mapping> {
+    // SAFETY: asking for more heap; nobody else knows of the part behind the old end.
+    let old = unsafe { libc::sbrk(4 * PAGE as isize) };
+    ensure!(old as isize != -1, "sbrk failed");
+    let start = (old as usize).next_multiple_of(PAGE);
+    Ok(Mapping::at(start as *mut _, PAGE))
+}
+
+fn system_v() -> Result<Mapping> {
+    // SAFETY: a new segment of this process's own, attached at an address of the kernel's choice, and removed with its last user.
+    unsafe {
+        let segment = libc::shmget(libc::IPC_PRIVATE, PAGE, libc::IPC_CREAT | 0o700);
+        ensure!(segment >= 0, "shmget: {}", std::io::Error::last_os_error());
+        let start = libc::shmat(segment, null(), libc::SHM_EXEC);
+        let attached = std::io::Error::last_os_error();
+        libc::shmctl(segment, libc::IPC_RMID, std::ptr::null_mut());
+        if start as isize == -1 {
+            return Err(attached).context("shmat");
+        }
+        Ok(Mapping::at(start, PAGE))
+    }
+}
+
+fn read_implies_exec() -> Result<()> {
+    const READ_IMPLIES_EXEC: libc::c_ulong = 0x0040_0000;
+    // SAFETY: changes how this process's later mappings are made, nothing else.
+    ensure!(unsafe { libc::personality(READ_IMPLIES_EXEC) } >= 0, "personality: {}", std::io::Error::last_os_error());
+    Ok(())
+}
+
+fn length(file: &File) -> Result<usize> {
+    Ok(usize::try_from(file.metadata()?.len())?)
+}
+
+const PAGE: usize = 4096;
+/// What foreign code returns. Signed libraries answer something else.
+const MARK: i32 = 13;

@@ -1,0 +1,142 @@
+//! The table: each attack, with what must stop it, beside its honest twin.
+
+mod exec;
+mod filesystem;
+mod honest;
+mod library;
+mod memory;
+mod run;
+
+use std::process::Command;
+
+use anyhow::Result;
+use enforcer_common::{Hook, Reason};
+
+use crate::mode::Mode;
+use crate::scene::Scene;
+
+pub use run::{run, run_all};
+
+/// One thing that somebody tries.
+pub struct Row {
+    /// Its name; the mode before it and the outcome behind it make it a sentence.
+    pub name: &'static str,
+    /// What is tried, in words.
+    pub title: &'static str,
+    /// What to start.
+    pub command: fn(&Scene) -> Result<Command>,
+    /// What the code in question writes when it runs, and nobody else does.
+    pub proof: &'static str,
+    /// What has to come of it.
+    pub kind: Kind,
+}
+
+/// What has to come of it.
+pub enum Kind {
+    /// Stopped and recorded in enforce mode; let through and recorded in audit mode; working where nothing is enforced.
+    Attack {
+        /// The record.
+        trace: Trace,
+        /// What the refused process says about it.
+        stopped: &'static str,
+        /// The honest row that shows that the same thing works with what is trusted.
+        twin: &'static str,
+    },
+    /// Runs in every mode, and nothing is recorded.
+    Honest,
+}
+
+/// What the event says.
+pub struct Trace {
+    /// The hook that asked.
+    pub hook: Hook,
+    /// Why.
+    pub reason: Reason,
+    /// The file.
+    pub path: Shown,
+}
+
+impl Trace {
+    pub const fn new(hook: Hook, reason: Reason, path: Shown) -> Self {
+        Self { hook, reason, path }
+    }
+}
+
+/// The file that an event names.
+pub enum Shown {
+    /// None: the memory has no file behind it.
+    Nothing,
+    /// This is part of its path.
+    Path(&'static str),
+}
+
+impl Row {
+    const fn attack(
+        name: &'static str,
+        title: &'static str,
+        command: fn(&Scene) -> Result<Command>,
+        proof: &'static str,
+        (trace, stopped, twin): (Trace, &'static str, &'static str),
+    ) -> Self {
+        Self { name, title, command, proof, kind: Kind::Attack { trace, stopped, twin } }
+    }
+
+    const fn honest(name: &'static str, title: &'static str, command: fn(&Scene) -> Result<Command>, proof: &'static str) -> Self {
+        Self { name, title, command, proof, kind: Kind::Honest }
+    }
+
+    /// The test's name in a mode.
+    pub fn test_name(&self, mode: Mode) -> String {
+        let outcome = match (&self.kind, mode) {
+            (Kind::Honest, _) => "runs",
+            (Kind::Attack { .. }, Mode::Off) => "works",
+            (Kind::Attack { .. }, Mode::Audit) => "is_reported",
+            (Kind::Attack { .. }, Mode::Enforce) => "is_denied",
+        };
+        format!("{}::{}_{outcome}", mode.name(), self.name)
+    }
+}
+
+/// All rows.
+pub fn table() -> impl Iterator<Item = &'static Row> {
+    [exec::ROWS, library::ROWS, memory::ROWS, filesystem::ROWS, honest::ROWS].into_iter().flatten()
+}
+
+// What refused processes say.
+/// The kernel's error.
+const EPERM: &str = "Operation not permitted";
+/// The dynamic loader's, for a library that it goes on without.
+const NOT_PRELOADED: &str = "cannot be preloaded";
+
+// What code says when it runs (tests/src/fixtures).
+const UNSIGNED_RAN: &str = "unsigned code ran";
+const SIGNED_RAN: &str = "signed code 1 ran";
+const MODIFIED_RAN: &str = "signed code 2 ran";
+const UNSIGNED_ANSWERED: &str = "the library answered 13";
+const SIGNED_ANSWERED: &str = "the library answered 42";
+const FOREIGN_RAN: &str = "foreign code ran";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_rows_have_the_same_name() {
+        let mut names = HashSet::new();
+        for row in table() {
+            assert!(names.insert(row.name), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn every_attack_has_an_honest_twin() {
+        for row in table() {
+            if let Kind::Attack { twin, .. } = &row.kind {
+                let found = table().find(|other| other.name == *twin);
+                assert!(found.is_some_and(|twin| matches!(twin.kind, Kind::Honest)), "{}: `{twin}`", row.name);
+            }
+        }
+    }
+}
