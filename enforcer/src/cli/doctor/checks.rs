@@ -131,12 +131,15 @@ fn lsm_active(facts: &Facts) -> Finding {
         "Without it, programs load and attach, and are never called: nothing would be denied.",
     );
     match &facts.active_lsms {
+        Ok(active) if lists_bpf(active) => check.is(true, active, ""),
         Ok(active) => {
+            // `capability` is always on, and no word of that option.
+            let others: Vec<_> = active.split(',').filter(|name| *name != "capability").collect();
             let remedy = format!(
-                "Add `lsm={active},bpf` to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub, then `update-grub`) and \
-                    reboot."
+                "Add `lsm={},bpf` to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub, then `update-grub`) and reboot.",
+                others.join(",")
             );
-            check.is(lists_bpf(active), active, &remedy)
+            check.is(false, &format!("`bpf` is not among {active}"), &remedy)
         }
         Err(reason) => check.could_not_tell(reason, MOUNT_SECURITYFS),
     }
@@ -150,6 +153,9 @@ fn lsm_programs(facts: &Facts) -> Finding {
     );
     match &facts.takes_lsm_programs {
         ProbeOutcome::Yes => check.is(true, "a program was loaded", ""),
+        ProbeOutcome::No(reason) if facts.active_lsms.as_deref().is_ok_and(|active| !lists_bpf(active)) => {
+            check.is(false, refusal(reason), "Nothing of its own: activate the BPF LSM first.")
+        }
         ProbeOutcome::No(reason) => check.is(
             false,
             refusal(reason),

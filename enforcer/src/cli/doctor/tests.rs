@@ -86,6 +86,22 @@ fn what_is_only_good_to_have_does_not_stop_enforcement() {
 }
 
 #[test]
+fn the_kernels_command_line_is_mended_with_the_modules_that_are_active() {
+    let mut facts = debian();
+    facts.active_lsms = Ok("lockdown,capability,yama".to_owned());
+    facts.takes_lsm_programs = ProbeOutcome::No("no inode storage".to_owned());
+    assert!(finding(&facts, "bpf-lsm-active").remedy.unwrap().contains("`lsm=lockdown,yama,bpf`"));
+    assert!(finding(&facts, "lsm-programs").remedy.unwrap().contains("activate the BPF LSM first"));
+}
+
+#[test]
+fn a_refusal_is_told_without_the_announcement_of_an_empty_log() {
+    let mut facts = debian();
+    facts.takes_lsm_programs = ProbeOutcome::No("the kernel refused it: EPERM. Verifier output: \n".to_owned());
+    assert_eq!(finding(&facts, "lsm-programs").found, "the kernel refused it: EPERM");
+}
+
+#[test]
 fn a_no_weighs_more_than_a_could_not_tell() {
     let mut facts = debian();
     (facts.active_lsms, facts.takes_lsm_programs) = (Err("not mounted".to_owned()), ProbeOutcome::No("EPERM".to_owned()));
