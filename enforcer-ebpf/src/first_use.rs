@@ -100,8 +100,11 @@ fn request_and_wait(digest: &Digest, question: &Question, settings: &Settings, p
     match unsafe { read_volatile(addr_of!(wait.outcome)) } {
         ALLOWED => Ok(()),
         outcome => {
-            maps::count(Counter::Deadlines);
-            Err(Reason::from_raw(outcome).unwrap_or(Reason::NoAnswer))
+            let reason = Reason::from_raw(outcome).unwrap_or(Reason::NoAnswer);
+            if reason == Reason::NoAnswer {
+                maps::count(Counter::Deadlines);
+            }
+            Err(reason)
         }
     }
 }

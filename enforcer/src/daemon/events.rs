@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use aya_log::EbpfLogger;
 use enforcer_common::{Counter, Event};
 
 use super::Shared;
@@ -18,8 +19,13 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Starts writing. What a former daemon left unread comes first.
-    pub(super) fn start(shared: &Arc<Shared>, mut records: Records<Event>, mut log: EventLog) -> std::io::Result<Self> {
+    /// Starts writing. What a former daemon left unread comes first. The programs' own messages go to the daemon's log.
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        mut records: Records<Event>,
+        mut messages: EbpfLogger<&'static dyn log::Log>,
+        mut log: EventLog,
+    ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, shared) = (Arc::clone(&stop), Arc::clone(shared));
         let writer = thread::Builder::new().name("events".to_owned()).spawn(move || {
@@ -37,6 +43,7 @@ impl Events {
                         Err(length) => tracing::error!("an event of {length} bytes is not one of this version"),
                     }
                 }
+                messages.flush();
                 let now_lost = shared.maps.counter(Counter::EventsLost).unwrap_or(lost);
                 if now_lost > lost {
                     log.note_loss(now_lost - lost, "the kernel's ring buffer was full");

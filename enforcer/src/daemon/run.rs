@@ -92,7 +92,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let mut loaded = kernel::load_or_adopt(policy.limits.max_verdicts)?;
     let daemon = Daemon::prepare(options, policy, trust, &loaded)?;
     let requests = Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
-    let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, EventLog::open_default())
+    let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
         .map_err(|source| system("start a thread", source))?;
     let outcome = daemon.serve(&mut loaded, &requests);
     requests.stop();

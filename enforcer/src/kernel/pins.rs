@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use aya::programs::ProgramInfo;
 use rustix::fs::{StatFs, statfs};
 
 use super::{HOOKS, KernelError, maps::MAPS};
@@ -46,6 +47,11 @@ impl Pins {
     /// The hooks whose links are pinned here: those in force.
     pub fn hooks(&self) -> Vec<&'static str> {
         HOOKS.iter().copied().filter(|hook| self.link(hook).exists()).collect()
+    }
+
+    /// The kernel's ids of the programs that are pinned here.
+    pub fn program_ids(&self) -> Vec<u32> {
+        HOOKS.iter().filter_map(|hook| ProgramInfo::from_pin(self.program(hook)).ok()).map(|info| info.id()).collect()
     }
 
     /// Whether every map, program and link is here.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
+use aya_log::EbpfLogger;
 
 use super::layout::{self, VMLINUX_BTF};
 use super::pins::{Pins, observed, pin_error, require_bpffs};
@@ -58,6 +59,13 @@ impl Loaded {
             link.pin(&path).map_err(|error| KernelError::Load { detail: format!("cannot pin `{}`: {}", path.display(), chain(&error)) })?;
         }
         Ok(())
+    }
+
+    /// The programs' own log, which tells of faults; its records go to the daemon's log.
+    pub fn log(&self) -> Result<EbpfLogger<&'static dyn log::Log>, KernelError> {
+        let missing = || KernelError::Load { detail: "a pinned program is missing".to_owned() };
+        let program = self.pins.program_ids().into_iter().next().ok_or_else(missing)?;
+        EbpfLogger::init_from_id(program).map_err(|error| KernelError::Load { detail: chain(&error) })
     }
 
     /// Removes the pins of every other build. Only after this one was proven to deny.

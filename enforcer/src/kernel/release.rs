@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use aya::programs::loaded_programs;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{KernelError, Maps, monotonic, observed};
+use super::{KernelError, Maps, Pins, monotonic, observed};
 
 /// What was taken off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +43,23 @@ pub fn release() -> Result<Released, KernelError> {
     // First, because a daemon whose pins vanish would start anew.
     let daemon = end_daemon()?;
     let builds = observed()?;
+    let programs: Vec<u32> = builds.iter().flat_map(Pins::program_ids).collect();
     for pins in &builds {
         pins.remove()?;
     }
+    // The kernel detaches a link some time after its last pin is gone, and then lets go of the program.
+    let deadline = Instant::now() + PATIENCE;
+    while are_loaded(&programs) {
+        if Instant::now() >= deadline {
+            return Err(KernelError::Load { detail: "the pins are removed, but the programs are still loaded: somebody else holds them".to_owned() });
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
     Ok(Released { daemon, builds: builds.len() })
+}
+
+fn are_loaded(programs: &[u32]) -> bool {
+    loaded_programs().filter_map(Result::ok).any(|program| programs.contains(&program.id()))
 }
 
 /// Asks a process to end, and waits until it has. `false` when there is none.
