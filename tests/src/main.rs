@@ -17,6 +17,7 @@ mod mode;
 mod report;
 mod rows;
 mod scene;
+mod service;
 mod suite;
 
 use std::path::PathBuf;

@@ -29,6 +29,8 @@ pub struct Line {
     pub kind: &'static str,
     /// What was tried, in words.
     pub title: String,
+    /// An attack's honest twin: the row that shows that the same thing works with what is trusted.
+    pub twin: Option<&'static str>,
     /// What should have happened.
     pub expected: String,
     /// What did.
@@ -112,6 +114,7 @@ mod tests {
             name: "a".to_owned(),
             kind: "attack",
             title: String::new(),
+            twin: None,
             expected: String::new(),
             happened: String::new(),
             event: None,

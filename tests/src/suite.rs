@@ -1,7 +1,71 @@
-//! Not written yet.
-use crate::{report::Selection, scene::Scene};
-use anyhow::Result;
+//! Everything in one boot: enforce mode with the daemon's life, audit mode, and, as the proof that every attack is one, no enforcement at all.
+
 use std::process::ExitCode;
-pub fn run(_scene: &Scene, _selection: Selection) -> Result<ExitCode> {
-    anyhow::bail!("not yet")
+
+use anyhow::{Context as _, Result, ensure};
+use enforcer_common::Hook;
+
+use crate::events::{self, Mark};
+use crate::mode::Mode;
+use crate::report::{Line, Report, Selection};
+use crate::scene::Scene;
+use crate::{lifecycle, rows, service};
+
+/// `guest-tests suite`.
+pub fn run(scene: &Scene, selection: Selection) -> Result<ExitCode> {
+    let mut report = Report::new(selection);
+    check(&mut report, "enforce::boot_had_no_denial", "the machine's boot", "nothing was denied", boot)?;
+    check(&mut report, "enforce::status_says_what_is_in_force", "`enforcer status`", "it says enforce", || in_force(Mode::Enforce))?;
+    rows::run_all(scene, Mode::Enforce, &mut report)?;
+    lifecycle::run_all(scene, &mut report)?;
+
+    let policy = service::Policy::open()?;
+    policy.set_mode(Mode::Audit)?;
+    service::wait_until("audit mode is in force", || Ok(service::mode_in_force()? == Mode::Audit))?;
+    check(&mut report, "audit::status_says_what_is_in_force", "`enforcer status`", "it says audit", || in_force(Mode::Audit))?;
+    rows::run_all(scene, Mode::Audit, &mut report)?;
+
+    service::succeed("enforcer", &["stop", "--release"])?;
+    check(&mut report, "off::status_says_what_is_in_force", "`enforcer status`", "it says that nothing is", || in_force(Mode::Off))?;
+    rows::run_all(scene, Mode::Off, &mut report)?;
+    report.close()
+}
+
+/// Runs one check that is no row.
+fn check(report: &mut Report, name: &str, title: &str, expected: &str, check: impl FnOnce() -> Result<String>) -> Result<()> {
+    if !report.wants(name) {
+        return Ok(());
+    }
+    let outcome = check();
+    let pass = outcome.is_ok();
+    let happened = outcome.unwrap_or_else(|error| format!("{error:#}"));
+    let (name, title, expected) = (name.to_owned(), title.to_owned(), expected.to_owned());
+    report.add(&Line { name, kind: "honest", title, twin: None, expected, happened, event: None, pass, detail: String::new() })
+}
+
+/// A whole system came up, and none of it was denied.
+fn boot() -> Result<String> {
+    let failed = service::succeed("systemctl", &["--failed", "--no-legend", "--plain"])?;
+    ensure!(failed.trim().is_empty(), "these units failed: {}", failed.trim());
+    service::succeed("systemctl", &["is-active", "multi-user.target"])?;
+    let events = Mark::BEGINNING.events()?;
+    let denials: Vec<String> = events.iter().filter(|event| !events::is_canary(event)).map(events::summary).collect();
+    ensure!(denials.is_empty(), "{denials:?}");
+    ensure!(!events.is_empty(), "the log has not even the canary's denial, so it proves nothing");
+    let status = service::status()?;
+    let allowed = status["allowed"].as_u64().context("the status does not say how much was allowed")?;
+    ensure!(allowed > 100, "only {allowed} uses were judged, so most of the boot was not seen");
+    Ok(format!("{allowed} uses were allowed, none was denied"))
+}
+
+/// What the status says, in every field that a person would look at.
+fn in_force(mode: Mode) -> Result<String> {
+    let status = service::status()?;
+    ensure!(service::mode_in_force()? == mode, "{status}");
+    ensure!(status["enforcing"] == (mode == Mode::Enforce), "{status}");
+    let hooks = status["hooks"].as_array().context("the status names no hooks")?;
+    ensure!(hooks.len() == if mode == Mode::Off { 0 } else { Hook::ALL.len() }, "{status}");
+    ensure!(status["daemon"]["alive"] == (mode != Mode::Off), "{status}");
+    ensure!(status["faults"] == 0 && status["events_lost"] == 0 && status["requests_lost"] == 0, "{status}");
+    Ok(format!("it says {}", mode.name()))
 }

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 #[derive(clap::Subcommand)]
-pub enum Exec {
+pub enum Start {
     /// `execve` by path.
     Exec { file: PathBuf },
     /// `execveat` of an open file, without a path.
@@ -38,18 +38,18 @@ pub enum Exec {
 }
 
 /// Returns only with the refusal.
-pub fn run(exec: &Exec) -> Result<()> {
-    match exec {
-        Exec::Exec { file } => Err(Command::new(file).exec()).context("execve"),
-        Exec::Execveat { file } => execveat(&File::open(file)?),
-        Exec::ExecveatOPath { file } => execveat(&rustix::fs::open(file, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?),
-        Exec::ExecProcFd { file } => {
+pub fn run(start: &Start) -> Result<()> {
+    match start {
+        Start::Exec { file } => Err(Command::new(file).exec()).context("execve"),
+        Start::Execveat { file } => execveat(&File::open(file)?),
+        Start::ExecveatOPath { file } => execveat(&rustix::fs::open(file, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?),
+        Start::ExecProcFd { file } => {
             let file = File::open(file)?;
             Err(Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).exec()).context("execve")
         }
-        Exec::ExecMemfd { file, sealed } => execveat(&memory_file(file, *sealed)?),
-        Exec::ExecTmpfile { file, folder } => execveat(&nameless(file, folder)?),
-        Exec::ExecDeleted { file, copy } => {
+        Start::ExecMemfd { file, sealed } => execveat(&memory_file(file, *sealed)?),
+        Start::ExecTmpfile { file, folder } => execveat(&nameless(file, folder)?),
+        Start::ExecDeleted { file, copy } => {
             fs::copy(file, copy)?;
             let opened = File::open(copy)?;
             fs::remove_file(copy)?;

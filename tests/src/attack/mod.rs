@@ -16,7 +16,7 @@ use anyhow::Result;
 pub enum Attack {
     /// Start a file.
     #[command(flatten)]
-    Exec(exec::Exec),
+    Exec(exec::Start),
     /// Bring a library's code in.
     #[command(flatten)]
     Library(library::Library),
@@ -28,7 +28,7 @@ pub enum Attack {
 /// Does it. An error is the kernel's refusal.
 pub fn run(attack: &Attack) -> Result<ExitCode> {
     match attack {
-        Attack::Exec(exec) => exec::run(exec)?,
+        Attack::Exec(start) => exec::run(start)?,
         Attack::Library(library) => library::run(library)?,
         Attack::Memory(memory) => memory::run(memory)?,
     }

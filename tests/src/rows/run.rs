@@ -50,8 +50,22 @@ impl Judged {
             (Kind::Attack { trace, .. }, Mode::Audit) => ("attack", format!("it works, and {} reports {}", trace.hook.name(), trace.reason.name())),
             (Kind::Attack { trace, .. }, Mode::Enforce) => ("attack", format!("{} denies it: {}", trace.hook.name(), trace.reason.name())),
         };
+        let twin = match row.kind {
+            Kind::Attack { twin, .. } => Some(twin),
+            Kind::Honest => None,
+        };
         let pass = self.faults.is_empty();
-        Line { name, kind, title: row.title.to_owned(), expected, happened: self.happened, event: self.event, pass, detail: self.faults.join("; ") }
+        Line {
+            name,
+            kind,
+            title: row.title.to_owned(),
+            twin,
+            expected,
+            happened: self.happened,
+            event: self.event,
+            pass,
+            detail: self.faults.join("; "),
+        }
     }
 }
 

@@ -1,0 +1,79 @@
+//! Running files, and what to expect of it.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use enforcer_common::{Hook, Reason};
+
+use crate::child::{self, Ended};
+use crate::events::{self, Mark};
+use crate::rows::{Shown, Trace};
+use crate::scene::Scene;
+
+/// What signed programs and libraries say.
+pub const SIGNED_RAN: &str = "signed code 1 ran";
+
+/// Starts a program in a process of its own.
+pub fn start(scene: &Scene, program: &Path) -> Result<Ended> {
+    child::run(&mut scene.attack(["exec".as_ref(), program.as_os_str()]))
+}
+
+/// A signed program runs.
+pub fn program_runs(scene: &Scene, program: &Path) -> Result<()> {
+    let ended = start(scene, program)?;
+    ensure!(ended.ran(SIGNED_RAN), "`{}` did not run: it {}{}", program.display(), ended.describe(), last_event());
+    Ok(())
+}
+
+/// A library opens, and its function answers.
+pub fn library_opens(scene: &Scene, library: &Path) -> Result<()> {
+    let ended = open(scene, library)?;
+    ensure!(ended.ran("the library answered 42"), "`{}` did not open: it {}{}", library.display(), ended.describe(), last_event());
+    Ok(())
+}
+
+/// Opens a library in a process of its own.
+pub fn open(scene: &Scene, library: &Path) -> Result<Ended> {
+    child::run(&mut scene.attack(["dlopen".as_ref(), library.as_os_str()]))
+}
+
+/// A program is denied, within a time.
+pub fn program_is_denied(scene: &Scene, program: &Path, limit: Duration) -> Result<Ended> {
+    let ended = start(scene, program)?;
+    was_denied(&ended, program, limit)?;
+    Ok(ended)
+}
+
+/// The process ended with the kernel's refusal, within a time.
+pub fn was_denied(ended: &Ended, file: &Path, limit: Duration) -> Result<()> {
+    let refused = !ended.status.success() && ended.stdout.is_empty() && ended.stderr.contains("Operation not permitted");
+    ensure!(refused, "`{}` was not denied: it {}", file.display(), ended.describe());
+    ensure!(ended.took < limit, "the denial took {:?}", ended.took);
+    Ok(())
+}
+
+/// The denial is in the log, with the reason.
+pub fn is_recorded(mark: Mark, ended: &Ended, hook: Hook, reason: Reason) -> Result<()> {
+    let trace = Trace::new(hook, reason, Shown::Path("/"));
+    mark.wait_for(reason.name(), |event| events::is(event, &trace, ended.pid, true)).map(drop)
+}
+
+/// The unsigned program of the fixtures is denied.
+pub fn unsigned_is_denied(scene: &Scene) -> Result<()> {
+    program_is_denied(scene, &scene.fixture("unsigned/program"), Duration::from_secs(10)).map(drop)
+}
+
+/// The file's name, for messages and for files beside it.
+pub fn with_suffix(file: &Path, suffix: impl AsRef<OsStr>) -> std::path::PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The latest event, which often says why something did not run.
+fn last_event() -> String {
+    let events = Mark::BEGINNING.events().unwrap_or_default();
+    events.last().map_or_else(String::new, |event| format!("; the latest event: {}", events::summary(event)))
+}
