@@ -8,6 +8,7 @@ mod cache;
 mod process;
 mod setup;
 mod ui;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -26,12 +27,14 @@ struct Arguments {
 enum Command {
     Setup(setup::Arguments),
     Build(build::Arguments),
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Setup(arguments) => setup::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Build(arguments) => build::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Vm(arguments) => Ok(vm::main(arguments)),
     };
     outcome.unwrap_or_else(|error| {
         ui::error(&error);

@@ -3,7 +3,7 @@
 //! Beside the image lies a signed manifest of all its code. That is how the guest's own system is trusted under the enforcer: nothing in it is re-signed.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,12 +21,15 @@ pub(crate) const ADMIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/u
 const PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,bash,coreutils,python3,perl,openssl,strace,fsverity,keyutils,procps,libstdc++6,libgcc-s1,tar,\
                         xz-utils,apt,iproute2,util-linux,attr,acl,ca-certificates,xfsprogs,btrfs-progs,squashfs-tools,fuse3";
 
+/// What the kernel's `root=` says: the kernel numbers drives as it finds them, so only a partition's identity is certain.
+pub(crate) const ROOT: &str = "PARTUUID=656e6672-01";
+const DISK: u32 = 0x656e_6672;
+/// Where the root's partition begins in its image.
+const PARTITION: u64 = 1024 * 1024;
+
 /// Files of the guest itself: path, mode, content.
 const FILES: &[(&str, u32, &str)] = &[
     ("usr/lib/enforcer-vm/init", 0o755, include_str!("../../guest/init")),
-    ("usr/lib/enforcer-vm/run", 0o755, include_str!("../../guest/run")),
-    ("etc/systemd/system/enforcer-vm.service", 0o644, include_str!("../../guest/enforcer-vm.service")),
-    ("etc/systemd/system/enforcer-vm.target", 0o644, include_str!("../../guest/enforcer-vm.target")),
     ("etc/machine-id", 0o444, "e4f0c2b1a35d4c6f9b7a8d1e2f3a4b5c\n"),
     ("etc/hostname", 0o644, "guest\n"),
     ("etc/fstab", 0o644, ""),
@@ -70,23 +73,38 @@ pub(crate) fn make(refresh: bool) -> Result<()> {
     process::run(as_root("tar").arg("-xf").arg(dir.join("root.tar")).arg("-C").arg(&root), &step)?;
     write_manifest(&root, "", &dir.join("root.sha256"))?;
     pki::open()?.sign(&dir.join("root.sha256"))?;
-    make_ext4(&root, &dir.join("root.img"), &step)?;
+    make_ext4(&root, &dir.join("root.img"), PARTITION, &step)?;
+    write_partition_table(&dir.join("root.img"))?;
     process::run(Command::new("rm").arg("-rf").arg(&root).arg(dir.join("root.tar")).arg(dir.join("files")), &step)?;
     item.publish(&dir)?;
     step.done("made");
     Ok(())
 }
 
-/// Writes `image`, an ext4 file system of `root`'s content with room for as much again.
-pub(crate) fn make_ext4(root: &Path, image: &Path, step: &Step) -> Result<()> {
+/// Writes `image`, an ext4 file system of `root`'s content with room for as much again, from byte `offset` on.
+pub(crate) fn make_ext4(root: &Path, image: &Path, offset: u64, step: &Step) -> Result<()> {
     let size = process::run(Command::new("du").args(["-sk", "--apparent-size"]).arg(root), step)?;
     let kilobytes: u64 = size.split_whitespace().next().and_then(|number| number.parse().ok()).context("du printed no number")?;
     let blocks = kilobytes / 4 * 2 + 64 * 1024;
     // 4096 everywhere: a 1 KiB-block image cannot be mounted with verity on 6.1.
     let mut mkfs = as_root("mkfs.ext4");
-    mkfs.args(["-q", "-F", "-b", "4096", "-O", "verity", "-E", "lazy_itable_init=0,nodiscard", "-m", "0", "-d"]).arg(root).arg(image).arg(blocks.to_string());
-    process::run(&mut mkfs, step)?;
+    mkfs.args(["-q", "-F", "-b", "4096", "-O", "verity", "-m", "0", "-E", &format!("lazy_itable_init=0,nodiscard,offset={offset}")]);
+    process::run(mkfs.arg("-d").arg(root).arg(image).arg(blocks.to_string()), step)?;
     Ok(())
+}
+
+/// Declares everything from [`PARTITION`] on to be the first partition of an old-style partition table, whose identity is [`ROOT`].
+fn write_partition_table(image: &Path) -> Result<()> {
+    const SECTOR: u64 = 512;
+    let mut file = fs::OpenOptions::new().write(true).open(image)?;
+    let sectors = u32::try_from((file.metadata()?.len() - PARTITION) / SECTOR)?;
+    let mut table = [0; SECTOR as usize];
+    table[440..444].copy_from_slice(&DISK.to_le_bytes());
+    table[446 + 4] = 0x83;
+    table[446 + 8..446 + 12].copy_from_slice(&u32::try_from(PARTITION / SECTOR)?.to_le_bytes());
+    table[446 + 12..446 + 16].copy_from_slice(&sectors.to_le_bytes());
+    table[510..].copy_from_slice(&[0x55, 0xaa]);
+    Ok(file.write_all(&table)?)
 }
 
 /// Writes a manifest, as `sha256sum --tag` prints it, of all code below `root`, which the guest sees at `prefix`: every ELF file, and every file with

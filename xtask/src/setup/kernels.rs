@@ -8,13 +8,13 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::archive::Suite;
-use super::{guest, vmlinux};
+use super::{guest, pki, vmlinux};
 use crate::cache::Item;
 use crate::ui::Step;
 use crate::{process, workspace};
 
 /// Raised when what is made from a kernel's packages changes.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// One kernel of `tests/kernels.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -77,7 +77,7 @@ impl Kernel {
         Ok(self.item()?.path().join("modules.img"))
     }
 
-    /// The manifest of those modules.
+    /// The signed manifest of those modules; the signature is beside it.
     pub(crate) fn manifest(&self) -> Result<PathBuf> {
         Ok(self.item()?.path().join("modules.sha256"))
     }
@@ -110,7 +110,7 @@ impl Kernel {
     }
 
     fn item(&self) -> Result<Item> {
-        let recipe = format!("{RECIPE} {} {:?} {}", self.version, self.suites, self.package);
+        let recipe = format!("{RECIPE} {} {:?} {} {}", self.version, self.suites, self.package, pki::open()?.fingerprint()?);
         Item::new(&format!("kernels/{}", self.name), &recipe)
     }
 
@@ -161,7 +161,8 @@ fn assemble(dir: &Path, step: &Step) -> Result<()> {
     fs::rename(modules, base.join("lib/modules"))?;
     process::run(Command::new("depmod").env("PATH", guest::ADMIN_PATH).arg("-b").arg(&base).arg(&*release), step)?;
     guest::write_manifest(&base.join("lib/modules"), "/usr/lib/modules", &dir.join("modules.sha256"))?;
-    guest::make_ext4(&base.join("lib/modules"), &dir.join("modules.img"), step)?;
+    pki::open()?.sign(&dir.join("modules.sha256"))?;
+    guest::make_ext4(&base.join("lib/modules"), &dir.join("modules.img"), 0, step)?;
     fs::remove_dir_all(base)?;
     Ok(fs::remove_dir_all(packages)?)
 }
