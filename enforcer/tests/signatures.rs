@@ -11,3 +11,9 @@ mod pki;
 mod scene;
 #[path = "signatures/signing.rs"]
 mod signing;
+#[path = "signatures/trust.rs"]
+mod trust;
+#[path = "signatures/hostile.rs"]
+mod hostile;
+#[path = "signatures/commands.rs"]
+mod commands;

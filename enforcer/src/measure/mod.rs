@@ -7,8 +7,10 @@ mod digests;
 mod error;
 mod fsverity;
 mod pass;
+mod walk;
 
 use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
@@ -19,6 +21,7 @@ pub use digests::{Algorithm, ContentDigest};
 pub use error::MeasureError;
 pub use fsverity::fsverity_digest;
 pub use pass::{Measurement, Part, Plan, Witness, measure};
+pub use walk::{code_files, in_parallel};
 
 /// Opens a file for measuring. A FIFO without a writer, a terminal or a device is refused and never waited for.
 pub fn open(path: &Path) -> Result<File, MeasureError> {
@@ -36,6 +39,18 @@ pub fn open(path: &Path) -> Result<File, MeasureError> {
 pub fn sha256(file: &File, max_size: u64) -> Result<Digest, MeasureError> {
     let plan = Plan { max_size, parts: Vec::new(), witnesses: &[] };
     Ok(measure(file, &plan)?.digest)
+}
+
+/// A whole file, if it has no more than `limit` bytes.
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, MeasureError> {
+    let file = open(path)?;
+    let size = Stamp::of(&file)?.size;
+    if size > limit {
+        return Err(MeasureError::TooLarge { size, limit });
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| MeasureError::Read { source })?;
+    if bytes.len() as u64 > limit { Err(MeasureError::TooLarge { size: bytes.len() as u64, limit }) } else { Ok(bytes) }
 }
 
 /// What must be the same before and after reading, or the bytes read belong to no one version of the file.

@@ -13,7 +13,7 @@ use super::find::{self, Found};
 use super::manifest::MAX_MANIFEST_SIZE;
 use super::rejected::{ManifestError, ManifestProblem, Rejected};
 use super::verify::{ManifestFault, ManifestInForce, Verified, verify_file};
-use crate::measure::{MeasureError, Witness};
+use crate::measure::{self, MeasureError, Witness};
 use crate::policy::Sources;
 use crate::trust::TrustStore;
 
@@ -148,7 +148,7 @@ impl Examination {
 }
 
 fn load_manifest(path: &Path, trust: &TrustStore, now: UnixTime) -> Result<ManifestInForce, ManifestProblem> {
-    let text = find::read_bounded(path, MAX_MANIFEST_SIZE)?;
+    let text = measure::read_bounded(path, MAX_MANIFEST_SIZE)?;
     let carrier = Carrier::Manifest(path.into());
     let Some(found) = find::beside(path) else {
         return Err(ManifestProblem::NoSignature(find::signature_path(path)));
@@ -159,14 +159,17 @@ fn load_manifest(path: &Path, trust: &TrustStore, now: UnixTime) -> Result<Manif
     })
 }
 
-/// A file names itself; a folder stands for its `*.manifest`, in the order of their names.
+/// A file names itself; a folder stands for its `*.manifest`, in the order of their names. A folder that is not there is empty: the policy's
+/// default names one before anybody has put a manifest there.
 fn manifest_files(source: &Path) -> Result<Vec<PathBuf>, MeasureError> {
+    let is_manifest = |path: &Path| path.extension().is_some_and(|extension| extension == "manifest");
     if !source.is_dir() {
-        return Ok(vec![source.to_owned()]);
+        let absent = !is_manifest(source) && source.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        return Ok(if absent { Vec::new() } else { vec![source.to_owned()] });
     }
     let listing = fs::read_dir(source).and_then(|folder| folder.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>());
     let mut paths = listing.map_err(|source| MeasureError::Open { source })?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "manifest"));
+    paths.retain(|path| is_manifest(path));
     paths.sort();
     Ok(paths)
 }

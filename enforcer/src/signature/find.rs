@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,7 +78,7 @@ pub(super) fn store_name(digest: &Digest) -> String {
 }
 
 fn detached(path: PathBuf, carrier: fn(Arc<Path>) -> Carrier) -> Option<Found> {
-    let signature = match read_bounded(&path, MAX_SIGNATURE_SIZE as u64) {
+    let signature = match measure::read_bounded(&path, MAX_SIGNATURE_SIZE as u64) {
         Err(MeasureError::Open { source }) if is_absent(&source) => return None,
         Err(MeasureError::TooLarge { .. }) => Err(CmsError::TooLarge { limit: MAX_SIGNATURE_SIZE }.into()),
         Err(problem) => Err(Rejected::SignatureFile(problem)),
@@ -90,16 +90,4 @@ fn detached(path: PathBuf, carrier: fn(Arc<Path>) -> Carrier) -> Option<Found> {
 /// A name too long for the file system cannot exist either.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
-}
-
-/// A whole file, if it has no more than `limit` bytes.
-pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, MeasureError> {
-    let file = measure::open(path)?;
-    let size = measure::Stamp::of(&file)?.size;
-    if size > limit {
-        return Err(MeasureError::TooLarge { size, limit });
-    }
-    let mut bytes = Vec::with_capacity(size as usize);
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| MeasureError::Read { source })?;
-    if bytes.len() as u64 > limit { Err(MeasureError::TooLarge { size: bytes.len() as u64, limit }) } else { Ok(bytes) }
 }

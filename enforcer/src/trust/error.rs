@@ -89,7 +89,7 @@ impl ChainError {
             Self::NotForCodeSigning { .. } => "ask the authority for a certificate with `extendedKeyUsage = codeSigning`",
             Self::NotForSigning { .. } => "ask the authority for a certificate with `keyUsage = digitalSignature`",
             Self::CaAsSigner { .. } => {
-                "issue a code-signing certificate below it, or list this very certificate under `pinned` of a signer"
+                "issue a code-signing certificate below it, or list this very certificate under `certificates` of a signer"
             }
             Self::Refused { .. } => "look at the chain with `openssl cms -inform DER -cmsout -print`",
         }
@@ -216,7 +216,7 @@ impl TrustProblem {
             Self::Certificate { .. } | Self::Anchor { .. } => "look at it with `openssl x509 -in FILE -noout -text`".to_owned(),
             Self::Key { .. } => "use RSA with 2048 to 8192 bits, ECDSA on P-256 or P-384, or Ed25519".to_owned(),
             Self::NotAuthority { .. } => {
-                "to trust this one certificate by itself, list it under `pinned`; otherwise name its root under `anchors`".to_owned()
+                "to trust this one certificate by itself, list it under `certificates`; otherwise name its root under `anchors`".to_owned()
             }
             Self::Unfit(ChainError::Expired { .. }) => "replace it by its successor, or remove it from the policy".to_owned(),
             Self::Unfit(problem) => problem.hint().to_owned(),

@@ -1,9 +1,10 @@
 //! A public key infrastructure for tests, made by the `openssl` command: root, intermediate, and leaves of every kind.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
@@ -29,6 +30,7 @@ pub struct Pki {
     folder: TempDir,
     pub root: Identity,
     pub intermediate: Identity,
+    rsa: Mutex<HashMap<String, Identity>>,
 }
 
 pub static PKI: LazyLock<Pki> = LazyLock::new(Pki::new);
@@ -39,12 +41,18 @@ impl Pki {
         let root = self_signed(folder.path(), "root", "rsa2048", AUTHORITY);
         let mut intermediate = issue(folder.path(), "intermediate", "p384", AUTHORITY, &root, &["-days", "3650"]);
         intermediate.chain = Some(intermediate.certificate.clone());
-        Self { folder, root, intermediate }
+        Self { folder, root, intermediate, rsa: Mutex::default() }
     }
 
     /// A code-signing certificate below the intermediate, one for each kind of key.
+    ///
+    /// Each call makes another one, but for RSA, whose keys take seconds to make.
     pub fn signer(&self, kind: &str) -> Identity {
-        self.issue(kind, SIGNING)
+        if !kind.starts_with("rsa") {
+            return self.issue(kind, SIGNING);
+        }
+        let mut made = self.rsa.lock().unwrap();
+        made.entry(kind.to_owned()).or_insert_with(|| self.issue(kind, SIGNING)).clone()
     }
 
     /// A certificate below the intermediate.
@@ -74,6 +82,26 @@ impl Pki {
             "-extfile", &at("extensions"), "-in", &at("request"), "-out", &at("certificate.pem"),
         ]);
         Identity { certificate: at("certificate.pem").into(), key: at("key.pem").into(), chain: None }
+    }
+
+    /// An intermediate authority below the root.
+    pub fn issue_authority(&self, extensions: &str) -> Identity {
+        with_itself_in_chain(issue(self.folder.path(), &unique("authority"), "p256", extensions, &self.root, &["-days", "365"]))
+    }
+
+    /// An authority below another one.
+    pub fn issue_authority_below(&self, issuer: &Identity) -> Identity {
+        with_itself_in_chain(issue(self.folder.path(), &unique("authority"), "p256", AUTHORITY, issuer, &["-days", "365"]))
+    }
+
+    /// A certificate below this one, be it an authority or not.
+    pub fn issue_below(&self, issuer: &Identity, extensions: &str) -> Identity {
+        let issuer = if issuer.chain.as_ref().is_some_and(|chain| contains(chain, &issuer.certificate)) {
+            issuer.clone()
+        } else {
+            with_itself_in_chain(issuer.clone())
+        };
+        issue(self.folder.path(), &unique("leaf"), "p256", extensions, &issuer, &["-days", "365"])
     }
 
     /// A self-signed certificate that has nothing to do with the root.
@@ -106,6 +134,19 @@ pub fn cms_sign(content: &Path, signer: &Identity, more: &[&str], signature: &Pa
 
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// What is issued below this certificate needs it, and what it needs itself, in the chain.
+fn with_itself_in_chain(mut identity: Identity) -> Identity {
+    let above = identity.chain.as_ref().map_or(String::new(), |chain| fs::read_to_string(chain).unwrap());
+    let chain = identity.certificate.with_extension("chain");
+    fs::write(&chain, above + &fs::read_to_string(&identity.certificate).unwrap()).unwrap();
+    identity.chain = Some(chain);
+    identity
+}
+
+fn contains(chain: &Path, certificate: &Path) -> bool {
+    fs::read_to_string(chain).unwrap().contains(&fs::read_to_string(certificate).unwrap())
 }
 
 fn self_signed(folder: &Path, name: &str, kind: &str, extensions: &str) -> Identity {

@@ -54,8 +54,11 @@ fn our_ed25519_signature_is_the_one_that_openssl_pkeyutl_makes_over_the_signed_a
     // The signed attributes are the first [0] behind the digest algorithm; openssl tells where.
     let listing = openssl(&["asn1parse", "-inform", "DER", "-in", text(&scene.path("program.p7s"))]).stdout;
     let listing = String::from_utf8(listing).unwrap();
-    let line = listing.lines().filter(|line| line.contains("cont [ 0 ]")).next_back().unwrap();
-    let number = |key: &str| line.split_once(key).unwrap().1.trim_start().split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<usize>().unwrap();
+    let line = listing.lines().rfind(|line| line.contains("cont [ 0 ]")).unwrap();
+    let number = |key: &str| {
+        let digits = line.split_once(key).unwrap().1.trim_start().split(|c: char| !c.is_ascii_digit()).next().unwrap();
+        digits.parse::<usize>().unwrap()
+    };
     let start: usize = line.trim_start().split(':').next().unwrap().parse().unwrap();
     let mut attributes = der[start..start + number("hl=") + number(" l=")].to_vec();
     attributes[0] = 0x31;

@@ -62,11 +62,13 @@ pub enum ElfError {
         /// How many.
         count: u64,
     },
-    /// A segment that the file does not contain.
-    #[error("it is truncated: a segment begins at byte {at}")]
+    /// The headers speak of bytes that the file does not have.
+    #[error("it is truncated: {what} ends at byte {end}")]
     Truncated {
-        /// Where the segment would begin.
-        at: u64,
+        /// What is not there.
+        what: &'static str,
+        /// Where it would end.
+        end: u64,
     },
     /// The verifier would not find the new section.
     #[error("its ELF headers leave no place for a signature section")]

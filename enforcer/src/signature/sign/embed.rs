@@ -70,8 +70,8 @@ fn plan_in<E: Class>(data: &Cache<'_>, size: u64, area: u64, present: Option<Ran
     let old_names = StringTable::new(old_names.as_slice(), 0, old_names.len() as u64);
     let is_present = |section: &E::SectionHeader| old_names.get(section.sh_name(endian)) == Ok(SECTION_NAME);
     let mut others = elf::occupied(header, endian, data, is_present)?;
-    if let Some((range, _)) = others.iter().find(|(range, what)| *what == "a segment" && range.start >= size) {
-        return Err(ElfError::Truncated { at: range.start });
+    if let Some((range, what)) = others.iter().find(|(range, what)| *what != elf::CODE_PAGES && range.end > size) {
+        return Err(ElfError::Truncated { what, end: range.end });
     }
     // The tail of an earlier signature is given up: nothing but the signature and the tables that came with it.
     let names_start = sections.get(names_at).map(|section| section.sh_offset(endian).into());

@@ -9,7 +9,6 @@ mod key;
 mod replace;
 mod signed_data;
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use enforcer_common::Digest;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 pub use error::{KeyError, SignError};
-pub use replace::Original;
+pub use replace::write_new as write_whole;
 
 use super::cms::MAX_SIGNATURE_SIZE;
 use super::{Carrier, elf, find};
@@ -121,7 +120,7 @@ impl Identity {
     }
 
     fn embed(&self, file: &File, path: &Path) -> Result<Signed, SignError> {
-        let original = Original::of(file, path)?;
+        let original = replace::Original::of(file, path)?;
         let before = Stamp::of(file)?;
         // The signature's size must be known before its content is: the section header that announces it is signed.
         let area = self.area()?;
@@ -160,13 +159,6 @@ impl Identity {
     fn area(&self) -> Result<usize, SignError> {
         let trial = self.statement(&self.digest.digest(&[]))?.len();
         Ok((trial + ECDSA_SPREAD).next_multiple_of(AREA_STEP).min(MAX_SIGNATURE_SIZE))
-    }
-}
-
-impl Destination {
-    /// The destination by its name.
-    pub fn store(folder: impl AsRef<OsStr>) -> Self {
-        Self::Store(folder.as_ref().into())
     }
 }
 

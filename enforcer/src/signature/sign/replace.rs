@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use super::SignError;
 
 /// The file that will be replaced.
-pub struct Original<'a> {
+pub(super) struct Original<'a> {
     file: &'a File,
     path: PathBuf,
     metadata: Metadata,
@@ -90,7 +90,7 @@ impl Draft {
 }
 
 /// Writes a new file, readable by everybody, whole or not at all.
-pub(super) fn write_new(path: &Path, content: &[u8]) -> Result<(), SignError> {
+pub fn write_new(path: &Path, content: &[u8]) -> Result<(), SignError> {
     let write = || {
         let mut draft = draft_in(path)?;
         draft.write_all(content)?;
