@@ -3,10 +3,14 @@
 //! Data goes to stdout; progress, notes and errors go to stderr. A command exits with 0 when it did what was asked, with 1 when it could not, with 2
 //! when the command line is wrong, and `vm` with the status of the command it ran (125 when the machine itself failed).
 
+mod bench;
 mod build;
 mod cache;
+mod demo;
+mod guest_tests;
 mod process;
 mod setup;
+mod test;
 mod ui;
 mod vm;
 mod workspace;
@@ -27,13 +31,19 @@ struct Arguments {
 enum Command {
     Setup(setup::Arguments),
     Build(build::Arguments),
+    Demo(demo::Arguments),
+    Test(test::Arguments),
     Vm(vm::Arguments),
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Setup(arguments) => setup::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Build(arguments) => build::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Test(arguments) => test::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Vm(arguments) => Ok(vm::main(arguments)),
     };
     outcome.unwrap_or_else(|error| {

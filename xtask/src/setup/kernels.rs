@@ -29,14 +29,12 @@ pub(crate) struct Kernel {
     /// QEMU's `-cpu` for an emulated CPU.
     pub(crate) tcg_cpu: String,
     /// Tests that cannot pass on it.
-    #[expect(dead_code, reason = "read by `test`")]
-    lacks: Vec<Lack>,
+    pub(crate) lacks: Vec<Lack>,
 }
 
 /// A test that a kernel is excused from.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read by `test`")]
 pub(crate) struct Lack {
     /// The test's name.
     pub(crate) test: String,

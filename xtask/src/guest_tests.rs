@@ -1,0 +1,89 @@
+//! The program `guest-tests` and its files, brought into a machine; and the results that it prints.
+//!
+//! The files are built and signed here, where the demo's key is: there is no private key in a guest.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::setup::{self, pki};
+use crate::ui::Step;
+use crate::vm::{self, Outcome, Output, Spec};
+use crate::{cache, process, workspace};
+
+/// Where the files are in the guest.
+const FIXTURES: &str = "/opt/enforcer-tests";
+const PROGRAM: &str = "/usr/local/bin/guest-tests";
+
+/// Everything that a machine needs to run `guest-tests`.
+pub(crate) struct GuestTests {
+    enforcer: PathBuf,
+    program: PathBuf,
+    fixtures: PathBuf,
+}
+
+/// One result: a JSON line of `guest-tests`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Line {
+    /// `phase::what_it_proves`.
+    pub(crate) name: String,
+    /// `attack`, `honest` or `lifecycle`.
+    pub(crate) kind: String,
+    /// What was tried, in words.
+    pub(crate) title: String,
+    /// What happened.
+    pub(crate) happened: String,
+    /// The event that proves it.
+    pub(crate) event: Option<serde_json::Value>,
+    /// Whether it is as expected.
+    pub(crate) pass: bool,
+}
+
+impl GuestTests {
+    /// Builds the enforcer, the program and its files.
+    pub(crate) fn prepare() -> Result<Self> {
+        setup::for_vm(false)?;
+        let enforcer = vm::enforcer()?;
+        let mut cargo = workspace::cargo();
+        if !process::pass_through(cargo.args(["build", "--release", "--package", "enforcer-guest-tests"]))?.success() {
+            bail!("the guest's tests were not built");
+        }
+        let program = workspace::target_dir().join("release/guest-tests");
+        let fixtures = cache::dir()?.join("fixtures");
+        let pki = pki::open()?;
+        let step = Step::start("the guest's test files");
+        let mut build = Command::new(&program);
+        build.arg("fixtures").arg("--out").arg(&fixtures).arg("--prefix").arg(FIXTURES);
+        build.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()).arg("--enforcer").arg(&enforcer);
+        process::run(&mut build, &step)?;
+        step.done("built and signed");
+        Ok(Self { enforcer, program, fixtures })
+    }
+
+    /// A machine with the program and its files, running this shell command.
+    pub(crate) fn machine(&self, script: &str) -> Spec {
+        let mut spec = Spec::new(["bash", "-c", script]);
+        spec.enforcer = Some(self.enforcer.clone());
+        let manifests = self.fixtures.join("manifests");
+        spec.add = vec![
+            (self.program.clone(), PROGRAM.to_owned()),
+            (self.fixtures.clone(), FIXTURES.to_owned()),
+            (manifests.join("fixtures.manifest"), "/etc/enforcer/manifests/fixtures.manifest".to_owned()),
+            (manifests.join("fixtures.manifest.p7s"), "/etc/enforcer/manifests/fixtures.manifest.p7s".to_owned()),
+        ];
+        spec.sign = vec![PROGRAM.to_owned()];
+        spec.output = Output::Captured;
+        spec
+    }
+}
+
+/// The results in what a machine printed. A line that is none is an error: a result must not get lost in it.
+pub(crate) fn lines(outcome: &Outcome) -> Result<Vec<Line>> {
+    String::from_utf8_lossy(&outcome.stdout)
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| serde_json::from_str(line).with_context(|| format!("the guest printed `{line}`, which is no result")))
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! `cargo xtask test`: every test. Those of the host first, then the suite inside of a machine for each kernel of `tests/kernels.toml`.
+//!
+//! A test that a kernel cannot pass is skipped only when `tests/kernels.toml` names it with the reason. A kernel whose machine fails counts as a
+//! failed test.
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::guest_tests::{self, GuestTests};
+use crate::setup::kernels::{self, Kernel};
+use crate::vm::{Accel, Output};
+use crate::{process, setup, ui, vm, workspace};
+
+/// Run every test: on this machine, and in a virtual machine for each kernel.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// This kernel only; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    kernel: Vec<String>,
+    /// The tests of the host only
+    #[arg(long, conflicts_with_all = ["kernel", "vm"])]
+    host: bool,
+    /// The tests in virtual machines only
+    #[arg(long)]
+    vm: bool,
+    /// Only tests of the suite whose name contains this
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// How the guest's CPU is made
+    #[arg(long, default_value = "auto")]
+    accel: Accel,
+}
+
+/// What a runner came to.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut total = Tally::default();
+    if !arguments.vm && arguments.kernel.is_empty() {
+        host()?;
+    }
+    if arguments.host {
+        return Ok(());
+    }
+    let kernels: Vec<Kernel> = match arguments.kernel.as_slice() {
+        [] => kernels::catalog()?,
+        names => names.iter().map(|name| kernels::find(name)).collect::<Result<_>>()?,
+    };
+    let tests = GuestTests::prepare()?;
+    for kernel in &kernels {
+        ui::remark(&format!("the suite on kernel {}", kernel.name));
+        let tally = match suite(&tests, kernel, arguments) {
+            Ok(tally) => tally,
+            Err(error) => {
+                ui::error(&error.context(format!("kernel {}", kernel.name)));
+                Tally { failed: 1, ..Tally::default() }
+            }
+        };
+        ui::remark(&format!("kernel {}: {}", kernel.name, tally.line()));
+        total.passed += tally.passed;
+        total.failed += tally.failed;
+        total.skipped += tally.skipped;
+    }
+    println!("{}", total.line());
+    if total.failed > 0 || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
+}
+
+/// The tests of the crates, which need no kernel of their own.
+fn host() -> Result<()> {
+    setup::for_build()?;
+    crate::build::ebpf()?;
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--workspace", "--exclude", "enforcer-ebpf"]);
+    if process::pass_through(&mut cargo)?.success() { Ok(()) } else { bail!("a test of this machine failed") }
+}
+
+/// The suite of `guest-tests` in one boot of one kernel.
+fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<Tally> {
+    let mut script = "exec guest-tests suite --json".to_owned();
+    for lack in &kernel.lacks {
+        eprintln!("excused on {}: {} ({})", kernel.name, lack.test, lack.reason);
+        script += &format!(" --skip '{}'", lack.test);
+    }
+    if let Some(only) = &arguments.only {
+        script += &format!(" --only '{only}'");
+    }
+    let mut spec = tests.machine(&script);
+    spec.kernel.clone_from(&kernel.name);
+    spec.accel = arguments.accel;
+    spec.output = Output::Captured;
+    let outcome = vm::run(&spec)?;
+    eprint!("{}", String::from_utf8_lossy(&outcome.stderr));
+    let lines = guest_tests::lines(&outcome)?;
+    let failed = lines.iter().filter(|line| !line.pass).count();
+    if failed == 0 && outcome.status != 0 {
+        bail!("the suite ended with status {}; the console's log is `{}`", outcome.status, outcome.console.display());
+    }
+    Ok(Tally { passed: lines.len() - failed, failed, skipped: kernel.lacks.len() })
+}
+
+impl Tally {
+    /// The closing line.
+    fn line(&self) -> String {
+        let skipped = if self.skipped == 0 { String::new() } else { format!(", {} skipped", self.skipped) };
+        format!("{} passed, {} failed{skipped}", self.passed, self.failed)
+    }
+}
