@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::guest_tests::GuestTests;
-use crate::vm::{self, Accel, Mode};
 use crate::ui;
+use crate::vm::{self, Accel, Mode};
 
 /// Measure what enforcement costs, in guest instructions.
 #[derive(Args)]

@@ -8,9 +8,11 @@ mod build;
 mod cache;
 mod demo;
 mod guest_tests;
+mod lint;
 mod process;
 mod setup;
 mod test;
+mod tidy;
 mod ui;
 mod vm;
 mod workspace;
@@ -31,6 +33,7 @@ struct Arguments {
 enum Command {
     Setup(setup::Arguments),
     Build(build::Arguments),
+    Lint(lint::Arguments),
     Demo(demo::Arguments),
     Test(test::Arguments),
     Vm(vm::Arguments),
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Setup(arguments) => setup::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Build(arguments) => build::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Lint(arguments) => lint::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => test::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),

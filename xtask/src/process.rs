@@ -15,12 +15,8 @@ const TAIL: usize = 25;
 /// Runs `command` to its end and returns its stdout; its latest line of stderr is shown beside the step.
 pub(crate) fn run(command: &mut Command, step: &Step) -> Result<String> {
     let shown = shown(command);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start `{shown}`"))?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().with_context(|| format!("cannot start `{shown}`"))?;
     let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         bail!("`{shown}` has no pipes");
     };

@@ -32,7 +32,9 @@ pub(crate) fn install() -> Result<()> {
     let mut cargo = workspace::cargo();
     // Flags meant for the workspace do not concern the linker.
     cargo.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
-    cargo.args(["install", "--locked", "bpf-linker", "--version", VERSION, "--no-default-features", "--features", &llvm_feature()?, "--root"]).arg(&dir);
+    cargo
+        .args(["install", "--locked", "bpf-linker", "--version", VERSION, "--no-default-features", "--features", &llvm_feature()?, "--root"])
+        .arg(&dir);
     process::run(&mut cargo, &step).context("cannot build bpf-linker (it needs a C compiler and the network)")?;
     item.publish(&dir)?;
     step.done("built");
@@ -45,7 +47,8 @@ fn item() -> Result<Item> {
 
 /// bpf-linker opens the compiler's own libLLVM, so it is built for that version of it.
 fn llvm_feature() -> Result<String> {
-    let version = process::output(std::process::Command::new("rustc").arg("-vV")).context("cannot run `rustc -vV`: install Rust from https://rustup.rs")?;
+    let version =
+        process::output(std::process::Command::new("rustc").arg("-vV")).context("cannot run `rustc -vV`: install Rust from https://rustup.rs")?;
     let llvm = version.lines().find_map(|line| line.strip_prefix("LLVM version: ")).context("`rustc -vV` names no LLVM version")?;
     let major = llvm.split('.').next().unwrap_or_default();
     ensure!(["20", "21", "22"].contains(&major), "bpf-linker {VERSION} does not know LLVM {major}: use Rust 1.95 (`rustup default 1.95.0`)");

@@ -161,7 +161,10 @@ fn bootstrap(release: &str, dir: &Path, step: &Step) -> Result<()> {
     let mut mmdebstrap = Command::new("mmdebstrap");
     mmdebstrap.env("PATH", ADMIN_PATH).args(["--quiet", "--variant=minbase"]).arg(format!("--include={PACKAGES}"));
     mmdebstrap.arg(format!("--customize-hook=sync-in {} /", files.display()));
-    mmdebstrap.arg(format!("--customize-hook=chroot \"$1\" chown -R root:root {}", FILES.iter().map(|file| format!("/{}", file.0)).collect::<Vec<_>>().join(" ")));
+    mmdebstrap.arg(format!(
+        "--customize-hook=chroot \"$1\" chown -R root:root {}",
+        FILES.iter().map(|file| format!("/{}", file.0)).collect::<Vec<_>>().join(" ")
+    ));
     mmdebstrap.arg(format!("--customize-hook=chroot \"$1\" systemctl --quiet mask {MASKED}"));
     // Ready for the first boot: nothing is to be generated or found stale in the guest.
     mmdebstrap.arg("--customize-hook=chroot \"$1\" ldconfig; rm -rf \"$1\"/var/log/journal; touch \"$1\"/etc/.updated \"$1\"/var/.updated");

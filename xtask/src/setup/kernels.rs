@@ -123,7 +123,9 @@ impl Kernel {
                 newest = Some((suite, version));
             }
         }
-        newest.with_context(|| format!("no `{}` {}* in {}: name another suite in tests/kernels.toml", self.package, self.version, self.suites.join(", ")))
+        newest.with_context(|| {
+            format!("no `{}` {}* in {}: name another suite in tests/kernels.toml", self.package, self.version, self.suites.join(", "))
+        })
     }
 }
 

@@ -49,7 +49,16 @@ pub(crate) fn make() -> Result<()> {
     let step = Step::start("demo certificates");
     let dir = item.workshop()?;
     fs::write(dir.join("openssl.cnf"), CONFIG)?;
-    let request = |arguments: &[&str]| process::run(openssl(&dir).arg("req").args(["-config", "openssl.cnf", "-nodes", "-newkey", "ec"]).args(["-pkeyopt", "ec_paramgen_curve:P-256"]).args(arguments), &step);
+    let request = |arguments: &[&str]| {
+        process::run(
+            openssl(&dir)
+                .arg("req")
+                .args(["-config", "openssl.cnf", "-nodes", "-newkey", "ec"])
+                .args(["-pkeyopt", "ec_paramgen_curve:P-256"])
+                .args(arguments),
+            &step,
+        )
+    };
     request(&["-x509", "-days", "3650", "-subj", "/CN=Enforcer demo CA", "-extensions", "authority", "-keyout", "ca.key", "-out", "ca.pem"])?;
     request(&["-subj", "/CN=Enforcer demo signer", "-keyout", "signer.key", "-out", "signer.csr"])?;
     let issue = ["x509", "-req", "-in", "signer.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "3650"];

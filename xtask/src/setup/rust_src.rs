@@ -45,7 +45,8 @@ pub(crate) fn library() -> Result<PathBuf> {
 }
 
 fn in_toolchain() -> Result<Option<PathBuf>> {
-    let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"])).context("cannot run `rustc`: install Rust from https://rustup.rs")?;
+    let sysroot =
+        process::output(Command::new("rustc").args(["--print", "sysroot"])).context("cannot run `rustc`: install Rust from https://rustup.rs")?;
     let library = PathBuf::from(sysroot).join("lib/rustlib/src/rust/library");
     Ok(library.join("core/src/lib.rs").is_file().then_some(library))
 }

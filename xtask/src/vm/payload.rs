@@ -15,8 +15,10 @@ use crate::workspace;
 
 /// Runs the command once the guest is up.
 const RUNNER: &str = include_str!("../../guest/run");
-const RUNNER_UNITS: [(&str, &str); 2] =
-    [("enforcer-vm.service", include_str!("../../guest/enforcer-vm.service")), ("enforcer-vm.target", include_str!("../../guest/enforcer-vm.target"))];
+const RUNNER_UNITS: [(&str, &str); 2] = [
+    ("enforcer-vm.service", include_str!("../../guest/enforcer-vm.service")),
+    ("enforcer-vm.target", include_str!("../../guest/enforcer-vm.target")),
+];
 const DEMO_POLICY: &str = include_str!("../../guest/policy.toml");
 const UNIT: &str = "/usr/lib/systemd/system/enforcer.service";
 /// A drive's size is a multiple of this.

@@ -168,7 +168,8 @@ fn command(spec: &Spec, kernel: &Kernel, dir: &Path, console: &Path, ports: &[Ch
 }
 
 fn command_line(spec: &Spec) -> String {
-    let fixed = "rw rootwait init=/usr/lib/enforcer-vm/init systemd.unit=enforcer-vm.target console=ttyS0 quiet panic=-1 norandmaps cryptomgr.notests";
+    let fixed =
+        "rw rootwait init=/usr/lib/enforcer-vm/init systemd.unit=enforcer-vm.target console=ttyS0 quiet panic=-1 norandmaps cryptomgr.notests";
     format!("root={} {fixed} {}", guest::ROOT, spec.append)
 }
 
