@@ -108,7 +108,7 @@ impl Create {
 fn digests(path: &Path) -> Result<Vec<Digest>, MeasureError> {
     let file = measure::open(path)?;
     let sha256 = measure::sha256(&file, u64::MAX)?;
-    Ok([Some(sha256), measure::fsverity_digest(&file)].into_iter().flatten().collect())
+    Ok([Some(sha256), crate::kernel::fsverity_digest(&file)].into_iter().flatten().collect())
 }
 
 impl Sign {

@@ -9,7 +9,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use enforcer_common::{PathKind, Request};
-use rustix::fs::{Mode, OFlags};
+
+use crate::measure;
 
 /// A file that may be the one asked about, and the path to name it by (as the asking process sees it).
 pub struct Candidate {
@@ -51,14 +52,12 @@ fn by_descriptor(pid: u32, inode: u64) -> Option<Candidate> {
     })
 }
 
-/// Opens a regular file, and nothing else. Looks before it opens, because opening a device or a FIFO has effects.
+/// Opens a regular file, and nothing else. Looks before it opens, because opening a device has effects.
 pub fn open_regular(path: &Path) -> Option<File> {
     if !fs::metadata(path).ok()?.is_file() {
         return None;
     }
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
-    file.metadata().ok()?.is_file().then_some(file)
+    measure::open(path).ok()
 }
 
 /// A process with more open files than this is asked for its path only.

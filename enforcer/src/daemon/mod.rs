@@ -12,7 +12,6 @@ mod requests;
 mod run;
 mod scan;
 mod status;
-mod urgency;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;

@@ -13,8 +13,8 @@ use std::time::Duration;
 use enforcer_common::{Digest, Heartbeat, Request};
 use rustls_pki_types::UnixTime;
 
-use super::{Ground, Shared, locate, urgency};
-use crate::kernel::{KernelError, Records, boottime, monotonic};
+use super::{Ground, Shared, locate};
+use crate::kernel::{KernelError, Records, boottime, monotonic, raise_priority};
 use crate::signature::Verified;
 
 /// The threads that answer. They end when told to; the heartbeat ends with them.
@@ -70,7 +70,7 @@ struct Reader {
 
 impl Reader {
     fn read(mut self) {
-        urgency::raise("the request reader");
+        raise_priority("the request reader");
         while !self.stop.load(Ordering::Relaxed) {
             if let Err(error) = self.beat() {
                 tracing::error!("cannot write the heartbeat: {error}");
@@ -120,7 +120,7 @@ struct Worker {
 
 impl Worker {
     fn work(self) {
-        urgency::raise("a verifying worker");
+        raise_priority("a verifying worker");
         loop {
             let next = lock(&self.receiver).recv();
             let Ok(request) = next else { return };

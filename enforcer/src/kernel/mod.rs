@@ -1,6 +1,6 @@
 //! The kernel boundary: probes, offsets from BTF, the programs, their maps and pins, and the canary.
 //!
-//! All `unsafe` of the crate is below this folder. Nothing here knows about signatures.
+//! All `unsafe` of the crate is in this folder. Nothing here knows about signatures.
 
 mod canary;
 mod layout;
@@ -10,6 +10,8 @@ mod pins;
 mod probe;
 mod programs;
 mod release;
+mod urgency;
+mod verity;
 
 use std::io;
 use std::path::PathBuf;
@@ -19,6 +21,8 @@ pub use maps::{Maps, Records, boottime, monotonic};
 pub use pins::{PIN_ROOT, Pins, observed};
 pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm};
 pub use programs::{HOOKS, Loaded, load_or_adopt};
+pub use urgency::raise_priority;
+pub use verity::fsverity_digest;
 pub use release::{Released, daemon_of, end_daemon, release};
 
 /// Why the kernel side could not be set up or read.

@@ -5,7 +5,6 @@
 
 mod digests;
 mod error;
-mod fsverity;
 mod pass;
 mod walk;
 
@@ -19,7 +18,6 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 pub use digests::{Algorithm, ContentDigest};
 pub use error::MeasureError;
-pub use fsverity::fsverity_digest;
 pub use pass::{Measurement, Part, Plan, Witness, measure};
 pub use walk::{code_files, in_parallel};
 

@@ -10,7 +10,8 @@ use std::os::unix::fs::FileExt;
 
 use enforcer_common::Digest;
 
-use super::{Algorithm, ContentDigest, MeasureError, Stamp, fsverity_digest, within};
+use super::{Algorithm, ContentDigest, MeasureError, Stamp, within};
+use crate::kernel::fsverity_digest;
 
 /// What to compute.
 pub struct Plan<'a> {

@@ -1,7 +1,7 @@
 //! Scheduling: whoever answers the kernel comes before those who wait for the answer.
 
 /// Puts the calling thread ahead of ordinary ones: real-time where allowed, else the highest nice level. Says so when neither can be had.
-pub(super) fn raise(who: &str) {
+pub fn raise_priority(who: &str) {
     let parameters = libc::sched_param { sched_priority: 1 };
     // SAFETY: a plain system call on the calling thread with a valid structure.
     let failed = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &parameters) } != 0;
