@@ -29,11 +29,8 @@ pub(crate) fn ask(digest: &Digest, question: &Question, settings: &Settings) -> 
     let Some(waiting) = WAITING.get_ptr_mut(0) else { return Err(Reason::TooManyWaiting) };
     // SAFETY: a map value that was checked for null; an aligned u64.
     let others = unsafe { atomic::fetch_add(waiting, 1) };
-    let answer = if others >= u64::from(settings.max_waiting) {
-        Err(Reason::TooManyWaiting)
-    } else {
-        request_and_wait(digest, question, settings, pid)
-    };
+    let answer =
+        if others >= u64::from(settings.max_waiting) { Err(Reason::TooManyWaiting) } else { request_and_wait(digest, question, settings, pid) };
     // SAFETY: as above. There is no subtraction in BPF.
     unsafe { atomic::fetch_add(waiting, u64::MAX) };
     answer

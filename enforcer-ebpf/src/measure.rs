@@ -223,8 +223,7 @@ fn fsverity(file: *mut file, inode: *mut inode, digest: &mut Digest) -> bool {
         if bpf_get_fsverity_digest(file, &mut dynptr) < 0 {
             return false;
         }
-        if read_volatile(addr_of!((*buffer).algorithm)) != FS_VERITY_HASH_ALG_SHA256
-            || read_volatile(addr_of!((*buffer).size)) != DIGEST_SIZE as u16
+        if read_volatile(addr_of!((*buffer).algorithm)) != FS_VERITY_HASH_ALG_SHA256 || read_volatile(addr_of!((*buffer).size)) != DIGEST_SIZE as u16
         {
             return false;
         }
@@ -300,9 +299,7 @@ fn stamp_of(inode: *mut inode) -> Stamp {
 fn filesystem(inode: *mut inode) -> Filesystem {
     match kernel::inode_filesystem(inode).1 {
         EXT4_SUPER_MAGIC | XFS_SUPER_MAGIC | BTRFS_SUPER_MAGIC => Filesystem::Stamped,
-        OVERLAYFS_SUPER_MAGIC | SQUASHFS_MAGIC | EROFS_SUPER_MAGIC | F2FS_SUPER_MAGIC | ISOFS_SUPER_MAGIC | MSDOS_SUPER_MAGIC => {
-            Filesystem::Local
-        }
+        OVERLAYFS_SUPER_MAGIC | SQUASHFS_MAGIC | EROFS_SUPER_MAGIC | F2FS_SUPER_MAGIC | ISOFS_SUPER_MAGIC | MSDOS_SUPER_MAGIC => Filesystem::Local,
         TMPFS_MAGIC | RAMFS_MAGIC | HUGETLBFS_MAGIC => Filesystem::Volatile,
         _ => Filesystem::Foreign,
     }

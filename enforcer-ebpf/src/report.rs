@@ -4,9 +4,7 @@ use core::ptr::addr_of_mut;
 
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
-    generated::{
-        bpf_d_path, bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str,
-    },
+    generated::{bpf_d_path, bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str},
 };
 use enforcer_common::{COMM_SIZE, Counter, Event, PATH_SIZE, PathKind, Settings};
 

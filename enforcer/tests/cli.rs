@@ -38,9 +38,7 @@ fn every_command_has_examples() {
 
 #[test]
 fn what_is_not_understood_ends_with_2_and_a_hint_on_stderr() {
-    for words in
-        [&["--no-such-flag"][..], &["polcy"], &[], &["policy"], &["events", "--since", "yesterday"], &["events", "--reason", "untrustd"]]
-    {
+    for words in [&["--no-such-flag"][..], &["polcy"], &[], &["policy"], &["events", "--since", "yesterday"], &["events", "--reason", "untrustd"]] {
         let output = enforcer(words);
         assert_eq!(status(&output), 2, "{words:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{words:?}");
@@ -87,11 +85,7 @@ fn a_policy_that_names_a_missing_certificate_is_refused_and_names_it() {
     let file = policy(folder.path(), "version = 1\nmode = \"enforce\"\n[[signer]]\nname = \"ops\"\nanchors = [\"/no/such/ca.pem\"]\n");
     let output = enforcer(&["policy", "check", &file]);
     assert_eq!(status(&output), 2);
-    assert!(
-        text(&output.stderr).contains("signer `ops`") && text(&output.stderr).contains("`/no/such/ca.pem`"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("signer `ops`") && text(&output.stderr).contains("`/no/such/ca.pem`"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -175,11 +169,8 @@ fn following_goes_on_through_a_rotation_and_ends_quietly_with_its_reader() {
     let path = folder.path().join("events.jsonl");
     let mut log = EventLog::open(&path, LogLimits { max_bytes: 2000 });
     log.append(&record(0, true, Reason::Untrusted));
-    let mut follower = command(&["events", "--follow", "--json", "--log", &path.to_string_lossy()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut follower =
+        command(&["events", "--follow", "--json", "--log", &path.to_string_lossy()]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
     for number in 0..12 {
         if number > 0 {

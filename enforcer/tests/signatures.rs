@@ -1,10 +1,14 @@
 //! Signatures made by the `openssl` command are judged by us, and ours by it.
 #![allow(missing_docs, unreachable_pub)]
 
+#[path = "signatures/commands.rs"]
+mod commands;
 #[path = "signatures/detached.rs"]
 mod detached;
 #[path = "signatures/embedded.rs"]
 mod embedded;
+#[path = "signatures/hostile.rs"]
+mod hostile;
 #[path = "signatures/pki.rs"]
 mod pki;
 #[path = "signatures/scene.rs"]
@@ -13,7 +17,3 @@ mod scene;
 mod signing;
 #[path = "signatures/trust.rs"]
 mod trust;
-#[path = "signatures/hostile.rs"]
-mod hostile;
-#[path = "signatures/commands.rs"]
-mod commands;

@@ -22,9 +22,7 @@ pub fn explain(reason: Reason) -> &'static str {
         Reason::ForeignFilesystem => "The file is on a file system whose content somebody else controls (FUSE, network).",
         Reason::MeasurementFailed => "The kernel could not read the file to measure it.",
         Reason::ChangedWhileMeasured => "The file changed while it was measured.",
-        Reason::NotMeasured => {
-            "The file was to become executable at a point where the kernel cannot measure it, and it was not measured before."
-        }
+        Reason::NotMeasured => "The file was to become executable at a point where the kernel cannot measure it, and it was not measured before.",
         Reason::TooLarge => "The file is larger than the policy's `max-file-size`.",
         Reason::Fault => "Something that must not happen happened inside Enforcer's kernel program.",
     }
@@ -46,11 +44,9 @@ pub fn remedy(record: &Record) -> String {
                 again."
                 .to_owned()
         }
-        Reason::NoAnswer => {
-            "Try again; if it happens often, raise `first-use-deadline-ms` in the policy's [limits], or name the file's folder in \
+        Reason::NoAnswer => "Try again; if it happens often, raise `first-use-deadline-ms` in the policy's [limits], or name the file's folder in \
                 [scan] `paths`."
-                .to_owned()
-        }
+            .to_owned(),
         Reason::TooManyWaiting => {
             "Try again; if it happens often, name the files' folders in [scan] `paths`, or raise `max-waiting` in the policy's \
                 [limits]."
@@ -91,15 +87,12 @@ pub fn remedy(record: &Record) -> String {
 }
 
 fn memory_remedy(key: &str) -> String {
-    format!(
-        "If this program compiles code while it runs, set `{key}` in the policy's [memory] to \"audit\" or \"allow\", knowing the risk."
-    )
+    format!("If this program compiles code while it runs, set `{key}` in the policy's [memory] to \"audit\" or \"allow\", knowing the risk.")
 }
 
 /// The record's file as an argument of a command that people may paste: only a name that a shell takes literally.
 fn file_argument(record: &Record) -> &str {
-    let literal =
-        |path: &str| path.starts_with('/') && path.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._+-@%:,=".contains(letter));
+    let literal = |path: &str| path.starts_with('/') && path.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._+-@%:,=".contains(letter));
     match &record.path {
         Some(path) if path.len() <= LONGEST_ARGUMENT && literal(path) => path,
         _ => "FILE",

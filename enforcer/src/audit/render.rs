@@ -38,10 +38,8 @@ impl Record {
         details.push(("remedy", shown(&self.remedy)));
         details.extend(self.digest.as_ref().map(|digest| ("digest", shown(digest))));
         details.extend(self.file().map(|file| ("file", file)));
-        details.push((
-            "process",
-            format!("{}, pid {}, thread {}, parent {}, uid {}", shown(&self.comm), self.pid, self.tid, self.parent_pid, self.uid),
-        ));
+        details
+            .push(("process", format!("{}, pid {}, thread {}, parent {}, uid {}", shown(&self.comm), self.pid, self.tid, self.parent_pid, self.uid)));
         let cgroup = self.cgroup.as_ref().map_or_else(|| format!("id {}", self.cgroup_id), |path| shown(path));
         details.push(("cgroup", cgroup));
         details.push(("hook", format!("{} in mode {}", self.hook, self.mode)));

@@ -109,14 +109,11 @@ impl Status {
             }
         };
         if self.mode.is_none() {
-            return vec![
-                "Nothing is enforced or reported: no programs are attached. Start the daemon with `systemctl start enforcer`.".to_owned(),
-            ];
+            return vec!["Nothing is enforced or reported: no programs are attached. Start the daemon with `systemctl start enforcer`.".to_owned()];
         }
         warn(
             !self.bpf_lsm_active,
-            "`bpf` is not among the LSMs of this boot: the attached programs are never called. `enforcer doctor` says how to mend it."
-                .to_owned(),
+            "`bpf` is not among the LSMs of this boot: the attached programs are never called. `enforcer doctor` says how to mend it.".to_owned(),
         );
         let missing = self.hooks_missing.join(", ");
         warn(

@@ -121,9 +121,7 @@ fn every_reason_has_a_meaning_and_a_remedy_in_one_sentence() {
 
 #[test]
 fn names_cannot_act_on_the_terminal_or_on_the_shell_of_whoever_pastes_the_remedy() {
-    for path in
-        ["/tmp/\x1b]0;owned\x07", "/tmp/a;reboot", "/tmp/$(reboot)", "/tmp/a b", "/tmp/a\nenforcer stop --release", "-rf", "/tmp/\u{202e}x"]
-    {
+    for path in ["/tmp/\x1b]0;owned\x07", "/tmp/a;reboot", "/tmp/$(reboot)", "/tmp/a b", "/tmp/a\nenforcer stop --release", "-rf", "/tmp/\u{202e}x"] {
         let mut event = event();
         set_path(&mut event, path.as_bytes());
         let record = record(&event);

@@ -111,9 +111,7 @@ impl Arguments {
             Entry::Lost(lost) => lost.time,
         };
         let about_this = match entry {
-            Entry::Event(record) => {
-                (record.denied || !self.denied) && self.reason.as_ref().is_none_or(|reason| record.reason.to_string() == *reason)
-            }
+            Entry::Event(record) => (record.denied || !self.denied) && self.reason.as_ref().is_none_or(|reason| record.reason.to_string() == *reason),
             Entry::Lost(_) => true,
         };
         about_this && self.since.is_none_or(|since| time >= since)
@@ -142,8 +140,9 @@ impl Arguments {
         match error.kind() {
             io::ErrorKind::NotFound => Failure::new(Exit::System, format!("there is no event log `{log}`"))
                 .hint("the daemon makes it when it starts: is it running (`enforcer status`)?"),
-            io::ErrorKind::PermissionDenied => Failure::new(Exit::System, format!("the event log `{log}` may not be read"))
-                .hint("only root may read it: `sudo enforcer events`"),
+            io::ErrorKind::PermissionDenied => {
+                Failure::new(Exit::System, format!("the event log `{log}` may not be read")).hint("only root may read it: `sudo enforcer events`")
+            }
             _ => Failure::new(Exit::System, format!("cannot read the event log `{log}`: {error}")),
         }
     }
@@ -170,9 +169,7 @@ fn since(text: &str) -> Result<Timestamp, String> {
         let seconds = UNITS.iter().find(|(name, _)| *name == unit)?.1;
         Some(Timestamp::now().before(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?)))
     };
-    Timestamp::parse(text)
-        .or_else(age)
-        .ok_or_else(|| "write a time such as 2026-01-31T09:30:00Z, or an age such as 90s, 15m, 2h or 7d".to_owned())
+    Timestamp::parse(text).or_else(age).ok_or_else(|| "write a time such as 2026-01-31T09:30:00Z, or an age such as 90s, 15m, 2h or 7d".to_owned())
 }
 
 fn reason_names() -> clap::builder::PossibleValuesParser {

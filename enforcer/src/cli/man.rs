@@ -15,8 +15,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let written =
-        std::fs::create_dir_all(&arguments.folder).and_then(|()| clap_mangen::generate_to(super::definition(), &arguments.folder));
+    let written = std::fs::create_dir_all(&arguments.folder).and_then(|()| clap_mangen::generate_to(super::definition(), &arguments.folder));
     written.map_err(|error| {
         let folder = printable(&arguments.folder.to_string_lossy()).into_owned();
         Failure::new(Exit::System, format!("cannot write the manual pages to `{folder}`: {error}"))

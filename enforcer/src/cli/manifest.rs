@@ -114,10 +114,8 @@ fn digests(path: &Path) -> Result<Vec<Digest>, MeasureError> {
 impl Sign {
     fn run(self, output: &mut Output) -> Result<Exit, Failure> {
         let unreadable = |error: MeasureError| {
-            let failure = Failure::new(
-                if error.is_io() { Exit::System } else { Exit::Usage },
-                format!("manifest `{}`: {error}", self.manifest.display()),
-            );
+            let failure =
+                Failure::new(if error.is_io() { Exit::System } else { Exit::Usage }, format!("manifest `{}`: {error}", self.manifest.display()));
             match error.hint() {
                 Some(hint) => failure.hint(hint),
                 None => failure,

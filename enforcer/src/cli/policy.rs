@@ -51,11 +51,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
                 suggestion: problem.label.clone(),
                 remedy: problem.remedy.clone(),
             };
-            output.json(&Invalid {
-                path: invalid.path().to_string_lossy(),
-                valid: false,
-                problems: invalid.problems().map(problem).collect(),
-            })?;
+            output.json(&Invalid { path: invalid.path().to_string_lossy(), valid: false, problems: invalid.problems().map(problem).collect() })?;
             Ok(Exit::Usage)
         }
         Err(error) => Err(error.into()),
@@ -70,10 +66,7 @@ fn tell_settled(policy: &Policy, json: bool, output: &mut Output) -> Result<Exit
             valid: unfit.is_empty(),
             mode: policy.mode.name(),
             signers: policy.signers.iter().map(|signer| signer.name.as_str()).collect(),
-            problems: unfit
-                .iter()
-                .map(|error| Problem { message: error.to_string(), remedy: Some(error.hint()), ..Problem::default() })
-                .collect(),
+            problems: unfit.iter().map(|error| Problem { message: error.to_string(), remedy: Some(error.hint()), ..Problem::default() }).collect(),
         })?;
         return Ok(if unfit.is_empty() { Exit::Yes } else { Exit::Usage });
     }

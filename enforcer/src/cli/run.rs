@@ -50,7 +50,9 @@ impl From<DaemonError> for Failure {
         match error {
             DaemonError::Policy(error) => error.into(),
             DaemonError::Trust(error) => error.into(),
-            DaemonError::Kernel(_) => Self::because(Exit::Refused, &error).hint("nothing is enforced by this start; `enforcer doctor` shows what this machine lacks"),
+            DaemonError::Kernel(_) => {
+                Self::because(Exit::Refused, &error).hint("nothing is enforced by this start; `enforcer doctor` shows what this machine lacks")
+            }
             DaemonError::Untrusted { .. } => Self::because(Exit::Refused, &error)
                 .hint("sign it (`enforcer sign`) or list it in a signed manifest, or begin with `mode = \"audit\"`"),
             DaemonError::AlreadyRunning { .. } => Self::because(Exit::System, &error).hint("`enforcer status` shows it"),
@@ -73,10 +75,7 @@ fn start_log(format: LogFormat) -> Result<(), Failure> {
         LogFormat::Auto | LogFormat::Json => text().json().boxed(),
         LogFormat::Text => text().boxed(),
     };
-    tracing_subscriber::registry()
-        .with(layer.with_filter(filter))
-        .try_init()
-        .map_err(|error| Failure::because(Exit::System, &error))
+    tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().map_err(|error| Failure::because(Exit::System, &error))
 }
 
 type Layer = Box<dyn tracing_subscriber::Layer<tracing_subscriber::Registry> + Send + Sync>;

@@ -51,17 +51,9 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
         let daemon = status.daemon.pid.map_or_else(|| "not running".to_owned(), |pid| format!("running, pid {pid}"));
         row("daemon", daemon, if status.daemon.alive { Style::Good } else { Style::Warn });
         row("verdicts", format!("{} of {}", status.verdicts, status.max_verdicts), Style::Plain);
-        row(
-            "uses",
-            format!("{} allowed, {} denied, {} would be denied", status.allowed, status.denied, status.would_be_denied),
-            Style::Plain,
-        );
+        row("uses", format!("{} allowed, {} denied, {} would be denied", status.allowed, status.denied, status.would_be_denied), Style::Plain);
         row("measured", format!("{} files hashed, {} times reused", status.measurements, status.cache_hits), Style::Plain);
-        row(
-            "first uses",
-            format!("{} asked, {} lost, {} past the deadline", status.requests, status.requests_lost, status.deadlines),
-            Style::Plain,
-        );
+        row("first uses", format!("{} asked, {} lost, {} past the deadline", status.requests, status.requests_lost, status.deadlines), Style::Plain);
         row("lost events", status.events_lost.to_string(), if status.events_lost == 0 { Style::Plain } else { Style::Warn });
         row("faults", status.faults.to_string(), if status.faults == 0 { Style::Plain } else { Style::Bad });
     }

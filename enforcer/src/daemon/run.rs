@@ -91,7 +91,8 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
 
     let mut loaded = kernel::load_or_adopt(policy.limits.max_verdicts)?;
     let daemon = Daemon::prepare(options, policy, trust, &loaded)?;
-    let requests = Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
+    let requests =
+        Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
         .map_err(|source| system("start a thread", source))?;
     let outcome = daemon.serve(&mut loaded, &requests);
@@ -140,7 +141,14 @@ impl Daemon {
             }
             let retired = loaded.retire_others()?;
             let mode = self.shared.ground().policy.mode;
-            tracing::info!(mode = mode.name(), adopted, retired, verdicts = self.shared.maps.verdict_count(), "in force: the canary was {}", proof(mode));
+            tracing::info!(
+                mode = mode.name(),
+                adopted,
+                retired,
+                verdicts = self.shared.maps.verdict_count(),
+                "in force: the canary was {}",
+                proof(mode)
+            );
             scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
 

@@ -53,7 +53,9 @@ impl Canary<'_> {
     fn expect(&self, what: &str, outcome: std::io::Result<()>) -> Result<(), KernelError> {
         match (self.mode, outcome) {
             (Mode::Enforce, Err(error)) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),
-            (Mode::Enforce, Err(error)) => Err(failed(format!("{what} was not denied: it ended with `{error}` instead of `Operation not permitted`"))),
+            (Mode::Enforce, Err(error)) => {
+                Err(failed(format!("{what} was not denied: it ended with `{error}` instead of `Operation not permitted`")))
+            }
             (Mode::Enforce, Ok(())) => Err(failed(format!("{what} was not denied: it succeeded"))),
             (Mode::Audit, Err(error)) if error.raw_os_error() == Some(libc::EPERM) => Err(failed(format!("{what} was denied in audit mode"))),
             (Mode::Audit, _) => Ok(()),

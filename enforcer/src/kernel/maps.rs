@@ -14,8 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 9] =
-    ["VERDICTS", "SETTINGS", "HEARTBEAT", "COUNTERS", "EVENTS", "REQUESTS", "MEASURED", "WAITING", "AYA_LOGS"];
+pub(super) const MAPS: [&str; 9] = ["VERDICTS", "SETTINGS", "HEARTBEAT", "COUNTERS", "EVENTS", "REQUESTS", "MEASURED", "WAITING", "AYA_LOGS"];
 
 /// Handles of the pinned maps. Each call is one system call on one map; the kernel replaces a value as a whole.
 pub struct Maps {
@@ -64,12 +63,8 @@ impl Maps {
     pub fn retain(&self, keep: impl Fn(&Digest, &Verdict) -> bool) -> Result<usize, KernelError> {
         let mut verdicts = lock(&self.verdicts);
         // Collected first: a removal during the walk would start the walk again from the beginning.
-        let stale: Vec<Digest> = verdicts
-            .iter()
-            .filter_map(Result::ok)
-            .filter(|(digest, verdict)| !keep(digest, verdict))
-            .map(|(digest, _)| digest)
-            .collect();
+        let stale: Vec<Digest> =
+            verdicts.iter().filter_map(Result::ok).filter(|(digest, verdict)| !keep(digest, verdict)).map(|(digest, _)| digest).collect();
         let mut removed = 0;
         for digest in &stale {
             match verdicts.remove(digest) {

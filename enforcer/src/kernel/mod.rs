@@ -21,9 +21,9 @@ pub use maps::{Maps, Records, boottime, monotonic};
 pub use pins::{PIN_ROOT, Pins, observed};
 pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm};
 pub use programs::{HOOKS, Loaded, load_or_adopt};
+pub use release::{Released, daemon_of, end_daemon, release};
 pub use urgency::raise_priority;
 pub use verity::fsverity_digest;
-pub use release::{Released, daemon_of, end_daemon, release};
 
 /// Why the kernel side could not be set up or read.
 #[derive(Debug, thiserror::Error)]

@@ -56,9 +56,7 @@ impl Pins {
 
     /// Whether every map, program and link is here.
     pub fn is_complete(&self) -> bool {
-        self.hooks().len() == HOOKS.len()
-            && MAPS.iter().all(|map| self.map(map).exists())
-            && HOOKS.iter().all(|hook| self.program(hook).exists())
+        self.hooks().len() == HOOKS.len() && MAPS.iter().all(|map| self.map(map).exists()) && HOOKS.iter().all(|hook| self.program(hook).exists())
     }
 
     /// Makes the folder, for root alone.

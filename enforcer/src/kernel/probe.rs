@@ -40,9 +40,9 @@ fn try_load() -> Result<(), KernelError> {
         .map_err(|error| failed(&error))?;
     let hook = "file_mprotect";
     match programs.program_mut(hook) {
-        Some(aya::programs::Program::Lsm(program)) => program
-            .load(hook, &btf)
-            .map_err(|error| KernelError::Program { program: hook.to_owned(), detail: chain(&error) }),
+        Some(aya::programs::Program::Lsm(program)) => {
+            program.load(hook, &btf).map_err(|error| KernelError::Program { program: hook.to_owned(), detail: chain(&error) })
+        }
         _ => Err(KernelError::Object { detail: format!("it has no LSM program `{hook}`") }),
     }
 }

@@ -185,11 +185,7 @@ impl Desk {
         Limits {
             max_file_size: self.size(raw.max_file_size, default.max_file_size, MAX_FILE_SIZE),
             max_verdicts: self.number(raw.max_verdicts, default.max_verdicts.into(), MAX_VERDICTS) as u32,
-            first_use_deadline: Duration::from_millis(self.number(
-                raw.first_use_deadline_ms,
-                milliseconds(default.first_use_deadline),
-                DEADLINE_MS,
-            )),
+            first_use_deadline: Duration::from_millis(self.number(raw.first_use_deadline_ms, milliseconds(default.first_use_deadline), DEADLINE_MS)),
             first_use_deadline_per_mib: Duration::from_millis(self.number(
                 raw.first_use_deadline_per_mib_ms,
                 milliseconds(default.first_use_deadline_per_mib),
@@ -270,9 +266,7 @@ impl Desk {
                     .remedy("write it from the root, such as \"/etc/enforcer/trust/ca.pem\""),
             );
         } else if text.contains('\0') || path.components().any(|part| part == Component::ParentDir) {
-            self.refuse(
-                Problem::new(place, format!("`{}` is no plain path", printable(&text))).remedy("write it without `..` and without NUL"),
-            );
+            self.refuse(Problem::new(place, format!("`{}` is no plain path", printable(&text))).remedy("write it without `..` and without NUL"));
         }
         path
     }

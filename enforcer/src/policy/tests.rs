@@ -54,10 +54,7 @@ fn what_is_written_is_what_is_settled() {
     assert_eq!(names, [("vendor", enforcer_common::USE_LIBRARY), ("operations", enforcer_common::USE_EXEC | enforcer_common::USE_LIBRARY)]);
     assert_eq!(policy.signers[0].pinned, [Path::new("/etc/enforcer/trust/vendor.pem")]);
     assert_eq!(policy.sources, Sources { manifests: vec![], stores: vec!["/srv/signatures".into()] });
-    assert_eq!(
-        policy.memory,
-        Memory { anonymous: Response::Audit, writable_and_executable: Response::Allow, made_executable: Response::Deny }
-    );
+    assert_eq!(policy.memory, Memory { anonymous: Response::Audit, writable_and_executable: Response::Allow, made_executable: Response::Deny });
     assert_eq!(policy.filesystems, Filesystems { volatile: Response::Deny, foreign: Response::Allow });
     assert_eq!(
         policy.limits,
@@ -168,12 +165,9 @@ fn all_problems_are_shown_at_once_in_the_order_of_the_file() {
 
 #[test]
 fn broken_syntax_is_pointed_at() {
-    for (text, place) in [
-        ("version = 1\nmode = audit\n", "2:8"),
-        ("version = 1\nversion = 1\n", "2:1"),
-        ("version = 1\n[memory\n", "2:8"),
-        ("mode = \"au", "1:"),
-    ] {
+    for (text, place) in
+        [("version = 1\nmode = audit\n", "2:8"), ("version = 1\nversion = 1\n", "2:1"), ("version = 1\n[memory\n", "2:8"), ("mode = \"au", "1:")]
+    {
         let report = parse(text).unwrap_err().report();
         assert!(report.starts_with(&format!("policy.toml:{place}")), "{text:?}:\n{report}");
         assert!(report.contains('^'), "{report}");
@@ -209,9 +203,7 @@ fn files_that_are_no_policy_are_refused_without_reading_them_whole() {
 
 #[test]
 fn hostile_nesting_is_refused_without_a_crash() {
-    for text in
-        [format!("a = {}", "[".repeat(200_000)), format!("a = {}", "{a=".repeat(200_000)), format!("{} = 1", ["a"; 100_000].join("."))]
-    {
+    for text in [format!("a = {}", "[".repeat(200_000)), format!("a = {}", "{a=".repeat(200_000)), format!("{} = 1", ["a"; 100_000].join("."))] {
         assert!(parse(&text).is_err());
     }
 }

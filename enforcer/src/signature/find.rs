@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use enforcer_common::Digest;
 
+use super::Rejected;
 use super::carrier::Carrier;
 use super::cms::{self, CmsError, MAX_SIGNATURE_SIZE, Signature};
 use super::elf::{self, ElfError};
-use super::Rejected;
 use crate::measure::{self, MeasureError, Part, Witness};
 use crate::text::hex;
 

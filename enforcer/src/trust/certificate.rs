@@ -89,13 +89,12 @@ impl CertificateFacts {
         let broken = |error: x509_parser::error::X509Error| CertificateProblem(error.to_string());
         let key_usage = parsed.key_usage().map_err(broken)?.map(|extension| extension.value);
         let extended = parsed.extended_key_usage().map_err(broken)?.map(|extension| extension.value);
-        let key_id = parsed
-            .get_extension_unique(&oid_registry::OID_X509_EXT_SUBJECT_KEY_IDENTIFIER)
-            .map_err(broken)?
-            .and_then(|extension| match extension.parsed_extension() {
+        let key_id = parsed.get_extension_unique(&oid_registry::OID_X509_EXT_SUBJECT_KEY_IDENTIFIER).map_err(broken)?.and_then(|extension| {
+            match extension.parsed_extension() {
                 x509_parser::extensions::ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
                 _ => None,
-            });
+            }
+        });
         Ok(Self {
             subject: name(parsed.subject()),
             issuer: name(parsed.issuer()),
@@ -134,15 +133,7 @@ impl CertificateFacts {
 pub fn date(time: UnixTime) -> String {
     let parsed = i64::try_from(time.as_secs()).ok().and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
     match parsed.map(|time| time.to_datetime()) {
-        Some(t) => format!(
-            "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
-            t.year(),
-            u8::from(t.month()),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second()
-        ),
+        Some(t) => format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", t.year(), u8::from(t.month()), t.day(), t.hour(), t.minute(), t.second()),
         None => format!("second {} of 1970", time.as_secs()),
     }
 }

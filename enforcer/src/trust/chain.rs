@@ -21,8 +21,7 @@ pub(super) fn accept(
         facts.may_sign_code(true)?;
         return Ok(facts.validity);
     }
-    let (current, outdated): (Vec<&Anchor>, Vec<_>) =
-        rule.anchors.iter().partition(|anchor| anchor.validity.check(&anchor.subject, now).is_ok());
+    let (current, outdated): (Vec<&Anchor>, Vec<_>) = rule.anchors.iter().partition(|anchor| anchor.validity.check(&anchor.subject, now).is_ok());
     match validity_of_path(&current, certificate, facts, others, now) {
         Err(ChainError::UnknownIssuer { .. }) if !outdated.is_empty() => {
             // Only to say which anchor it would have been: the answer stays no.

@@ -88,9 +88,7 @@ impl ChainError {
             Self::NotYetValid { .. } => "check the clock (`date -u`), or wait",
             Self::NotForCodeSigning { .. } => "ask the authority for a certificate with `extendedKeyUsage = codeSigning`",
             Self::NotForSigning { .. } => "ask the authority for a certificate with `keyUsage = digitalSignature`",
-            Self::CaAsSigner { .. } => {
-                "issue a code-signing certificate below it, or list this very certificate under `certificates` of a signer"
-            }
+            Self::CaAsSigner { .. } => "issue a code-signing certificate below it, or list this very certificate under `certificates` of a signer",
             Self::Refused { .. } => "look at the chain with `openssl cms -inform DER -cmsout -print`",
         }
     }

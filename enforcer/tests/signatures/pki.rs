@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{LazyLock, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 use tempfile::TempDir;
 
@@ -78,8 +78,25 @@ impl Pki {
         openssl(&["req", "-new", "-key", &at("key.pem"), "-subj", &format!("/CN={name}"), "-out", &at("request")]);
         let (root, key) = (self.root.certificate.to_str().unwrap(), self.root.key.to_str().unwrap());
         openssl(&[
-            "ca", "-batch", "-notext", "-config", &at("config"), "-cert", root, "-keyfile", key, "-startdate", from, "-enddate", to,
-            "-extfile", &at("extensions"), "-in", &at("request"), "-out", &at("certificate.pem"),
+            "ca",
+            "-batch",
+            "-notext",
+            "-config",
+            &at("config"),
+            "-cert",
+            root,
+            "-keyfile",
+            key,
+            "-startdate",
+            from,
+            "-enddate",
+            to,
+            "-extfile",
+            &at("extensions"),
+            "-in",
+            &at("request"),
+            "-out",
+            &at("certificate.pem"),
         ]);
         Identity { certificate: at("certificate.pem").into(), key: at("key.pem").into(), chain: None }
     }
@@ -155,8 +172,21 @@ fn self_signed(folder: &Path, name: &str, kind: &str, extensions: &str) -> Ident
     fs::write(at("extensions"), format!("[req]\ndistinguished_name=n\n[n]\n[x]\n{extensions}")).unwrap();
     let subject = format!("/CN={name}");
     openssl(&[
-        "req", "-x509", "-new", "-key", &at("key"), "-subj", &subject, "-days", "3650", "-config", &at("extensions"), "-extensions", "x",
-        "-out", &at("pem"),
+        "req",
+        "-x509",
+        "-new",
+        "-key",
+        &at("key"),
+        "-subj",
+        &subject,
+        "-days",
+        "3650",
+        "-config",
+        &at("extensions"),
+        "-extensions",
+        "x",
+        "-out",
+        &at("pem"),
     ]);
     Identity { certificate: at("pem").into(), key: at("key").into(), chain: None }
 }

@@ -91,11 +91,8 @@ fn kernel_release(facts: &Facts) -> Finding {
 }
 
 fn rights(facts: &Facts) -> Finding {
-    let check = Check::required(
-        "rights",
-        "Right to load programs",
-        "Loading eBPF programs takes root, or CAP_BPF with CAP_PERFMON and CAP_SYS_ADMIN.",
-    );
+    let check =
+        Check::required("rights", "Right to load programs", "Loading eBPF programs takes root, or CAP_BPF with CAP_PERFMON and CAP_SYS_ADMIN.");
     check.on(&facts.capabilities, "Run this as root (`sudo enforcer doctor`).", |bits| {
         let missing: Vec<_> = CAPABILITIES.iter().filter(|(_, bit)| bits & (1 << bit) == 0).map(|(name, _)| *name).collect();
         (missing.is_empty(), if missing.is_empty() { "all there".to_owned() } else { format!("missing: {}", missing.join(", ")) })
@@ -116,8 +113,7 @@ fn securityfs(facts: &Facts) -> Finding {
 }
 
 fn lsm_built(facts: &Facts) -> Finding {
-    let check =
-        Check::required("bpf-lsm-built", "The kernel has the BPF LSM", "It lets eBPF programs decide in the kernel's security hooks.");
+    let check = Check::required("bpf-lsm-built", "The kernel has the BPF LSM", "It lets eBPF programs decide in the kernel's security hooks.");
     if facts.active_lsms.as_deref().is_ok_and(lists_bpf) {
         return check.is(true, "it is active", "");
     }
@@ -146,11 +142,8 @@ fn lsm_active(facts: &Facts) -> Finding {
 }
 
 fn lsm_programs(facts: &Facts) -> Finding {
-    let check = Check::required(
-        "lsm-programs",
-        "The kernel takes LSM programs",
-        "Tried for real: one of Enforcer's programs was loaded, and not attached.",
-    );
+    let check =
+        Check::required("lsm-programs", "The kernel takes LSM programs", "Tried for real: one of Enforcer's programs was loaded, and not attached.");
     match &facts.takes_lsm_programs {
         ProbeOutcome::Yes => check.is(true, "a program was loaded", ""),
         ProbeOutcome::No(reason) if facts.active_lsms.as_deref().is_ok_and(|active| !lists_bpf(active)) => {
@@ -167,11 +160,8 @@ fn lsm_programs(facts: &Facts) -> Finding {
 }
 
 fn trampolines(facts: &Facts) -> Finding {
-    let check = Check::required(
-        "ftrace",
-        "Function tracing is switched on",
-        "While kernel.ftrace_enabled is 0, some kernels call no LSM program at all.",
-    );
+    let check =
+        Check::required("ftrace", "Function tracing is switched on", "While kernel.ftrace_enabled is 0, some kernels call no LSM program at all.");
     check.on(&facts.ftrace_enabled, "Run `sysctl kernel.ftrace_enabled=1`, and find out who switched it off.", |enabled| {
         (*enabled, format!("kernel.ftrace_enabled is {}", u8::from(*enabled)))
     })
@@ -183,9 +173,7 @@ fn sleepable_programs(facts: &Facts) -> Finding {
         "Overlapping programs all run",
         "Without it (older 6.1 kernels) a check may be skipped while another one sleeps on the same CPU, and code let in.",
     );
-    check.on(&facts.symbols, "Update the kernel: Debian's current 6.1 has it.", |symbols| {
-        symbol(symbols.contains(PROTECTED_SLEEP), PROTECTED_SLEEP)
-    })
+    check.on(&facts.symbols, "Update the kernel: Debian's current 6.1 has it.", |symbols| symbol(symbols.contains(PROTECTED_SLEEP), PROTECTED_SLEEP))
 }
 
 fn ima(facts: &Facts) -> Finding {
@@ -220,11 +208,8 @@ fn lockdown(facts: &Facts) -> Finding {
 }
 
 fn fs_verity(facts: &Facts) -> Finding {
-    let check = Check::advised(
-        "fs-verity",
-        "fs-verity digests can be used",
-        "Files sealed with fs-verity are measured in no time; others are hashed.",
-    );
+    let check =
+        Check::advised("fs-verity", "fs-verity digests can be used", "Files sealed with fs-verity are measured in no time; others are hashed.");
     let remedy = "Nothing to do, unless files are sealed with fs-verity: then use Linux 6.8 or newer with CONFIG_FS_VERITY=y.";
     match &facts.symbols {
         Ok(symbols) => {

@@ -97,10 +97,7 @@ impl Machine<'_> {
         let text = match File::open(self.path("/proc/config.gz")) {
             Ok(file) => {
                 let mut text = String::new();
-                flate2::read::GzDecoder::new(file)
-                    .take(MOST_TEXT)
-                    .read_to_string(&mut text)
-                    .map_err(|error| format!("/proc/config.gz: {error}"))?;
+                flate2::read::GzDecoder::new(file).take(MOST_TEXT).read_to_string(&mut text).map_err(|error| format!("/proc/config.gz: {error}"))?;
                 text
             }
             Err(_) => plain

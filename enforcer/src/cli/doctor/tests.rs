@@ -49,9 +49,7 @@ fn each_thing_that_is_missing_is_named_with_its_remedy() {
         ("bpf-lsm-active", Answer::No, |facts| facts.active_lsms = Ok("lockdown,capability,notbpf,bpfx".to_owned())),
         ("bpf-lsm-active", Answer::CouldNotTell, |facts| facts.active_lsms = Err("not mounted".to_owned())),
         ("bpf-lsm-built", Answer::No, |facts| (facts.active_lsms, facts.config) = (Ok("yama".to_owned()), Ok([].into()))),
-        ("bpf-lsm-built", Answer::CouldNotTell, |facts| {
-            (facts.active_lsms, facts.config) = (Ok("yama".to_owned()), Err("none".to_owned()))
-        }),
+        ("bpf-lsm-built", Answer::CouldNotTell, |facts| (facts.active_lsms, facts.config) = (Ok("yama".to_owned()), Err("none".to_owned()))),
         ("lsm-programs", Answer::No, |facts| facts.takes_lsm_programs = ProbeOutcome::No("EPERM".to_owned())),
         ("lsm-programs", Answer::CouldNotTell, |facts| facts.takes_lsm_programs = ProbeOutcome::CouldNotTell("not root".to_owned())),
         ("ftrace", Answer::No, |facts| facts.ftrace_enabled = Ok(false)),

@@ -143,11 +143,7 @@ mod tests {
 
     fn sample() -> Table {
         let mut table = Table::new(["FILE", "ANSWER", "WHY"]);
-        table.row([
-            "/usr/lib/x86_64-linux-gnu/libexample.so.1.2.3",
-            "no",
-            "no trusted signature covers this file, as far as anybody knows",
-        ]);
+        table.row(["/usr/lib/x86_64-linux-gnu/libexample.so.1.2.3", "no", "no trusted signature covers this file, as far as anybody knows"]);
         table.row(["/bin/sh", "yes"]);
         table
     }

@@ -126,9 +126,9 @@ impl SignError {
             Self::Elf(problem) => problem.hint(),
             Self::Key { problem, .. } => return problem.hint(),
             Self::Certificate { problem, .. } => return Some(problem.hint()),
-            Self::Unfit { problem: ChainError::NotForCodeSigning { .. } | ChainError::CaAsSigner { .. } | ChainError::NotForSigning { .. }, .. } => {
-                SELF_SIGNED
-            }
+            Self::Unfit {
+                problem: ChainError::NotForCodeSigning { .. } | ChainError::CaAsSigner { .. } | ChainError::NotForSigning { .. }, ..
+            } => SELF_SIGNED,
             Self::Unfit { problem, .. } => problem.hint(),
             Self::KeyKind { .. } => "use RSA with 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519",
             Self::CertificateForm(_) => "convert it: `openssl x509 -in FILE -out FILE`",
