@@ -1,3 +1,5 @@
+//! Measuring: what is digested, what is refused, and what is noticed.
+
 use std::io::Write;
 
 use super::*;

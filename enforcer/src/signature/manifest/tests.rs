@@ -1,3 +1,5 @@
+//! Manifests: what is read, and what is refused with its line.
+
 use super::*;
 
 const HEX_DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
