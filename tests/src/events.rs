@@ -59,12 +59,12 @@ impl Mark {
         }
     }
 
-    /// Everything reported since the mark, apart from the enforcer's canaries and what `fence` adds: complete, because a later event has been written.
+    /// Everything reported since the mark, apart from what `fence` adds: complete, because a later event has been written.
     pub fn everything(self, scene: &Scene) -> Result<Vec<Value>> {
         let fence = fence(scene)?;
         let of_fence = |event: &Value| event["pid"] == fence.pid;
         self.wait_for("of the fence", |event| of_fence(event))?;
-        Ok(self.events()?.into_iter().filter(|event| !of_fence(event) && !is_canary(event)).collect())
+        Ok(self.events()?.into_iter().filter(|event| !of_fence(event)).collect())
     }
 }
 
@@ -89,11 +89,6 @@ fn shows(event: &Value, shown: &Shown) -> bool {
         (Shown::Path(part), Some(path)) => path.contains(part),
         (Shown::Path(_), None) => false,
     }
-}
-
-/// The canary is unsigned code that the daemon tries by itself.
-pub fn is_canary(event: &Value) -> bool {
-    event["comm"] == "enforcer" || event["path"].as_str().is_some_and(|path| path.contains("/enforcer/canary-"))
 }
 
 /// An event in a few words.

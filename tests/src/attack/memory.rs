@@ -23,6 +23,8 @@ pub enum Memory {
     AnonymousWToX,
     /// The same, made writable and executable at once.
     AnonymousWToRwx,
+    /// Executable memory, made writable, written, and made executable again.
+    AnonymousXToWToX,
     /// Shared memory without a file, written, then made executable.
     SharedAnonymousWToX,
     /// The stack.
@@ -62,11 +64,21 @@ pub fn run(memory: &Memory) -> Result<()> {
             println!("data stayed data");
             return Ok(());
         }
-        Memory::FileRwx { library } => return rewritten_file(library, RWX, MapFlags::PRIVATE, None),
-        Memory::FileWToX { library } => return rewritten_file(library, RW, MapFlags::PRIVATE, Some(RX)),
-        Memory::FileXToWToX { library } => return rewritten_file(library, RX, MapFlags::PRIVATE, Some(RX)),
-        Memory::FileXToRwx { library } => return rewritten_file(library, RX, MapFlags::PRIVATE, Some(RWX)),
-        Memory::SharedFileWToX { library } => return rewritten_file(library, RW, MapFlags::SHARED, Some(RX)),
+        Memory::FileRwx { library } => {
+            return rewritten_file(library, RWX, MapFlags::PRIVATE, None);
+        }
+        Memory::FileWToX { library } => {
+            return rewritten_file(library, RW, MapFlags::PRIVATE, Some(RX));
+        }
+        Memory::FileXToWToX { library } => {
+            return rewritten_file(library, RX, MapFlags::PRIVATE, Some(RX));
+        }
+        Memory::FileXToRwx { library } => {
+            return rewritten_file(library, RX, MapFlags::PRIVATE, Some(RWX));
+        }
+        Memory::SharedFileWToX { library } => {
+            return rewritten_file(library, RW, MapFlags::SHARED, Some(RX));
+        }
         Memory::SharedFileAndExecutable { library } => return changed_below(library, true),
         Memory::WriterAndExecutable { library } => return changed_below(library, false),
         Memory::ReadImpliesExecFile { library } => {
@@ -95,6 +107,11 @@ fn code_in_memory(memory: &Memory) -> Result<Mapping> {
     match memory {
         Memory::AnonymousRwx => written(Mapping::anonymous(PAGE, RWX, MapFlags::PRIVATE)?, None),
         Memory::AnonymousWToRwx => written(Mapping::anonymous(PAGE, RW, MapFlags::PRIVATE)?, Some(RWX)),
+        Memory::AnonymousXToWToX => {
+            let mapping = Mapping::anonymous(PAGE, RX, MapFlags::PRIVATE)?;
+            mapping.protect(RW)?;
+            written(mapping, Some(RX))
+        }
         Memory::SharedAnonymousWToX => written(Mapping::anonymous(PAGE, RW, MapFlags::SHARED)?, Some(RX)),
         Memory::StackWToX => written(stack(), Some(RWX)),
         Memory::HeapWToX => written(heap()?, Some(RX)),
@@ -183,7 +200,8 @@ fn system_v() -> Result<Mapping> {
 fn read_implies_exec() -> Result<()> {
     const READ_IMPLIES_EXEC: libc::c_ulong = 0x0040_0000;
     // SAFETY: changes how this process's later mappings are made, nothing else.
-    ensure!(unsafe { libc::personality(READ_IMPLIES_EXEC) } >= 0, "personality: {}", std::io::Error::last_os_error());
+    let before = unsafe { libc::personality(READ_IMPLIES_EXEC) };
+    ensure!(before >= 0, "personality: {}", std::io::Error::last_os_error());
     Ok(())
 }
 

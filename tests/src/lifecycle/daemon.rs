@@ -48,13 +48,14 @@ fn stopped(scene: &Scene) -> Result<String> {
 
 /// What holds without a daemon; what is returned is to be called when there is one again.
 fn without_a_daemon(scene: &Scene) -> Result<impl FnOnce() -> Result<String>> {
-    unsigned_is_denied(scene)?;
-    program_runs(scene, &scene.fixture("bin/program"))?;
+    // First, while the daemon's last sign of life is still fresh.
     let unknown = staged::program(scene)?;
     let mark = Mark::now();
     let ended = program_is_denied(scene, &unknown, SOON)?;
-    let status = service::status()?;
-    ensure!(status["enforcing"] == true && status["daemon"]["alive"] == false, "{status}");
+    unsigned_is_denied(scene)?;
+    program_runs(scene, &scene.fixture("bin/program"))?;
+    service::wait_until("the status knows it", || Ok(service::status()?["daemon"]["alive"] == false))?;
+    ensure!(service::status()?["enforcing"] == true, "{}", service::status()?);
     Ok(move || {
         // Written by the new daemon: the kernel kept it.
         is_recorded(mark, &ended, Hook::BprmCheckSecurity, Reason::DaemonUnavailable)?;

@@ -55,5 +55,5 @@ fn broken(scene: &Scene, addition: &str, words: &[&str]) -> Result<String> {
     let journal = Journal::now()?;
     service::reload()?;
     journal.wait_for(&["in force"])?;
-    Ok(format!("the old policy stayed in force; the journal: {}", message["MESSAGE"]))
+    Ok(format!("the old policy stayed in force; the journal: {}", service::message(&message)))
 }

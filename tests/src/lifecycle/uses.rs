@@ -9,7 +9,7 @@ use enforcer_common::{Hook, Reason};
 
 use crate::child::{self, Ended};
 use crate::events::{self, Mark};
-use crate::rows::{Shown, Trace};
+use crate::rows::{EPERM, NOT_MAPPED, Shown, Trace};
 use crate::scene::Scene;
 
 /// What signed programs and libraries say.
@@ -48,7 +48,7 @@ pub fn program_is_denied(scene: &Scene, program: &Path, limit: Duration) -> Resu
 
 /// The process ended with the kernel's refusal, within a time.
 pub fn was_denied(ended: &Ended, file: &Path, limit: Duration) -> Result<()> {
-    let refused = !ended.status.success() && ended.stdout.is_empty() && ended.stderr.contains("Operation not permitted");
+    let refused = !ended.status.success() && ended.stdout.is_empty() && [EPERM, NOT_MAPPED].iter().any(|words| ended.stderr.contains(words));
     ensure!(refused, "`{}` was not denied: it {}", file.display(), ended.describe());
     ensure!(ended.took < limit, "the denial took {:?}", ended.took);
     Ok(())

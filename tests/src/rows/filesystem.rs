@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use enforcer_common::Hook::{BprmCheckSecurity, MmapFile};
 use enforcer_common::Reason::{TooLarge, Untrusted, VolatileFilesystem};
 
-use super::{EPERM, Row, SIGNED_ANSWERED, SIGNED_RAN, Shown, Trace, UNSIGNED_RAN};
+use super::{EPERM, NOT_MAPPED, Row, SIGNED_ANSWERED, SIGNED_RAN, Shown, Trace, UNSIGNED_RAN};
 use crate::scene::{Scene, install};
 
 pub const ROWS: &[Row] = &[
@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
         "a signed library's copy on /dev/shm, by dlopen",
         |scene| on_tmpfs(scene, "dlopen", "lib/libanswer.so"),
         SIGNED_ANSWERED,
-        (Trace::new(MmapFile, VolatileFilesystem, Shown::Path("/dev/shm/")), EPERM, "copy_of_a_signed_library"),
+        (Trace::new(MmapFile, VolatileFilesystem, Shown::Path("/dev/shm/")), NOT_MAPPED, "copy_of_a_signed_library"),
     ),
     Row::attack(
         "enormous_program",

@@ -8,7 +8,7 @@ use anyhow::Result;
 use enforcer_common::Hook::{FileMprotect, MmapFile};
 use enforcer_common::Reason::{NotMeasured, Untrusted, VolatileFilesystem};
 
-use super::{EPERM, MODIFIED_RAN, NOT_PRELOADED, Row, SIGNED_ANSWERED, SIGNED_RAN, Shown, Trace, UNSIGNED_ANSWERED, UNSIGNED_RAN};
+use super::{EPERM, MODIFIED_RAN, NOT_MAPPED, NOT_PRELOADED, Row, SIGNED_ANSWERED, SIGNED_RAN, Shown, Trace, UNSIGNED_ANSWERED, UNSIGNED_RAN};
 use crate::scene::Scene;
 
 pub const ROWS: &[Row] = &[
@@ -17,21 +17,21 @@ pub const ROWS: &[Row] = &[
         "an unsigned library by dlopen",
         |scene| primitive(scene, "dlopen", "unsigned/libanswer.so"),
         UNSIGNED_ANSWERED,
-        untrusted("unsigned/libanswer.so", EPERM, "signed_library_by_dlopen"),
+        untrusted("unsigned/libanswer.so", NOT_MAPPED, "signed_library_by_dlopen"),
     ),
     Row::attack(
         "modified_library_by_dlopen",
         "a signed library with one byte changed, by dlopen",
         |scene| primitive(scene, "dlopen", "modified/libsays.so"),
         MODIFIED_RAN,
-        untrusted("modified/libsays.so", EPERM, "signed_library_by_dlopen"),
+        untrusted("modified/libsays.so", NOT_MAPPED, "signed_library_by_dlopen"),
     ),
     Row::attack(
         "unsigned_library_by_ctypes",
         "an unsigned library loaded by Python",
         |scene| ctypes(scene, "unsigned/libanswer.so"),
         UNSIGNED_ANSWERED,
-        untrusted("unsigned/libanswer.so", EPERM, "signed_library_by_ctypes"),
+        untrusted("unsigned/libanswer.so", NOT_MAPPED, "signed_library_by_ctypes"),
     ),
     Row::attack(
         "unsigned_library_by_ld_preload",
@@ -52,7 +52,7 @@ pub const ROWS: &[Row] = &[
         "an unsigned library in the place of a signed one, by LD_LIBRARY_PATH",
         |scene| with(scene, "LD_LIBRARY_PATH", "unsigned"),
         UNSIGNED_ANSWERED,
-        untrusted("unsigned/libanswer.so", EPERM, "program_with_a_signed_library"),
+        untrusted("unsigned/libanswer.so", NOT_MAPPED, "program_with_a_signed_library"),
     ),
     Row::attack(
         "unsigned_library_by_the_loaders_preload",
@@ -66,7 +66,7 @@ pub const ROWS: &[Row] = &[
         "an unsigned program by `ld.so ./program`",
         |scene| loader(scene, &["unsigned/program"]),
         UNSIGNED_RAN,
-        untrusted("unsigned/program", EPERM, "signed_program_by_the_loader"),
+        untrusted("unsigned/program", NOT_MAPPED, "signed_program_by_the_loader"),
     ),
     Row::attack(
         "unsigned_library_mapped",
@@ -155,7 +155,9 @@ fn with(scene: &Scene, variable: &str, fixture: &str) -> Result<Command> {
 
 /// The dynamic loader as a program. Names with a slash are prepared files.
 fn loader(scene: &Scene, arguments: &[&str]) -> Result<Command> {
-    let settle = |argument: &&str| if argument.contains('/') { scene.fixture(argument).into_os_string() } else { OsString::from(argument) };
+    let settle = |argument: &&str| {
+        if argument.contains('/') { scene.fixture(argument).into_os_string() } else { OsString::from(argument) }
+    };
     let mut command = Command::new(Path::new("/lib64/ld-linux-x86-64.so.2"));
     command.args(arguments.iter().map(settle));
     Ok(command)
@@ -172,5 +174,5 @@ const fn untrusted(path: &'static str, stopped: &'static str, twin: &'static str
 }
 
 const fn volatile(twin: &'static str) -> (Trace, &'static str, &'static str) {
-    (Trace::new(MmapFile, VolatileFilesystem, Shown::Path("memfd:")), EPERM, twin)
+    (Trace::new(MmapFile, VolatileFilesystem, Shown::Path("memfd:")), NOT_MAPPED, twin)
 }

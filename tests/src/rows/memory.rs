@@ -34,6 +34,13 @@ pub const ROWS: &[Row] = &[
         FOREIGN_RAN,
         (Trace::new(FileMprotect, NotMeasured, Shown::Path("zero")), EPERM, "anonymous_data"),
     ),
+    anonymous(
+        "anonymous_x_to_w_to_x",
+        "executable memory that is made writable, written and made executable again",
+        |scene| memory(scene, "anonymous-x-to-w-to-x"),
+        MmapFile,
+        AnonymousMemory,
+    ),
     anonymous("stack_w_to_x", "a stack that is made executable", |scene| memory(scene, "stack-w-to-x"), FileMprotect, WritableAndExecutable),
     anonymous("heap_w_to_x", "a heap that is made executable", |scene| memory(scene, "heap-w-to-x"), FileMprotect, MadeExecutable),
     anonymous(
@@ -41,7 +48,7 @@ pub const ROWS: &[Row] = &[
         "memory that personality(READ_IMPLIES_EXEC) makes executable",
         |scene| memory(scene, "read-implies-exec"),
         MmapFile,
-        AnonymousMemory,
+        WritableAndExecutable,
     ),
     Row::attack(
         "read_implies_exec_of_an_unsigned_file",

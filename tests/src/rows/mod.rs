@@ -104,8 +104,10 @@ pub fn table() -> impl Iterator<Item = &'static Row> {
 
 // What refused processes say.
 /// The kernel's error.
-const EPERM: &str = "Operation not permitted";
-/// The dynamic loader's, for a library that it goes on without.
+pub const EPERM: &str = "Operation not permitted";
+/// The dynamic loader's, which does not tell the kernel's error when it cannot map a file.
+pub const NOT_MAPPED: &str = "failed to map segment from shared object";
+/// The same, for a library that it goes on without.
 const NOT_PRELOADED: &str = "cannot be preloaded";
 
 // What code says when it runs (tests/src/fixtures).
