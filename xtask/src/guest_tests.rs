@@ -2,7 +2,7 @@
 //!
 //! The files are built and signed here, where the demo's key is: there is no private key in a guest.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -60,6 +60,11 @@ impl GuestTests {
         process::run(&mut build, &step)?;
         step.done("built and signed");
         Ok(Self { enforcer, program, fixtures })
+    }
+
+    /// The enforcer that was built.
+    pub(crate) fn enforcer(&self) -> &Path {
+        &self.enforcer
     }
 
     /// A machine with the program and its files, running this shell command.

@@ -10,6 +10,7 @@ mod demo;
 mod guest_tests;
 mod lint;
 mod process;
+mod readme;
 mod setup;
 mod test;
 mod tidy;

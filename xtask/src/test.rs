@@ -4,26 +4,23 @@
 //! failed test.
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::guest_tests::{self, GuestTests};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Output};
-use crate::{process, setup, ui, vm, workspace};
+use crate::{process, readme, setup, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// This kernel only; may be given more than once
+    /// Only these parts
+    #[arg(value_enum, value_name = "PART")]
+    parts: Vec<Part>,
+    /// Guests of this kernel only; may be given more than once
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
-    /// The tests of the host only
-    #[arg(long, conflicts_with_all = ["kernel", "vm"])]
-    host: bool,
-    /// The tests in virtual machines only
-    #[arg(long)]
-    vm: bool,
-    /// Only tests of the suite whose name contains this
+    /// Only tests of the guest's suite whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// How the guest's CPU is made
@@ -31,7 +28,17 @@ pub(crate) struct Arguments {
     accel: Accel,
 }
 
-/// What a runner came to.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The tests of the crates, which need no kernel of their own
+    Host,
+    /// The suite inside of a machine, for each kernel
+    Guest,
+    /// The README's commands, as written, inside of a machine
+    Readme,
+}
+
+/// What the machines came to.
 #[derive(Default)]
 struct Tally {
     passed: usize,
@@ -40,31 +47,37 @@ struct Tally {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let mut total = Tally::default();
-    if !arguments.vm && arguments.kernel.is_empty() {
+    let wants = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    if wants(Part::Host) {
         host()?;
     }
-    if arguments.host {
+    if !wants(Part::Guest) && !wants(Part::Readme) {
         return Ok(());
     }
-    let kernels: Vec<Kernel> = match arguments.kernel.as_slice() {
-        [] => kernels::catalog()?,
-        names => names.iter().map(|name| kernels::find(name)).collect::<Result<_>>()?,
-    };
+    let mut total = Tally::default();
     let tests = GuestTests::prepare()?;
-    for kernel in &kernels {
-        ui::remark(&format!("the suite on kernel {}", kernel.name));
-        let tally = match suite(&tests, kernel, arguments) {
-            Ok(tally) => tally,
-            Err(error) => {
+    if wants(Part::Guest) {
+        let kernels: Vec<Kernel> = match arguments.kernel.as_slice() {
+            [] => kernels::catalog()?,
+            names => names.iter().map(|name| kernels::find(name)).collect::<Result<_>>()?,
+        };
+        for kernel in &kernels {
+            ui::remark(&format!("the suite on kernel {}", kernel.name));
+            let tally = suite(&tests, kernel, arguments).unwrap_or_else(|error| {
                 ui::error(&error.context(format!("kernel {}", kernel.name)));
                 Tally { failed: 1, ..Tally::default() }
-            }
-        };
-        ui::remark(&format!("kernel {}: {}", kernel.name, tally.line()));
-        total.passed += tally.passed;
-        total.failed += tally.failed;
-        total.skipped += tally.skipped;
+            });
+            ui::remark(&format!("kernel {}: {}", kernel.name, tally.line()));
+            total.add(&tally);
+        }
+    }
+    if wants(Part::Readme) {
+        ui::remark("the README's commands, as written");
+        let outcome = readme::run(tests.enforcer(), arguments.accel);
+        total.add(&Tally { passed: outcome.is_ok().into(), failed: outcome.is_err().into(), skipped: 0 });
+        if let Err(error) = outcome {
+            ui::error(&error);
+        }
     }
     println!("{}", total.line());
     if total.failed > 0 || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
@@ -104,6 +117,12 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
 }
 
 impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
     /// The closing line.
     fn line(&self) -> String {
         let skipped = if self.skipped == 0 { String::new() } else { format!(", {} skipped", self.skipped) };

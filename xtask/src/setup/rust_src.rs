@@ -1,14 +1,21 @@
 //! The source of `core`, of exactly the compiler's version: from the toolchain, from rustup, from Debian, or from a copy beside the clone.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::archive::Suite;
 use crate::cache::Item;
 use crate::ui::Step;
 use crate::{process, workspace};
+
+/// A place to take the folder `library` from: the compiler's version, and where to put it.
+type Source = fn(&str, &Path, &Step) -> Result<()>;
+
+/// The suites of Debian that have had newer compilers than its stable release.
+const SUITES: [&str; 3] = ["trixie-backports", "trixie", "sid"];
 
 /// The `library` folder to build `core` from; brought now if it was not there.
 pub(crate) fn library() -> Result<PathBuf> {
@@ -32,14 +39,17 @@ pub(crate) fn library() -> Result<PathBuf> {
         Ok(_) => refusals.push("rustup added no source to this toolchain".to_owned()),
         Err(error) => refusals.push(format!("{error:#}")),
     }
-    let dir = item.workshop()?;
-    match from_copy(&version, &dir, &step) {
-        Ok(()) => {
-            item.publish(&dir)?;
-            step.done("from the copy beside the clone");
-            return Ok(library);
+    for (name, source) in [("from Debian", from_debian as Source), ("from the copy beside the clone", from_copy)] {
+        step.note(name);
+        let dir = item.workshop()?;
+        match source(&version, &dir, &step) {
+            Ok(()) => {
+                item.publish(&dir)?;
+                step.done(name);
+                return Ok(library);
+            }
+            Err(error) => refusals.push(format!("{error:#}")),
         }
-        Err(error) => refusals.push(format!("{error:#}")),
     }
     bail!("the source of `core` for Rust {version} is nowhere: run `rustup component add rust-src`\n{}", refusals.join("\n"))
 }
@@ -57,16 +67,33 @@ fn compiler_version() -> Result<String> {
     Ok(release.context("`rustc -vV` names no release")?.to_owned())
 }
 
+fn from_debian(version: &str, dir: &Path, step: &Step) -> Result<()> {
+    for suite in SUITES {
+        let suite = Suite::open(suite, step)?;
+        let packages = suite.versions("rust-src", step)?;
+        let Some(package) =
+            packages.iter().find(|package| package.starts_with(&format!("{version}+")) || package.starts_with(&format!("{version}-")))
+        else {
+            continue;
+        };
+        let packages = dir.join("packages");
+        suite.unpack(&[format!("rust-src={package}")], &packages, step)?;
+        fs::rename(packages.join(format!("usr/src/rustc-{version}/library")), dir.join("library")).context("Debian's rust-src has no `library`")?;
+        fs::remove_dir_all(packages)?;
+        return check(dir);
+    }
+    bail!("no suite of Debian in {} has rust-src {version}", SUITES.join(", "))
+}
+
 fn from_copy(version: &str, dir: &Path, step: &Step) -> Result<()> {
     let name = format!("rust-src-{version}-library.tar.xz");
     let root = workspace::root();
     let copy = root.ancestors().map(|place| place.join("shared/toolchain").join(&name)).find(|copy| copy.is_file());
     let copy = copy.with_context(|| format!("no copy `shared/toolchain/{name}` beside the clone"))?;
     process::run(Command::new("tar").arg("-xJf").arg(&copy).arg("-C").arg(dir), step)?;
-    if !dir.join("library/core/src/lib.rs").is_file() {
-        bail!("`{}` holds no `library/core`", copy.display());
-    }
-    // A file of today keeps an unpacked old date from looking stale to cargo.
-    File::create(dir.join("source"))?;
-    Ok(fs::write(dir.join("source"), copy.display().to_string())?)
+    check(dir)
+}
+
+fn check(dir: &Path) -> Result<()> {
+    if dir.join("library/core/src/lib.rs").is_file() { Ok(()) } else { bail!("there is no `library/core` in it") }
 }

@@ -9,16 +9,18 @@ mod channels;
 mod payload;
 mod qemu;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
+use tempfile::TempDir;
 
 pub(crate) use self::accel::Accel;
 pub(crate) use self::arguments::{Arguments, main};
 use crate::setup::{self, kernels};
-use crate::{build, ui};
+use crate::{build, cache, ui};
 
 /// The exit status of `cargo xtask vm` when the machine itself failed.
 pub(crate) const MACHINE_FAILED: i32 = 125;
@@ -133,7 +135,7 @@ pub(crate) fn run(spec: &Spec) -> Result<Outcome> {
     if spec.expects_enforcer() && spec.enforcer.is_none() {
         bail!("a machine in this mode needs an enforcer to install");
     }
-    let dir = tempfile::Builder::new().prefix("enforcer-vm-").tempdir()?;
+    let dir = workshop()?;
     payload::write(spec, &kernel, dir.path())?;
     for attempt in 1.. {
         match qemu::boot(spec, &kernel, dir.path()) {
@@ -143,4 +145,18 @@ pub(crate) fn run(spec: &Spec) -> Result<Outcome> {
         }
     }
     bail!("the machine never started")
+}
+
+/// A folder for one machine, in the cache. What xtasks that were killed left there is removed.
+fn workshop() -> Result<TempDir> {
+    let machines = cache::dir()?.join("machines");
+    fs::create_dir_all(&machines)?;
+    for old in fs::read_dir(&machines)?.filter_map(Result::ok) {
+        let name = old.file_name();
+        let owner = name.to_str().and_then(|name| name.split('-').next()).unwrap_or_default();
+        if !Path::new("/proc").join(owner).exists() {
+            let _ = fs::remove_dir_all(old.path());
+        }
+    }
+    Ok(tempfile::Builder::new().prefix(&format!("{}-", std::process::id())).tempdir_in(machines)?)
 }

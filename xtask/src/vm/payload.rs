@@ -83,7 +83,7 @@ impl Payload {
         pki.sign(&run)?;
         for (host, name) in [(guest::manifest()?, "root"), (kernel.manifest()?, "modules"), (run, "run")] {
             self.copy(&host, &format!("/etc/enforcer/manifests/{name}.manifest"))?;
-            self.copy(&Path::new(&format!("{}.p7s", host.display())).to_path_buf(), &format!("/etc/enforcer/manifests/{name}.manifest.p7s"))?;
+            self.copy(Path::new(&format!("{}.p7s", host.display())), &format!("/etc/enforcer/manifests/{name}.manifest.p7s"))?;
         }
         Ok(())
     }
