@@ -1,7 +1,6 @@
 //! What a run brings into the guest: the enforcer, its unit, policy and trust, the added files, and the command. One tar archive on a drive of its own.
 
 use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -39,11 +38,15 @@ pub(crate) fn write(spec: &Spec, kernel: &Kernel, dir: &Path) -> Result<()> {
     }
     payload.file("/usr/lib/enforcer-vm/run", 0o755, RUNNER.as_bytes())?;
     payload.signed += &guest::manifest_line("/usr/lib/enforcer-vm/run", RUNNER.as_bytes());
+    // Debian's own line empties /tmp at boot, and with it what was added there.
+    payload.file("/etc/tmpfiles.d/tmp.conf", 0o644, b"d /tmp 1777 root root -\nd /var/tmp 1777 root root -\n")?;
     for (name, text) in RUNNER_UNITS {
         payload.file(&format!("/etc/systemd/system/{name}"), 0o644, text.as_bytes())?;
     }
     for (host, at) in &spec.add {
-        payload.tree(host, at.trim_end_matches('/'), &spec.sign)?;
+        // A link that is named itself is followed; links inside of a folder stay links.
+        let host = fs::canonicalize(host).with_context(|| format!("cannot read `{}`", host.display()))?;
+        payload.tree(&host, at.trim_end_matches('/'), &spec.sign)?;
     }
     if let Some(path) = spec.sign.iter().find(|path| !spec.add.iter().any(|(_, added)| is_below(path, added) || is_below(added, path))) {
         bail!("`{path}` cannot be signed: nothing is added there");
@@ -99,12 +102,14 @@ impl Payload {
             }
         } else if metadata.is_symlink() {
             self.link(at, &fs::read_link(host)?)?;
-        } else {
+        } else if metadata.is_file() {
             let content = fs::read(host).with_context(|| format!("cannot read `{}`", host.display()))?;
             self.file(at, metadata.mode(), &content)?;
             if sign.iter().any(|signed| is_below(at, signed)) {
                 self.signed += &guest::manifest_line(at, &content);
             }
+        } else {
+            bail!("`{}` is neither a file nor a folder", host.display());
         }
         Ok(())
     }
@@ -129,7 +134,7 @@ impl Payload {
         header.set_size(content.len() as u64);
         let at = at.trim_start_matches('/');
         match target {
-            Some(target) => self.tar.append_link(&mut header, at, Path::new(std::ffi::OsStr::from_bytes(target.as_os_str().as_bytes()))),
+            Some(target) => self.tar.append_link(&mut header, at, target),
             None => self.tar.append_data(&mut header, at, content),
         }
         .with_context(|| format!("cannot put `/{at}` into the payload"))
