@@ -110,12 +110,17 @@ fn request_and_wait(digest: &Digest, question: &Question, settings: &Settings, p
 extern "C" fn turn(_index: u32, wait: *mut Wait) -> i64 {
     // SAFETY: `bpf_loop` hands on the pointer that `request_and_wait` gave it.
     let wait = unsafe { &mut *wait };
-    if let Some(answer) = judge::known(&wait.digest, wait.wanted) {
-        wait.outcome = match answer {
-            Ok(()) => ALLOWED,
-            Err(reason) => reason as u32,
-        };
-        return 1;
+    match judge::known(&wait.digest, wait.wanted) {
+        // Nothing new yet.
+        None | Some(Err(Reason::Expired)) => {}
+        Some(Ok(())) => {
+            wait.outcome = ALLOWED;
+            return 1;
+        }
+        Some(Err(reason)) => {
+            wait.outcome = reason as u32;
+            return 1;
+        }
     }
     let task = kernel::current_task();
     // SAFETY: no arguments.

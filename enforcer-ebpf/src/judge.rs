@@ -82,10 +82,18 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
     deny(question, &denial, response, settings)
 }
 
-/// Whether the digest may be used so, or why not. Asks about what nobody has decided.
+/// Whether the digest may be used so, or why not. Asks about what nobody has decided, and about what was allowed once and has expired: there may be a
+/// newer signature.
 #[inline(always)]
 fn look_up(digest: &Digest, question: &Question, settings: &Settings) -> Result<(), Reason> {
-    known(digest, question.wanted).unwrap_or_else(|| first_use::ask(digest, question, settings))
+    match known(digest, question.wanted) {
+        None => first_use::ask(digest, question, settings),
+        Some(Err(Reason::Expired)) => match first_use::ask(digest, question, settings) {
+            Err(Reason::DaemonUnavailable) => Err(Reason::Expired),
+            answer => answer,
+        },
+        Some(answer) => answer,
+    }
 }
 
 /// What is known about a use of a digest; `None` when nobody has decided, or the denial has run out and somebody has to decide anew.
