@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::ui::Step;
 use crate::{cache, process};
@@ -26,7 +26,7 @@ impl Suite {
             fs::create_dir_all(dir.join(folder)).with_context(|| format!("cannot make a private apt in `{}`", dir.display()))?;
         }
         fs::write(dir.join("status"), "")?;
-        fs::write(dir.join("sources.list"), format!("deb [signed-by={KEYRING}] {} {suite} main\n", address()?))?;
+        fs::write(dir.join("sources.list"), format!("deb [signed-by={KEYRING}] {} {suite} main\n", address_of(suite)?))?;
         let archive = Self { dir };
         process::run(archive.apt("apt-get").arg("update"), step).with_context(|| format!("cannot read Debian's suite `{suite}`"))?;
         Ok(archive)
@@ -79,15 +79,29 @@ impl Suite {
     }
 }
 
-/// The address of Debian's main archive, as the machine's own apt sources name it (one-line and deb822 style alike).
+/// The address of the archive that holds `suite`. Security suites live in one of their own, beside the main one.
+fn address_of(suite: &str) -> Result<String> {
+    if !suite.ends_with("-security") {
+        return address();
+    }
+    Ok(match address_ending_with("/debian-security") {
+        Some(address) => address,
+        None => format!("{}-security", address()?),
+    })
+}
+
+/// The address of Debian's main archive.
 pub(crate) fn address() -> Result<String> {
+    address_ending_with("/debian")
+        .context("apt's sources name no Debian archive (an address that ends with `/debian`): the test kernels come from there")
+}
+
+/// The first such address in the machine's own apt sources (one-line and deb822 style alike).
+fn address_ending_with(end: &str) -> Option<String> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     files.extend(fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())));
-    for text in files.iter().filter_map(|file| fs::read_to_string(file).ok()) {
+    files.iter().filter_map(|file| fs::read_to_string(file).ok()).find_map(|text| {
         let words = text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(str::split_whitespace);
-        if let Some(address) = words.map(|word| word.trim_end_matches('/')).find(|word| word.contains("://") && word.ends_with("/debian")) {
-            return Ok(address.to_owned());
-        }
-    }
-    bail!("apt's sources name no Debian archive (an address that ends with `/debian`): the test kernels come from there")
+        words.map(|word| word.trim_end_matches('/')).find(|word| word.contains("://") && word.ends_with(end)).map(str::to_owned)
+    })
 }
