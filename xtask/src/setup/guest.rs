@@ -70,12 +70,12 @@ pub(crate) fn make(refresh: bool) -> Result<()> {
     let root = dir.join("root");
     fs::create_dir(&root)?;
     step.note("manifest and image");
-    process::run(as_root("tar").arg("-xf").arg(dir.join("root.tar")).arg("-C").arg(&root), &step)?;
+    process::run(as_root("tar", &root).arg("-xf").arg(dir.join("root.tar")).arg("-C").arg(&root), &step)?;
     write_manifest(&root, "", &dir.join("root.sha256"))?;
     pki::open()?.sign(&dir.join("root.sha256"))?;
     make_ext4(&root, &dir.join("root.img"), PARTITION, &step)?;
     write_partition_table(&dir.join("root.img"))?;
-    process::run(Command::new("rm").arg("-rf").arg(&root).arg(dir.join("root.tar")).arg(dir.join("files")), &step)?;
+    process::run(Command::new("rm").arg("-rf").arg(&root).args(["root.tar", "root.owners", "files"].map(|name| dir.join(name))), &step)?;
     item.publish(&dir)?;
     step.done("made");
     Ok(())
@@ -87,7 +87,7 @@ pub(crate) fn make_ext4(root: &Path, image: &Path, offset: u64, step: &Step) -> 
     let kilobytes: u64 = size.split_whitespace().next().and_then(|number| number.parse().ok()).context("du printed no number")?;
     let blocks = kilobytes / 4 * 2 + 64 * 1024;
     // 4096 everywhere: a 1 KiB-block image cannot be mounted with verity on 6.1.
-    let mut mkfs = as_root("mkfs.ext4");
+    let mut mkfs = as_root("mkfs.ext4", root);
     mkfs.args(["-q", "-F", "-b", "4096", "-O", "verity", "-m", "0", "-E", &format!("lazy_itable_init=0,nodiscard,offset={offset}")]);
     process::run(mkfs.arg("-d").arg(root).arg(image).arg(blocks.to_string()), step)?;
     Ok(())
@@ -175,15 +175,13 @@ fn bootstrap(release: &str, dir: &Path, step: &Step) -> Result<()> {
     Ok(())
 }
 
-/// `program` as root, or seemingly so: one `fakeroot` database would be needed per image, which `-s`/`-i` beside the cache give.
-fn as_root(program: &str) -> Command {
-    if packages::is_root() {
-        let mut command = Command::new(program);
-        command.env("PATH", ADMIN_PATH);
-        return command;
+/// `program` as root, or seemingly so: who owns what in the folder `root` is then remembered in a file beside it.
+fn as_root(program: &str, root: &Path) -> Command {
+    let mut command = Command::new(if packages::is_root() { program } else { "fakeroot" });
+    command.env("PATH", ADMIN_PATH);
+    if !packages::is_root() {
+        let owners = root.with_extension("owners");
+        command.arg("-i").arg(&owners).arg("-s").arg(&owners).args(["--", program]);
     }
-    let mut command = Command::new("fakeroot");
-    let state = cache::dir().map(|dir| dir.join("fakeroot.state")).unwrap_or_default();
-    command.env("PATH", ADMIN_PATH).arg("-i").arg(&state).arg("-s").arg(&state).args(["--", program]);
     command
 }
