@@ -7,11 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use tempfile::TempDir;
 
 use crate::setup::{self, pki};
 use crate::ui::Step;
 use crate::vm::{self, Outcome, Output, Spec};
-use crate::{cache, process, workspace};
+use crate::{process, workspace};
 
 /// Where the files are in the guest.
 const FIXTURES: &str = "/opt/enforcer-tests";
@@ -21,7 +22,7 @@ const PROGRAM: &str = "/usr/local/bin/guest-tests";
 pub(crate) struct GuestTests {
     enforcer: PathBuf,
     program: PathBuf,
-    fixtures: PathBuf,
+    fixtures: TempDir,
 }
 
 /// One result: a JSON line of `guest-tests`.
@@ -51,11 +52,11 @@ impl GuestTests {
             bail!("the guest's tests were not built");
         }
         let program = workspace::target_dir().join("release/guest-tests");
-        let fixtures = cache::dir()?.join("fixtures");
+        let fixtures = tempfile::Builder::new().prefix("enforcer-fixtures-").tempdir()?;
         let pki = pki::open()?;
         let step = Step::start("the guest's test files");
         let mut build = Command::new(&program);
-        build.arg("fixtures").arg("--out").arg(&fixtures).arg("--prefix").arg(FIXTURES);
+        build.arg("fixtures").arg("--out").arg(fixtures.path()).arg("--prefix").arg(FIXTURES);
         build.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()).arg("--enforcer").arg(&enforcer);
         process::run(&mut build, &step)?;
         step.done("built and signed");
@@ -71,10 +72,10 @@ impl GuestTests {
     pub(crate) fn machine(&self, script: &str) -> Spec {
         let mut spec = Spec::new(["bash", "-c", script]);
         spec.enforcer = Some(self.enforcer.clone());
-        let manifests = self.fixtures.join("manifests");
+        let manifests = self.fixtures.path().join("manifests");
         spec.add = vec![
             (self.program.clone(), PROGRAM.to_owned()),
-            (self.fixtures.clone(), FIXTURES.to_owned()),
+            (self.fixtures.path().to_owned(), FIXTURES.to_owned()),
             (manifests.join("fixtures.manifest"), "/etc/enforcer/manifests/fixtures.manifest".to_owned()),
             (manifests.join("fixtures.manifest.p7s"), "/etc/enforcer/manifests/fixtures.manifest.p7s".to_owned()),
         ];
