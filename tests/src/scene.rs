@@ -103,6 +103,6 @@ pub const FIRST_VERSION: u8 = b'1';
 /// What was changed after signing speaks of this one.
 pub const SECOND_VERSION: u8 = b'2';
 /// Signed programs that are known to nobody until a test installs them.
-pub const STAGED_PROGRAMS: usize = 80;
+pub const STAGED_PROGRAMS: usize = 110;
 /// The same for libraries.
 pub const STAGED_LIBRARIES: usize = 10;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use enforcer_common::{Hook, Reason};
+use rustix::process::Signal;
 
 use super::uses::{SIGNED_RAN, library_opens, open, program_is_denied, program_runs, with_suffix};
 use super::{Test, staged, uses};
@@ -22,6 +23,11 @@ pub const TESTS: &[Test] = &[
     Test::new("program_that_only_others_may_read_runs_at_its_first_start", "install a program of mode 0111 and start it as another user", unreadable),
     Test::new("modified_program_is_denied_at_its_first_start", "install a modified program with its signature and start it at once", modified),
     Test::new("program_signed_after_its_first_denial_runs", "start an unsigned program, sign it, start it again", signed_later),
+    Test::new(
+        "killed_process_that_asked_does_not_deny_the_signed_file",
+        "kill processes that wait for a first use, and start the program at once",
+        killed,
+    ),
     Test::new("thirty_unknown_programs_at_once_beside_busy_loops_all_run", "start 30 unknown signed programs at once on a busy machine", crowd),
     Test::new("thirty_starts_of_one_unknown_program_at_once_all_run", "start one unknown signed program 30 times at once", same),
 ];
@@ -69,6 +75,26 @@ fn signed_later(scene: &Scene) -> Result<String> {
     install(&signature, &with_suffix(&program, ".p7s"))?;
     service::wait_until("the program runs", || Ok(uses::start(scene, &program)?.ran(SIGNED_RAN)))?;
     Ok("it was denied, and ran once it was signed".to_owned())
+}
+
+/// Who asked is gone when the daemon comes to the question, and nobody can be asked any more where the file is.
+fn killed(scene: &Scene) -> Result<String> {
+    let program = staged::program(scene)?;
+    let daemon = service::running_daemon()?;
+    service::signal(daemon, Signal::STOP)?;
+    let asked = || -> Result<()> {
+        let before = service::status()?["requests"].clone();
+        let mut asking = scene.attack(["exec".as_ref(), program.as_os_str()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let waits = service::wait_until("the process asks", || Ok(service::status()?["requests"] != before));
+        asking.kill()?;
+        asking.wait()?;
+        waits
+    }();
+    service::signal(daemon, Signal::CONT)?;
+    asked?;
+    service::wait_until("the daemon is back", || Ok(service::status()?["daemon"]["alive"] == true))?;
+    program_runs(scene, &program)?;
+    Ok("the program ran at its next start".to_owned())
 }
 
 fn crowd(scene: &Scene) -> Result<String> {

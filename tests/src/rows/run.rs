@@ -1,6 +1,7 @@
 //! Running rows, and judging what happened by the mode that is in force.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -87,6 +88,9 @@ fn judge(scene: &Scene, mode: Mode, row: &Row) -> Result<Judged> {
         }
         Kind::Attack { trace, stopped, .. } => {
             faults.extend(fault_of_attack(mode, row.proof, stopped, &ended));
+            if mode == Mode::Enforce && ended.took > QUICKLY {
+                faults.push(format!("the denial took {:?}", ended.took));
+            }
             if mode != Mode::Off {
                 match recorded(mark, trace, &ended, mode) {
                     Ok(found) => event = Some(found),
@@ -114,3 +118,6 @@ fn recorded(mark: Mark, trace: &Trace, ended: &Ended, mode: Mode) -> Result<Valu
     anyhow::ensure!(event["mode"] == mode.name(), "the event's mode is {}", event["mode"]);
     Ok(event)
 }
+
+/// No denial takes longer, not even that of an enormous file on an emulated machine.
+const QUICKLY: Duration = Duration::from_secs(10);
