@@ -22,7 +22,7 @@ boundary_enum! {
 boundary_enum! {
     /// Why code was denied (or, in audit mode, would have been).
     pub enum Reason {
-        /// No trusted signature covers this digest; the daemon said so.
+        /// The daemon found no trusted signature that covers this file.
         Untrusted = 1 => "untrusted",
         /// The digest is unknown and the daemon is not there to ask.
         DaemonUnavailable = 2 => "daemon-unavailable",
@@ -58,6 +58,8 @@ boundary_enum! {
         TooLarge = 17 => "too-large",
         /// Something that must not happen inside the program happened; see the kernel side's log.
         Fault = 18 => "fault",
+        /// The daemon could not find the file, or not read it, to look for its signature.
+        Unreadable = 19 => "unreadable",
     }
 }
 

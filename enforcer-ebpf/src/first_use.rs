@@ -1,6 +1,6 @@
 //! First use of a file that nobody has seen: ask the daemon, and wait, bounded, from inside of the hook.
 //!
-//! The wait ends with a verdict, with the task's death, with the daemon's, or at a deadline that grows with the file; no answer is a denial. Each
+//! The wait ends with a verdict, with a refusal for this very task, with the task's death, with the daemon's, or at a deadline that grows with the file; no answer is a denial. Each
 //! turn gives the CPU away by reading eight bytes of the task's own memory, which may sleep, or, for a task without memory, by hashing the file again.
 
 use core::ptr::{addr_of, addr_of_mut, read_volatile};
@@ -9,13 +9,13 @@ use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid,
     generated::{bpf_copy_from_user_task, bpf_ima_file_hash, bpf_ktime_get_boot_ns, bpf_ktime_get_ns, bpf_loop},
 };
-use enforcer_common::{Counter, DIGEST_SIZE, Digest, Heartbeat, Reason, Request, Settings};
+use enforcer_common::{Asker, Counter, DIGEST_SIZE, Digest, Heartbeat, Reason, Request, Settings};
 
 use crate::{
     atomic,
     judge::{self, Question},
     kernel::{self, file},
-    maps::{self, HEARTBEAT, REQUESTS, WAITING},
+    maps::{self, HEARTBEAT, REFUSALS, REQUESTS, WAITING},
     report,
 };
 
@@ -42,6 +42,7 @@ struct Wait {
     file: *mut file,
     deadline: u64,
     heartbeat_timeout: u64,
+    asker: Asker,
     digest: Digest,
     wanted: u32,
     pid: u32,
@@ -83,6 +84,7 @@ fn request_and_wait(digest: &Digest, question: &Question, settings: &Settings, p
     maps::count(Counter::Requests);
 
     let mut wait = Wait {
+        asker: Asker { time: now, tid: bpf_get_current_pid_tgid() as u32, reserved: 0 },
         file: question.file,
         deadline,
         heartbeat_timeout: settings.heartbeat_timeout,
@@ -93,6 +95,7 @@ fn request_and_wait(digest: &Digest, question: &Question, settings: &Settings, p
     };
     // SAFETY: the callback takes what is passed here, and outlives the call.
     unsafe { bpf_loop(MAX_TURNS, turn as *mut _, (&raw mut wait).cast(), 0) };
+    _ = REFUSALS.remove(wait.asker);
     // SAFETY: a local variable; volatile, because the callback wrote it behind the compiler's back.
     match unsafe { read_volatile(addr_of!(wait.outcome)) } {
         ALLOWED => Ok(()),
@@ -121,6 +124,11 @@ extern "C" fn turn(_index: u32, wait: *mut Wait) -> i64 {
             wait.outcome = reason as u32;
             return 1;
         }
+    }
+    // SAFETY: a copy of a number.
+    if let Some(reason) = unsafe { REFUSALS.get(wait.asker) } {
+        wait.outcome = *reason;
+        return 1;
     }
     let task = kernel::current_task();
     // SAFETY: no arguments.

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::LsmContext};
 use aya_log_ebpf::error;
-use enforcer_common::{ACTION_ALLOW, Counter, Digest, Hook, Mode, Reason, Response, Settings, Verdict};
+use enforcer_common::{Counter, Digest, Hook, Mode, Reason, Response, Settings, Verdict};
 
 use crate::{
     first_use,
@@ -96,17 +96,14 @@ fn look_up(digest: &Digest, question: &Question, settings: &Settings) -> Result<
     }
 }
 
-/// What is known about a use of a digest; `None` when nobody has decided, or the denial has run out and somebody has to decide anew.
+/// What is known about a use of a digest; `None` when nobody has decided.
 #[inline(always)]
 pub(crate) fn known(digest: &Digest, wanted: u32) -> Option<Result<(), Reason>> {
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
     let verdict: &Verdict = unsafe { VERDICTS.get(digest) }?;
     // SAFETY: no arguments.
     if verdict.expires_at != 0 && verdict.expires_at <= unsafe { bpf_ktime_get_boot_ns() } {
-        return if verdict.action == ACTION_ALLOW { Some(Err(Reason::Expired)) } else { None };
-    }
-    if verdict.action != ACTION_ALLOW {
-        return Some(Err(Reason::Untrusted));
+        return Some(Err(Reason::Expired));
     }
     if verdict.uses & wanted != wanted {
         return Some(Err(Reason::UseNotAllowed));

@@ -2,10 +2,10 @@
 
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    btf_maps::{Array, HashMap, InodeStorage, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, InodeStorage, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use enforcer_common::{Counter, Digest, Event, Heartbeat, Request, Settings, Verdict};
+use enforcer_common::{Asker, Counter, Digest, Event, Heartbeat, Request, Settings, Verdict};
 
 use crate::measure::Measured;
 
@@ -36,6 +36,10 @@ pub(crate) static EVENTS: RingBuf<Event, { 1 << 20 }> = RingBuf::new();
 /// Questions to the daemon.
 #[btf_map]
 pub(crate) static REQUESTS: RingBuf<Request, { 1 << 20 }> = RingBuf::new();
+
+/// The daemon's refusals, each for one waiting task. The oldest gives way.
+#[btf_map]
+pub(crate) static REFUSALS: LruHashMap<Asker, u32, 4096> = LruHashMap::new();
 
 /// Sums, by [`Counter`].
 #[btf_map]

@@ -24,6 +24,7 @@ pub fn explain(reason: Reason) -> &'static str {
         Reason::ChangedWhileMeasured => "The file changed while it was measured.",
         Reason::NotMeasured => "The file was to become executable at a point where the kernel cannot measure it, and it was not measured before.",
         Reason::TooLarge => "The file is larger than the policy's `max-file-size`.",
+        Reason::Unreadable => "The daemon could not find or read the file to look for its signature.",
         Reason::Fault => "Something that must not happen happened inside Enforcer's kernel program.",
     }
 }
@@ -52,6 +53,10 @@ pub fn remedy(record: &Record) -> String {
                 [limits]."
                 .to_owned()
         }
+        Reason::Unreadable => format!(
+            "Start it from a path that the daemon can reach, on a disk file system; files without a name are covered by a signed \
+                manifest or a signature store only. `enforcer verify {file}` tries to read it."
+        ),
         Reason::Expired => format!("Sign it anew with a valid certificate; `enforcer verify {file}` shows which one has expired."),
         Reason::UseNotAllowed => {
             format!(

@@ -8,6 +8,7 @@ mod explain;
 mod locate;
 mod own_code;
 mod publish;
+mod rejections;
 mod requests;
 mod run;
 mod scan;

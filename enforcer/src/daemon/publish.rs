@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use enforcer_common::{ACTION_ALLOW, ACTION_DENY, Digest, Verdict};
+use enforcer_common::Verdict;
 
 use crate::kernel::{KernelError, Maps, boottime};
 use crate::signature::Verified;
@@ -22,15 +22,9 @@ impl Publisher {
     /// Allows a verified digest, until its signer's certificates run out.
     pub fn allow(&self, verified: &Verified, generation: u32) -> Result<(), KernelError> {
         let Some(expires_at) = boottime_of(verified.not_after().as_secs()) else { return Ok(()) };
-        let verdict = Verdict { expires_at, action: ACTION_ALLOW, uses: verified.uses(), signer: verified.signer(), generation };
+        let verdict = Verdict { expires_at, uses: verified.uses(), signer: verified.signer(), generation, reserved: 0 };
         self.maps.publish(&verified.digest(), &verdict)?;
         verified.fsverity().map_or(Ok(()), |digest| self.maps.publish(&digest, &verdict))
-    }
-
-    /// Denies a digest for a while, so that whoever waits goes on at once, and a repeated try costs nothing.
-    pub fn deny(&self, digest: &Digest, lasting: Duration, generation: u32) -> Result<(), KernelError> {
-        let verdict = Verdict { expires_at: boottime() + nanoseconds(lasting), action: ACTION_DENY, uses: 0, signer: 0, generation };
-        self.maps.publish(digest, &verdict)
     }
 
     /// Removes every verdict of another generation; how many there were.

@@ -3,16 +3,16 @@
 //! One thread reads the requests and keeps the heartbeat; a few workers open, measure and verify. The queue between them is bounded: what does not
 //! fit is dropped and counted, and whoever waits for it is denied at its deadline.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use enforcer_common::{Digest, Heartbeat, Request};
+use enforcer_common::{Asker, Heartbeat, Reason, Request};
 use rustls_pki_types::UnixTime;
 
+use super::rejections::{Place, Rejections};
 use super::{Ground, Shared, locate};
 use crate::kernel::{KernelError, Records, boottime, monotonic, raise_priority};
 use crate::signature::Verified;
@@ -29,14 +29,14 @@ impl Requests {
     pub fn start(shared: &Arc<Shared>, records: Records<Request>) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
         let receiver = Arc::new(Mutex::new(receiver));
-        let in_work = Arc::new(Mutex::new(HashSet::new()));
+        let rejections = Arc::new(Rejections::default());
         for number in 0..WORKERS {
-            let worker = Worker { shared: Arc::clone(shared), receiver: Arc::clone(&receiver), in_work: Arc::clone(&in_work) };
+            let worker = Worker { shared: Arc::clone(shared), receiver: Arc::clone(&receiver), rejections: Arc::clone(&rejections) };
             thread::Builder::new().name(format!("verify-{number}")).spawn(move || worker.work())?;
         }
         let stop = Arc::new(AtomicBool::new(false));
         let progress = Arc::new(AtomicU64::new(0));
-        let reader = Reader { shared: Arc::clone(shared), records, sender, in_work, stop: Arc::clone(&stop), progress: Arc::clone(&progress) };
+        let reader = Reader { shared: Arc::clone(shared), records, sender, stop: Arc::clone(&stop), progress: Arc::clone(&progress) };
         let reader = thread::Builder::new().name("requests".to_owned()).spawn(move || reader.read())?;
         Ok(Self { reader, stop, progress })
     }
@@ -63,7 +63,6 @@ struct Reader {
     shared: Arc<Shared>,
     records: Records<Request>,
     sender: SyncSender<Request>,
-    in_work: Arc<Mutex<HashSet<Digest>>>,
     stop: Arc<AtomicBool>,
     progress: Arc<AtomicU64>,
 }
@@ -80,10 +79,15 @@ impl Reader {
                 tracing::error!("cannot wait for requests: {error}");
                 return;
             }
-            while let Some(record) = self.records.take() {
-                match record {
-                    Ok(request) => self.hand_on(request),
-                    Err(length) => tracing::error!("a request of {length} bytes is not one of this version"),
+            // Bounded, so that a flood of requests cannot hold up the heartbeat.
+            for _ in 0..QUEUE {
+                match self.records.take() {
+                    None => break,
+                    Some(Ok(request)) if self.sender.try_send(request).is_ok() => {}
+                    Some(Ok(_)) => {
+                        self.shared.dropped_requests.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Some(Err(length)) => tracing::error!("a request of {length} bytes is not one of this version"),
                 }
             }
             self.progress.fetch_add(1, Ordering::Relaxed);
@@ -94,28 +98,16 @@ impl Reader {
         }
     }
 
-    /// A hundred processes that start the same file ask a hundred times; one answer serves them all.
-    fn hand_on(&self, request: Request) {
-        let digest = request.digest;
-        if !lock(&self.in_work).insert(digest) {
-            return;
-        }
-        if self.sender.try_send(request).is_err() {
-            lock(&self.in_work).remove(&digest);
-            self.shared.dropped_requests.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     fn beat(&self) -> Result<(), KernelError> {
         self.shared.maps.set_heartbeat(&Heartbeat { time: monotonic(), pid: std::process::id(), reserved: 0 })
     }
 }
 
-/// Turns one request after the other into a verdict.
+/// Turns one request after the other into a verdict, or into a refusal for whoever asked.
 struct Worker {
     shared: Arc<Shared>,
     receiver: Arc<Mutex<Receiver<Request>>>,
-    in_work: Arc<Mutex<HashSet<Digest>>>,
+    rejections: Arc<Rejections>,
 }
 
 impl Worker {
@@ -125,7 +117,6 @@ impl Worker {
             let next = lock(&self.receiver).recv();
             let Ok(request) = next else { return };
             let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(&request)));
-            lock(&self.in_work).remove(&request.digest);
             match answered {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!("cannot publish a verdict: {error}"),
@@ -144,22 +135,30 @@ impl Worker {
         {
             return Ok(());
         }
+        let asker = Asker { time: request.time, tid: request.tid, reserved: 0 };
+        let place = Place::of(request);
         // A reload meanwhile means looking again, on the new ground.
         for _ in 0..MAX_TURNS {
             let ground = shared.ground();
+            if place.as_ref().is_some_and(|place| self.rejections.are_recent(place, ground.generation)) {
+                return shared.maps.refuse(&asker, Reason::Untrusted);
+            }
             let outcome = examine(&ground, request);
-            let published = shared.publish_on(&ground, |publisher| match outcome {
+            let answered = shared.publish_on(&ground, |publisher| match outcome {
                 Outcome::Verified(verified) => publisher.allow(&verified, ground.generation),
-                Outcome::Rejected(reason) => {
-                    shared.explanations.remember(request.digest, reason);
-                    publisher.deny(&request.digest, DENIAL_LASTS, ground.generation)
+                Outcome::Rejected(why) => {
+                    shared.explanations.remember(request.digest, why);
+                    if let Some(place) = &place {
+                        self.rejections.remember(place.clone(), ground.generation);
+                    }
+                    shared.maps.refuse(&asker, Reason::Untrusted)
                 }
-                Outcome::NotFound(reason) => {
-                    shared.explanations.remember(request.digest, reason);
-                    publisher.deny(&request.digest, FAILURE_LASTS, ground.generation)
+                Outcome::Unreadable(why) => {
+                    shared.explanations.remember(request.digest, why);
+                    shared.maps.refuse(&asker, Reason::Unreadable)
                 }
             })?;
-            if published {
+            if answered {
                 break;
             }
         }
@@ -171,7 +170,7 @@ impl Worker {
 enum Outcome {
     Verified(Verified),
     Rejected(String),
-    NotFound(String),
+    Unreadable(String),
 }
 
 /// Finds the file with the digest that was asked about, and examines it.
@@ -189,7 +188,7 @@ fn examine(ground: &Ground, request: &Request) -> Outcome {
             Err(error) => failure = format!("the daemon could not measure the file: {error}"),
         }
     }
-    Outcome::NotFound(failure)
+    Outcome::Unreadable(failure)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -204,7 +203,3 @@ const QUEUE: usize = 1024;
 const WORKERS: usize = 4;
 /// How often the heartbeat is renewed; far below the time after which the kernel gives the daemon up.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);
-/// How long the kernel remembers a denial. Short, so that a file signed after its first denial runs.
-const DENIAL_LASTS: Duration = Duration::from_secs(2);
-/// The same when the file could not be looked at.
-const FAILURE_LASTS: Duration = Duration::from_secs(1);

@@ -7,19 +7,21 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use enforcer_common::{Counter, Digest, Heartbeat, Settings, Verdict};
+use enforcer_common::{Asker, Counter, Digest, Heartbeat, Reason, Settings, Verdict};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 9] = ["VERDICTS", "SETTINGS", "HEARTBEAT", "COUNTERS", "EVENTS", "REQUESTS", "MEASURED", "WAITING", "AYA_LOGS"];
+pub(super) const MAPS: [&str; 10] =
+    ["VERDICTS", "REFUSALS", "SETTINGS", "HEARTBEAT", "COUNTERS", "EVENTS", "REQUESTS", "MEASURED", "WAITING", "AYA_LOGS"];
 
 /// Handles of the pinned maps. Each call is one system call on one map; the kernel replaces a value as a whole.
 pub struct Maps {
     verdicts: Mutex<HashMap<MapData, Digest, Verdict>>,
     max_verdicts: u32,
+    refusals: Mutex<HashMap<MapData, Asker, u32>>,
     settings: Mutex<Array<MapData, Settings>>,
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
     counters: PerCpuArray<MapData, u64>,
@@ -33,6 +35,7 @@ impl Maps {
         Ok(Self {
             verdicts: Mutex::new(HashMap::try_from(Map::HashMap(verdicts)).map_err(|error| failed("VERDICTS", &error))?),
             max_verdicts,
+            refusals: Mutex::new(HashMap::try_from(Map::LruHashMap(pinned(folder, "REFUSALS")?)).map_err(|error| failed("REFUSALS", &error))?),
             settings: Mutex::new(array(folder, "SETTINGS")?),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
             counters: PerCpuArray::try_from(Map::PerCpuArray(pinned(folder, "COUNTERS")?)).map_err(|error| failed("COUNTERS", &error))?,
@@ -57,6 +60,11 @@ impl Maps {
             }
             Err(error) => Err(failed("VERDICTS", &error)),
         }
+    }
+
+    /// Refuses one waiting task.
+    pub fn refuse(&self, asker: &Asker, reason: Reason) -> Result<(), KernelError> {
+        lock(&self.refusals).insert(asker, reason as u32, 0).map_err(|error| failed("REFUSALS", &error))
     }
 
     /// Removes every verdict that `keep` refuses; how many were removed.
