@@ -43,6 +43,10 @@ pub struct KernelLayout {
     pub super_block_s_dev: u32,
     /// `super_block.s_magic`
     pub super_block_s_magic: u32,
+    /// `super_block.s_user_ns`
+    pub super_block_s_user_ns: u32,
+    /// `user_namespace.level`
+    pub user_namespace_level: u32,
     /// `vm_area_struct.vm_file`
     pub vm_area_struct_vm_file: u32,
     /// `vm_area_struct.vm_flags`

@@ -6,7 +6,7 @@ use enforcer_common::{Counter, Digest, Hook, Mode, Reason, Response, Settings, V
 
 use crate::{
     first_use,
-    kernel::file,
+    kernel::{self, file},
     maps::{self, SETTINGS, VERDICTS},
     measure, report,
 };
@@ -57,29 +57,44 @@ pub(crate) fn settings() -> Result<&'static Settings, Fault> {
 #[inline(always)]
 pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
     let mut denial = Denial::without_digest(Reason::Untrusted);
-    let response = match measure::measure(question.file, settings, &mut denial.digest) {
-        Ok(()) => match look_up(&denial.digest, question, settings) {
-            Ok(()) => {
-                maps::count(Counter::Allowed);
-                return Answer::Allow;
-            }
-            Err(reason) => {
-                denial.reason = reason;
-                Response::Deny as u32
-            }
-        },
-        Err(unmeasured) => {
-            denial.reason = unmeasured.reason;
-            denial.detail = unmeasured.detail;
-            denial.digest.algorithm = 0;
-            match unmeasured.reason {
-                Reason::VolatileFilesystem => settings.volatile_filesystems,
-                Reason::ForeignFilesystem => settings.foreign_filesystems,
-                _ => Response::Deny as u32,
-            }
+    if measure::reusable(kernel::file_inode(question.file), &mut denial.digest) {
+        maps::count(Counter::CacheHits);
+        return by_digest(question, denial, settings);
+    }
+    if let Some(reason) = measure::unwelcome(question.file) {
+        let response = if reason == Reason::VolatileFilesystem { settings.volatile_filesystems } else { settings.foreign_filesystems };
+        denial.reason = reason;
+        if deny(question, &denial, response, settings) == Answer::Deny {
+            return Answer::Deny;
         }
-    };
-    deny(question, &denial, response, settings)
+        // Reported in audit mode already: once is enough, and the file may well be unsigned besides.
+        if settings.mode == Mode::Audit as u32 && response == Response::Deny as u32 {
+            return Answer::Allow;
+        }
+        denial.reason = Reason::Untrusted;
+    }
+    if let Err(unmeasured) = measure::measure(question.file, settings, &mut denial.digest) {
+        denial.reason = unmeasured.reason;
+        denial.detail = unmeasured.detail;
+        denial.digest.algorithm = 0;
+        return deny(question, &denial, Response::Deny as u32, settings);
+    }
+    by_digest(question, denial, settings)
+}
+
+/// Judges a file by its digest alone.
+#[inline(always)]
+fn by_digest(question: &Question, mut denial: Denial, settings: &Settings) -> Answer {
+    match look_up(&denial.digest, question, settings) {
+        Ok(()) => {
+            maps::count(Counter::Allowed);
+            Answer::Allow
+        }
+        Err(reason) => {
+            denial.reason = reason;
+            deny(question, &denial, Response::Deny as u32, settings)
+        }
+    }
 }
 
 /// Whether the digest may be used so, or why not. Asks about what nobody has decided, and about what was allowed once and has expired: there may be a

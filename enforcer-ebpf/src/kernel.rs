@@ -39,6 +39,8 @@ static KERNEL: KernelLayout = KernelLayout {
     address_space_i_mmap_writable: 0,
     super_block_s_dev: 0,
     super_block_s_magic: 0,
+    super_block_s_user_ns: 0,
+    user_namespace_level: 0,
     vm_area_struct_vm_file: 0,
     vm_area_struct_vm_flags: 0,
     vm_area_struct_anon_vma: 0,
@@ -132,6 +134,13 @@ pub(crate) fn inode_is_writable_somewhere(inode: *const inode) -> bool {
 pub(crate) fn inode_filesystem(inode: *const inode) -> (u32, u64) {
     let super_block = field!(inode, inode_i_sb as *const u8);
     (field!(super_block, super_block_s_dev as u32), field!(super_block, super_block_s_magic as u64))
+}
+
+/// Whether the inode's file system was mounted by somebody in a user namespace of their own.
+pub(crate) fn inode_is_on_users_mount(inode: *const inode) -> bool {
+    let super_block = field!(inode, inode_i_sb as *const u8);
+    let namespace = field!(super_block, super_block_s_user_ns as *const u8);
+    field!(namespace, user_namespace_level as i32) != 0
 }
 
 /// The seals of a tmpfs inode (`F_SEAL_*`, `include/uapi/linux/fcntl.h`). Only for inodes of tmpfs, which lie inside of `shmem_inode_info`.

@@ -16,9 +16,7 @@ use aya_ebpf::{
     bindings::bpf_dynptr,
     helpers::generated::{bpf_dynptr_from_mem, bpf_ima_file_hash, bpf_jiffies64},
 };
-use enforcer_common::{
-    ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Counter, DIGEST_SIZE, Digest, KFUNC_BPF_GET_FSVERITY_DIGEST, Reason, Response, Settings,
-};
+use enforcer_common::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Counter, DIGEST_SIZE, Digest, KFUNC_BPF_GET_FSVERITY_DIGEST, Reason, Settings};
 
 use crate::{
     atomic,
@@ -85,26 +83,20 @@ enum Filesystem {
     Foreign,
 }
 
-/// Puts the digest of the file's content into `digest`, or says why it cannot be had.
+/// Puts the digest of the file's content into `digest`, or says why it cannot be had. Sleeps.
 #[inline(always)]
 pub(crate) fn measure(file: *mut file, settings: &Settings, digest: &mut Digest) -> Result<(), Unmeasured> {
     let inode = kernel::file_inode(file);
-    if reusable(inode, digest) {
-        maps::count(Counter::CacheHits);
-        return Ok(());
-    }
     if !kernel::inode_is_regular(inode) {
         return Err(Unmeasured { reason: Reason::MeasurementFailed, detail: EINVAL });
     }
-    let filesystem = filesystem(inode);
-    permitted(filesystem, inode, settings)?;
     if kernel::has_fsverity_digest() && fsverity(file, inode, digest) {
         return Ok(());
     }
     if kernel::inode_size(inode) > settings.max_file_size {
         return Err(Unmeasured { reason: Reason::TooLarge, detail: 0 });
     }
-    hash(file, inode, filesystem, digest)
+    hash(file, inode, digest)
 }
 
 /// Puts the measurement at hand into `digest`, if the rule allows its reuse. Never hashes, never sleeps.
@@ -153,7 +145,7 @@ unsafe fn stamp_holds(measured: *const Measured, inode: *mut inode) -> bool {
 
 /// Hashes the content, and keeps what may be kept.
 #[inline(never)]
-fn hash(file: *mut file, inode: *mut inode, filesystem: Filesystem, digest: &mut Digest) -> Result<(), Unmeasured> {
+fn hash(file: *mut file, inode: *mut inode, digest: &mut Digest) -> Result<(), Unmeasured> {
     let writable_before = kernel::inode_is_writable_somewhere(inode);
     let before = stamp_of(inode);
     // SAFETY: no arguments.
@@ -176,7 +168,7 @@ fn hash(file: *mut file, inode: *mut inode, filesystem: Filesystem, digest: &mut
     if writable {
         return Err(Unmeasured { reason: Reason::OpenForWriting, detail: 0 });
     }
-    if filesystem == Filesystem::Stamped {
+    if filesystem(inode) == Filesystem::Stamped {
         keep(inode, began, &after, digest);
     }
     Ok(())
@@ -188,10 +180,11 @@ fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) {
     let Some(measured) = storage(inode) else { return };
     // SAFETY: a map value that was checked for null, under its sequence lock.
     unsafe {
+        // Locked before it is read: what another task wrote a moment ago must not pass for what was found two ticks earlier.
+        let Some(lock) = write_lock(measured) else { return };
         let agrees = read_volatile(addr_of!((*measured).stamp)) == *stamp && read_digest(addr_of!((*measured).digest)) == *digest;
         let state = read_volatile(addr_of!((*measured).state));
         let since = read_volatile(addr_of!((*measured).since));
-        let Some(lock) = write_lock(measured) else { return };
         if state == PENDING && agrees {
             if began >= since + SETTLING_TICKS {
                 write_volatile(addr_of_mut!((*measured).state), SETTLED);
@@ -298,25 +291,25 @@ fn stamp_of(inode: *mut inode) -> Stamp {
 #[inline(always)]
 fn filesystem(inode: *mut inode) -> Filesystem {
     match kernel::inode_filesystem(inode).1 {
+        TMPFS_MAGIC | RAMFS_MAGIC | HUGETLBFS_MAGIC => Filesystem::Volatile,
+        // Whoever may mount what they like may also mount an overlay over what would be refused by itself.
+        _ if kernel::inode_is_on_users_mount(inode) => Filesystem::Foreign,
         EXT4_SUPER_MAGIC | XFS_SUPER_MAGIC | BTRFS_SUPER_MAGIC => Filesystem::Stamped,
         OVERLAYFS_SUPER_MAGIC | SQUASHFS_MAGIC | EROFS_SUPER_MAGIC | F2FS_SUPER_MAGIC | ISOFS_SUPER_MAGIC | MSDOS_SUPER_MAGIC => Filesystem::Local,
-        TMPFS_MAGIC | RAMFS_MAGIC | HUGETLBFS_MAGIC => Filesystem::Volatile,
         _ => Filesystem::Foreign,
     }
 }
 
-/// Refuses what the policy refuses by its file system alone.
+/// Whether the file's file system by itself is a reason for a denial, whatever the file's content is.
 #[inline(always)]
-fn permitted(filesystem: Filesystem, inode: *mut inode, settings: &Settings) -> Result<(), Unmeasured> {
-    let (response, reason) = match filesystem {
-        Filesystem::Stamped | Filesystem::Local => return Ok(()),
-        Filesystem::Volatile => (settings.volatile_filesystems, Reason::VolatileFilesystem),
-        Filesystem::Foreign => (settings.foreign_filesystems, Reason::ForeignFilesystem),
-    };
-    if response == Response::Allow as u32 || (filesystem == Filesystem::Volatile && is_sealed(inode)) {
-        return Ok(());
+pub(crate) fn unwelcome(file: *mut file) -> Option<Reason> {
+    let inode = kernel::file_inode(file);
+    match filesystem(inode) {
+        Filesystem::Stamped | Filesystem::Local => None,
+        Filesystem::Volatile if is_sealed(inode) => None,
+        Filesystem::Volatile => Some(Reason::VolatileFilesystem),
+        Filesystem::Foreign => Some(Reason::ForeignFilesystem),
     }
-    Err(Unmeasured { reason, detail: 0 })
 }
 
 /// A memfd sealed against writing holds still like a file (`memfd_create(2)`, "File sealing").

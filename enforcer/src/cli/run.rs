@@ -55,6 +55,7 @@ impl From<DaemonError> for Failure {
             }
             DaemonError::Untrusted { .. } => Self::because(Exit::Refused, &error)
                 .hint("sign it (`enforcer sign`) or list it in a signed manifest, or begin with `mode = \"audit\"`"),
+            DaemonError::Unprotected(_) => Self::because(Exit::Usage, &error),
             DaemonError::AlreadyRunning { .. } => Self::because(Exit::System, &error).hint("`enforcer status` shows it"),
             DaemonError::System { .. } | DaemonError::NeedsRestart { .. } | DaemonError::Deaf => Self::because(Exit::System, &error),
         }

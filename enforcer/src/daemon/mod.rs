@@ -7,6 +7,7 @@ mod events;
 mod explain;
 mod locate;
 mod own_code;
+mod protected;
 mod publish;
 mod rejections;
 mod requests;

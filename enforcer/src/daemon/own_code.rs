@@ -23,9 +23,15 @@ pub struct Refused {
     pub detail: String,
 }
 
+/// Where this program is, also when the file has been replaced since it was started.
+pub fn program() -> io::Result<PathBuf> {
+    let path = fs::read_link("/proc/self/exe")?;
+    Ok(path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map_or(path.clone(), PathBuf::from))
+}
+
 /// What is decided about each file that this process runs.
 pub fn examine(examiner: &Examiner) -> io::Result<Vec<Result<Verified, Refused>>> {
-    let program = fs::read_link("/proc/self/exe")?;
+    let program = program()?;
     Ok(mapped_files()?
         .into_iter()
         .map(|path| {
@@ -51,7 +57,9 @@ fn mapped_files() -> io::Result<BTreeSet<PathBuf>> {
     Ok(maps
         .lines()
         .filter(|line| line.split_whitespace().nth(1).is_some_and(|permissions| permissions.contains('x')))
-        .filter_map(|line| line.find('/').map(|start| PathBuf::from(&line[start..])))
+        .filter_map(|line| line.find('/').map(|start| &line[start..]))
+        // Replaced since it was started: what matters is what stands there now, and would be started next.
+        .map(|path| PathBuf::from(path.strip_suffix(" (deleted)").unwrap_or(path)))
         .collect())
 }
 

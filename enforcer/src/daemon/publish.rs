@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use enforcer_common::Verdict;
+use enforcer_common::{USE_EXEC, USE_LIBRARY, Verdict};
 
 use crate::kernel::{KernelError, Maps, boottime};
 use crate::signature::Verified;
@@ -22,7 +22,7 @@ impl Publisher {
     /// Allows a verified digest, until its signer's certificates run out.
     pub fn allow(&self, verified: &Verified, generation: u32) -> Result<(), KernelError> {
         let Some(expires_at) = boottime_of(verified.not_after().as_secs()) else { return Ok(()) };
-        let verdict = Verdict { expires_at, uses: verified.uses(), signer: verified.signer(), generation, reserved: 0 };
+        let verdict = Verdict { expires_at, uses: with_own_mappings(verified.uses()), signer: verified.signer(), generation, reserved: 0 };
         self.maps.publish(&verified.digest(), &verdict)?;
         verified.fsverity().map_or(Ok(()), |digest| self.maps.publish(&digest, &verdict))
     }
@@ -31,6 +31,11 @@ impl Publisher {
     pub fn retire_others(&self, generation: u32) -> Result<usize, KernelError> {
         self.maps.retain(|_, verdict| verdict.generation == generation)
     }
+}
+
+/// A program that may start is mapped as code when it does.
+fn with_own_mappings(uses: u32) -> u32 {
+    if uses & USE_EXEC != 0 { uses | USE_LIBRARY } else { uses }
 }
 
 /// A time of the calendar as nanoseconds of `CLOCK_BOOTTIME`; `None` when it has passed.

@@ -14,7 +14,7 @@ use rustls_pki_types::UnixTime;
 
 use super::rejections::{Place, Rejections};
 use super::{Ground, Shared, locate};
-use crate::kernel::{KernelError, Records, boottime, monotonic, raise_priority};
+use crate::kernel::{KernelError, Records, boottime, monotonic, raise_priority, set_nice};
 use crate::signature::Verified;
 
 /// The threads that answer. They end when told to; the heartbeat ends with them.
@@ -112,7 +112,6 @@ struct Worker {
 
 impl Worker {
     fn work(self) {
-        raise_priority("a verifying worker");
         loop {
             let next = lock(&self.receiver).recv();
             let Ok(request) = next else { return };
@@ -137,6 +136,9 @@ impl Worker {
         }
         let asker = Asker { time: request.time, tid: request.tid, reserved: 0 };
         let place = Place::of(request);
+        // Small files come before everything else. A large one takes its turn with whoever waits for it, and its deadline grows with it: otherwise
+        // anybody could keep the machine busy with files that are long to verify.
+        set_nice(if request.size <= SMALL_FILE { -20 } else { 0 });
         // A reload meanwhile means looking again, on the new ground.
         for _ in 0..MAX_TURNS {
             let ground = shared.ground();
@@ -197,6 +199,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Reloads in the middle of one answer.
 const MAX_TURNS: usize = 8;
+/// Up to this many bytes a file is verified at the highest priority.
+const SMALL_FILE: u64 = 8 << 20;
 /// Requests that wait for a worker.
 const QUEUE: usize = 1024;
 /// Threads that verify. More than one, so that a slow disk or a huge file holds up the others less.

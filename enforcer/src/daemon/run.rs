@@ -16,11 +16,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::events::Events;
 use super::explain::Explanations;
+use super::protected::{Unprotected, require_protected};
 use super::publish::Publisher;
 use super::requests::Requests;
 use super::{Ground, Options, Shared, own_code, scan};
 use crate::audit::EventLog;
-use crate::kernel::{self, Canary, KernelError, Loaded, Records, require_bpf_lsm};
+use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::policy::{Policy, PolicyError};
 use crate::signature::Examiner;
 use crate::trust::{TrustError, TrustStore};
@@ -41,6 +42,9 @@ pub enum DaemonError {
     /// A trust anchor or pinned certificate is not usable.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Somebody else than root may change who is trusted.
+    #[error(transparent)]
+    Unprotected(#[from] Unprotected),
     /// The kernel cannot enforce, or its enforcement could not be proven.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -83,7 +87,8 @@ pub enum DaemonError {
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     let policy = Policy::load(&options.policy)?;
     let trust = TrustStore::load(&policy.signers, UnixTime::now())?;
-    require_bpf_lsm()?;
+    require_protected(&policy)?;
+    require_kernel()?;
     for folder in [STATE_FOLDER, RUN_FOLDER] {
         private_folder(Path::new(folder))?;
     }
@@ -104,6 +109,10 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
 struct Daemon {
     options: Options,
     shared: Arc<Shared>,
+    /// This program's file.
+    program: PathBuf,
+    /// Other builds of the eBPF programs that are in force.
+    others: Others,
 }
 
 impl Daemon {
@@ -120,7 +129,8 @@ impl Daemon {
             dropped_requests: AtomicU64::new(0),
         });
         shared.replace_ground(ground)?;
-        Ok(Self { options: options.clone(), shared })
+        let program = own_code::program().map_err(|source| system("find this program's file", source))?;
+        Ok(Self { options: options.clone(), shared, program, others: loaded.others()? })
     }
 
     /// Attaches, proves, tells the service manager, and waits for signals.
@@ -132,7 +142,7 @@ impl Daemon {
             let (mut reload, mut terminate, mut interrupt) =
                 (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
             let adopted = loaded.was_adopted();
-            if let Err(error) = loaded.attach().map_err(DaemonError::from).and_then(|()| self.prove()) {
+            if let Err(error) = loaded.attach().map_err(DaemonError::from).and_then(|()| self.prove()).and_then(|()| self.prove_signed_code_runs()) {
                 // What was asked for cannot be had, so nothing is left behind. What was in force before stays.
                 if !adopted && let Err(worse) = loaded.pins.remove() {
                     tracing::error!("the unproven programs could not be taken off: {worse}");
@@ -140,6 +150,8 @@ impl Daemon {
                 return Err(error);
             }
             let retired = loaded.retire_others()?;
+            // Once more, with nobody else left who could have denied.
+            self.prove()?;
             let mode = self.shared.ground().policy.mode;
             tracing::info!(
                 mode = mode.name(),
@@ -161,7 +173,7 @@ impl Daemon {
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                     _ = reload.recv() => self.reload(),
-                    _ = canary.tick() => self.prove()?,
+                    _ = canary.tick() => self.prove_again()?,
                     _ = watchdog.tick() => {
                         if requests.is_dead() {
                             return Err(DaemonError::Deaf);
@@ -176,17 +188,55 @@ impl Daemon {
                 }
             }
             notify(&[sd_notify::NotifyState::Stopping]);
+            // The last chance to verify an upgrade of this very program: the next start finds no daemon to ask.
+            self.start_own_program();
             tracing::info!("the daemon ends; enforcement goes on without it (`enforcer stop --release` takes it off)");
             Ok(())
         })
     }
 
-    /// The canary, in the mode in force.
+    /// The unsigned canary, in the mode in force.
     fn prove(&self) -> Result<(), DaemonError> {
         let mode = self.shared.ground().policy.mode;
         let canary = Canary { folders: &[Path::new(STATE_FOLDER), Path::new("/etc/enforcer")], mode };
-        canary.try_it(&self.shared.maps, |digest| self.shared.explanations.announce_canary(digest))?;
+        canary.try_it(&self.shared.maps, |digest| {
+            self.shared.explanations.announce_canary(digest);
+            if let Err(error) = self.others.let_pass(&digest) {
+                tracing::debug!("another build of the programs may answer in this one's place: {error}");
+            }
+        })?;
         Ok(())
+    }
+
+    /// The signed canary: where the kernel cannot measure, everything is denied, and nobody could even take enforcement off.
+    fn prove_signed_code_runs(&self) -> Result<(), DaemonError> {
+        if self.shared.ground().policy.mode == Mode::Enforce {
+            start_signed(&self.program)?;
+        }
+        Ok(())
+    }
+
+    /// While the daemon runs, a canary that cannot be tried proves nothing either way; one that is not denied ends the daemon, loudly, so that the
+    /// service manager starts it anew and the programs are attached again.
+    fn prove_again(&self) -> Result<(), DaemonError> {
+        match self.prove() {
+            Err(DaemonError::Kernel(error @ KernelError::CanaryUntried { .. })) => {
+                tracing::warn!("{error}");
+                Ok(())
+            }
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.start_own_program();
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts what stands in this program's place now, so that it is verified while there is somebody to verify it.
+    fn start_own_program(&self) {
+        if let Err(error) = self.prove_signed_code_runs() {
+            tracing::error!("the daemon could not start again: {error}; enforcement goes on");
+        }
     }
 
     /// All or nothing: a policy that is broken in any way leaves the old one in force.
@@ -204,6 +254,7 @@ impl Daemon {
     fn try_reload(&self) -> Result<(), DaemonError> {
         let policy = Policy::load(&self.options.policy)?;
         let trust = TrustStore::load(&policy.signers, UnixTime::now())?;
+        require_protected(&policy)?;
         let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
         if old != new {
             return Err(DaemonError::NeedsRestart { old, new });

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rustls_pki_types::UnixTime;
 
 use super::{Ground, Shared};
+use crate::kernel::set_nice;
 use crate::measure::{self, MeasureError, code_files, in_parallel};
 
 /// What a scan found.
@@ -35,7 +36,7 @@ fn scan(shared: &Shared) {
         return;
     }
     // A scan is in nobody's way. The level is the thread's own, and the workers inherit it.
-    _ = rustix::process::setpriority_process(None, 10);
+    set_nice(10);
     let began = Instant::now();
     let tally = Tally::default();
     let progress = progress_bar();

@@ -1,16 +1,21 @@
-//! The canary: unsigned code that must be denied, tried for real, at start and from time to time.
+//! The canaries: unsigned code that must be denied, and signed code that must run, tried for real, at start and from time to time.
 //!
-//! It is a file of random bytes that begins like no program, so that nothing happens even if it is let in: an unguarded `execve` ends with `ENOEXEC`,
-//! a guarded one with `EPERM`. In audit mode nothing is denied; there the kernel's own count of would-be denials has to move.
+//! The unsigned one is a file of random bytes that begins like no program, so that nothing happens even if it is let in: an unguarded `execve` ends
+//! with `ENOEXEC`, a guarded one with `EPERM`. What proves anything is the count of this very build of the programs: another build that is in force at
+//! the same time, during an upgrade, may deny first.
+//!
+//! The signed one is the enforcer itself. Where the kernel cannot measure, everything is denied, which looks like perfect enforcement to the first
+//! canary alone, and would lock everybody out.
 
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::ptr::null_mut;
 
 use enforcer_common::{Counter, Digest, Mode};
+use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -30,29 +35,35 @@ pub struct Canary<'a> {
 pub struct Denied(());
 
 impl Canary<'_> {
-    /// Tries to run and to map a file that nobody signed. `announce` is told its digest first, so that its denials need not be reported as news.
+    /// Tries to run and to map a file that nobody signed. `announce` is told its digest first: its denials are no news, and other builds of the
+    /// programs must not answer in this one's place.
     pub fn try_it(&self, maps: &Maps, announce: impl FnOnce(Digest)) -> Result<Denied, KernelError> {
         let folder = self.folders.iter().find(|folder| can_start_programs(folder)).ok_or_else(|| {
             let tried: Vec<String> = self.folders.iter().map(|folder| format!("`{}`", folder.display())).collect();
-            failed(format!("none of {} is on a file system from which a program could be started (`noexec`, tmpfs or missing)", tried.join(", ")))
+            untried(format!("none of {} is on a file system from which a program could be started (`noexec`, tmpfs or missing)", tried.join(", ")))
         })?;
-        let file = CanaryFile::create(folder).map_err(|error| failed(format!("cannot write a canary in `{}`: {error}", folder.display())))?;
-        announce(file.digest);
-        let before = maps.counter(Counter::WouldBeDenied)?;
-        self.expect("execve of an unsigned file", Command::new(&file.path).spawn().map(drop))?;
-        self.expect("an executable mapping of an unsigned file", map_executable(&file.path))?;
-        if self.mode == Mode::Audit {
-            let seen = maps.counter(Counter::WouldBeDenied)? - before;
-            if seen < 2 {
-                return Err(failed(format!("in audit mode, {seen} of 2 unsigned uses were noticed")));
-            }
+        let (path, content) = prepare(folder).map_err(|error| untried(format!("cannot write a canary in `{}`: {error}", folder.display())))?;
+        announce(content);
+        let counter = match self.mode {
+            Mode::Audit => Counter::WouldBeDenied,
+            Mode::Enforce => Counter::Denied,
+        };
+        let before = maps.counter(counter)?;
+        self.expect("execve of an unsigned file", Command::new(&path).spawn().map(drop))?;
+        self.expect("an executable mapping of an unsigned file", map_executable(&path))?;
+        let seen = maps.counter(counter)? - before;
+        if seen < 2 {
+            return Err(failed(format!("the programs noticed {seen} of 2 unsigned uses")));
         }
         Ok(Denied(()))
     }
 
-    fn expect(&self, what: &str, outcome: std::io::Result<()>) -> Result<(), KernelError> {
+    fn expect(&self, what: &str, outcome: io::Result<()>) -> Result<(), KernelError> {
         match (self.mode, outcome) {
             (Mode::Enforce, Err(error)) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),
+            (_, Err(error)) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ETXTBSY)) => {
+                Err(untried(format!("{what}: {error}")))
+            }
             (Mode::Enforce, Err(error)) => {
                 Err(failed(format!("{what} was not denied: it ended with `{error}` instead of `Operation not permitted`")))
             }
@@ -60,6 +71,16 @@ impl Canary<'_> {
             (Mode::Audit, Err(error)) if error.raw_os_error() == Some(libc::EPERM) => Err(failed(format!("{what} was denied in audit mode"))),
             (Mode::Audit, _) => Ok(()),
         }
+    }
+}
+
+/// Starts a program that the policy allows: the enforcer itself, with its libraries.
+pub fn start_signed(program: &Path) -> Result<(), KernelError> {
+    let started = Command::new(program).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    match started {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(failed(format!("`{}`, which the policy allows, ended with {status}", program.display()))),
+        Err(error) => Err(failed(format!("`{}`, which the policy allows, did not start: {error}", program.display()))),
     }
 }
 
@@ -71,40 +92,33 @@ fn can_start_programs(folder: &Path) -> bool {
     is_noexec == Ok(false) && is_tmpfs == Ok(false)
 }
 
-/// A canary on disk, removed when done.
-struct CanaryFile {
-    path: PathBuf,
-    digest: Digest,
-}
-
-impl CanaryFile {
-    fn create(folder: &Path) -> std::io::Result<Self> {
-        let mut bytes = [0_u8; 4096];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| std::io::Error::other("no random numbers"))?;
-        // No binary format begins like this: neither ELF nor `#!`, nor anything that binfmt_misc could match on text.
-        bytes[..8].copy_from_slice(&[0; 8]);
-        let path = folder.join(format!("canary-{}", std::process::id()));
-        drop(fs::remove_file(&path));
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&path)?;
-        file.write_all(&bytes)?;
-        let mut digest = [0; 32];
-        digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
-        Ok(Self { path, digest: Digest::sha256(digest) })
+/// Fills the canary's file anew, and says what its content is called. The file stays, and is overwritten in place, so that a full disk is no obstacle;
+/// where it cannot be written at all, what it held before serves as well.
+fn prepare(folder: &Path) -> io::Result<(PathBuf, Digest)> {
+    let path = folder.join("canary");
+    let mut bytes = [0_u8; SIZE];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no random numbers"))?;
+    // No binary format begins like this: neither ELF nor `#!`, nor anything that binfmt_misc could match on text.
+    bytes[..8].copy_from_slice(&[0; 8]);
+    let written = OpenOptions::new().write(true).create(true).truncate(false).mode(0o700).custom_flags(libc::O_NOFOLLOW).open(&path);
+    match written.and_then(|file: File| file.write_all_at(&bytes, 0)) {
+        Ok(()) => {}
+        Err(error) => {
+            let old = fs::read(&path).map_err(|_| error)?;
+            bytes = old.try_into().map_err(|_| io::Error::other("an old canary is damaged, and cannot be written"))?;
+        }
     }
+    let mut content = [0; 32];
+    content.copy_from_slice(digest(&SHA256, &bytes).as_ref());
+    Ok((path, Digest::sha256(content)))
 }
 
-impl Drop for CanaryFile {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.path));
-    }
-}
-
-fn map_executable(path: &Path) -> std::io::Result<()> {
-    let file = fs::File::open(path)?;
+fn map_executable(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
     // SAFETY: a fresh private mapping at an address of the kernel's choice, unmapped at once and never read.
     unsafe {
-        let address = mmap(null_mut(), 4096, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE, &file, 0)?;
-        munmap(address, 4096)?;
+        let address = mmap(null_mut(), SIZE, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE, &file, 0)?;
+        munmap(address, SIZE)?;
     }
     Ok(())
 }
@@ -112,3 +126,10 @@ fn map_executable(path: &Path) -> std::io::Result<()> {
 fn failed(detail: String) -> KernelError {
     KernelError::Canary { detail }
 }
+
+fn untried(detail: String) -> KernelError {
+    KernelError::CanaryUntried { detail }
+}
+
+/// One page, so that it can be mapped.
+const SIZE: usize = 4096;

@@ -49,6 +49,8 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         address_space_i_mmap_writable: offset("address_space.i_mmap_writable")?,
         super_block_s_dev: offset("super_block.s_dev")?,
         super_block_s_magic: offset("super_block.s_magic")?,
+        super_block_s_user_ns: offset("super_block.s_user_ns")?,
+        user_namespace_level: offset("user_namespace.level")?,
         vm_area_struct_vm_file: offset("vm_area_struct.vm_file")?,
         vm_area_struct_vm_flags: any(&["vm_area_struct.vm_flags", "vm_area_struct.flags"])?,
         vm_area_struct_anon_vma: offset("vm_area_struct.anon_vma")?,

@@ -16,13 +16,13 @@ mod verity;
 use std::io;
 use std::path::PathBuf;
 
-pub use canary::{Canary, Denied};
+pub use canary::{Canary, Denied, start_signed};
 pub use maps::{Maps, Records, boottime, monotonic};
 pub use pins::{PIN_ROOT, Pins, observed};
-pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm};
-pub use programs::{HOOKS, Loaded, load_or_adopt};
+pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm, require_kernel};
+pub use programs::{HOOKS, Loaded, Others, load_or_adopt};
 pub use release::{Released, daemon_of, end_daemon, release};
-pub use urgency::raise_priority;
+pub use urgency::{raise_priority, set_nice};
 pub use verity::fsverity_digest;
 
 /// Why the kernel side could not be set up or read.
@@ -34,6 +34,11 @@ pub enum KernelError {
         /// The list of `/sys/kernel/security/lsm`.
         active: String,
     },
+    /// Overlapping runs of a program would be skipped.
+    #[error(
+        "this kernel skips a sleepable program that is started again while it runs (`__bpf_prog_enter_sleepable_recur` is missing): update the kernel"
+    )]
+    SkipsOverlappingRuns,
     /// The kernel's types cannot be read.
     #[error("cannot read the kernel's types from `{}`: {detail} (the kernel must be built with CONFIG_DEBUG_INFO_BTF=y)", path.display())]
     Btf {
@@ -100,10 +105,16 @@ pub enum KernelError {
         /// What went wrong.
         detail: String,
     },
-    /// The canary was not denied, or could not be tried.
+    /// What must be denied was not, or what must run did not.
     #[error("the canary failed: {detail}")]
     Canary {
         /// What happened instead.
+        detail: String,
+    },
+    /// The canary could not be tried, so nothing is proven.
+    #[error("the canary could not be tried: {detail}")]
+    CanaryUntried {
+        /// Why not.
         detail: String,
     },
 }

@@ -1,5 +1,6 @@
 //! What this kernel can do, found out by trying.
 
+use std::io::{self, BufRead as _};
 use std::path::Path;
 
 use super::programs::chain;
@@ -47,7 +48,23 @@ fn try_load() -> Result<(), KernelError> {
     }
 }
 
-/// Refuses a machine on which the programs would load, attach and never be called.
+/// Refuses a machine on which the programs would load, attach, and not always be called.
+pub fn require_kernel() -> Result<(), KernelError> {
+    require_bpf_lsm()?;
+    require_overlapping_runs()
+}
+
+/// Without this function, overlapping runs of a sleepable program on one CPU are skipped, which the kernel takes for a yes.
+fn require_overlapping_runs() -> Result<(), KernelError> {
+    let Ok(symbols) = std::fs::File::open("/proc/kallsyms") else { return Ok(()) };
+    let has_it = io::BufReader::new(symbols)
+        .split(b'\n')
+        .map_while(Result::ok)
+        .any(|line| line.split(u8::is_ascii_whitespace).any(|word| word == b"__bpf_prog_enter_sleepable_recur"));
+    if has_it { Ok(()) } else { Err(KernelError::SkipsOverlappingRuns) }
+}
+
+/// Refuses a boot on which `bpf` is not among the active LSMs.
 pub fn require_bpf_lsm() -> Result<(), KernelError> {
     let path = Path::new("/sys/kernel/security/lsm");
     let active = match std::fs::read_to_string(path) {

@@ -7,10 +7,11 @@ use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
+use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, Verdict};
 
 use super::layout::{self, VMLINUX_BTF};
 use super::pins::{Pins, observed, pin_error, require_bpffs};
-use super::{KernelError, Maps, maps::MAPS, object};
+use super::{KernelError, Maps, boottime, maps::MAPS, object};
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too.
 pub const HOOKS: [&str; 3] = ["bprm_check_security", "mmap_file", "file_mprotect"];
@@ -68,6 +69,12 @@ impl Loaded {
         EbpfLogger::init_from_id(program).map_err(|error| KernelError::Load { detail: chain(&error) })
     }
 
+    /// The other builds that are in force.
+    pub fn others(&self) -> Result<Others, KernelError> {
+        let others = observed()?.into_iter().filter(|pins| *pins != self.pins);
+        Ok(Others { maps: others.filter_map(|pins| Maps::open(pins.folder()).ok()).collect() })
+    }
+
     /// Removes the pins of every other build. Only after this one was proven to deny.
     pub fn retire_others(&self) -> Result<usize, KernelError> {
         let others: Vec<Pins> = observed()?.into_iter().filter(|pins| *pins != self.pins).collect();
@@ -77,6 +84,22 @@ impl Loaded {
         Ok(others.len())
     }
 }
+
+/// Other builds of the programs that are in force during an upgrade.
+pub struct Others {
+    maps: Vec<Maps>,
+}
+
+impl Others {
+    /// Lets a canary pass them, so that what is seen of it is this build's doing alone.
+    pub fn let_pass(&self, canary: &Digest) -> Result<(), KernelError> {
+        let verdict = Verdict { expires_at: boottime() + CANARY_PASSES, uses: USE_EXEC | USE_LIBRARY, signer: 0, generation: 0, reserved: 0 };
+        self.maps.iter().try_for_each(|maps| maps.publish(canary, &verdict))
+    }
+}
+
+/// Longer than a canary takes, in nanoseconds.
+const CANARY_PASSES: u64 = 60_000_000_000;
 
 /// Loads the programs of this build, and pins its maps and programs.
 fn load(types: &layout::KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, KernelError> {

@@ -1,6 +1,12 @@
 //! Scheduling: whoever answers the kernel comes before those who wait for the answer.
 
-/// Puts the calling thread ahead of ordinary ones: real-time where allowed, else the highest nice level. Says so when neither can be had.
+/// Puts the calling thread at this nice level, from -20 (first) to 19. Without the right to, it stays where it is.
+pub fn set_nice(level: i32) {
+    _ = rustix::process::setpriority_process(None, level);
+}
+
+/// Puts the calling thread ahead of ordinary ones: real-time where allowed, else the highest nice level. Says so when neither can be had. Only for
+/// threads that do little: a real-time thread starves everybody else.
 pub fn raise_priority(who: &str) {
     let parameters = libc::sched_param { sched_priority: 1 };
     // SAFETY: a plain system call on the calling thread with a valid structure.
