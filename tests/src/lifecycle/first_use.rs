@@ -24,6 +24,11 @@ pub const TESTS: &[Test] = &[
     Test::new("modified_program_is_denied_at_its_first_start", "install a modified program with its signature and start it at once", modified),
     Test::new("program_signed_after_its_first_denial_runs", "start an unsigned program, sign it, start it again", signed_later),
     Test::new(
+        "copy_without_its_signature_does_not_deny_the_signed_file",
+        "start a copy of a program that has no signature beside it, and at once the program that has",
+        unsigned_copy,
+    ),
+    Test::new(
         "killed_process_that_asked_does_not_deny_the_signed_file",
         "kill processes that wait for a first use, and start the program at once",
         killed,
@@ -75,6 +80,16 @@ fn signed_later(scene: &Scene) -> Result<String> {
     install(&signature, &with_suffix(&program, ".p7s"))?;
     service::wait_until("the program runs", || Ok(uses::start(scene, &program)?.ran(SIGNED_RAN)))?;
     Ok("it was denied, and ran once it was signed".to_owned())
+}
+
+/// The same bytes at two places, one without the signature: whoever starts that one first must not keep the other from running.
+fn unsigned_copy(scene: &Scene) -> Result<String> {
+    let (copy, signature) = staged::program_and_signature(scene)?;
+    let signed = install(&copy, &scene.disk("signed"))?;
+    install(&signature, &scene.disk("signed.p7s"))?;
+    program_is_denied(scene, &copy, PATIENCE)?;
+    program_runs(scene, &signed)?;
+    Ok("the copy was denied, and the signed file ran at its first start".to_owned())
 }
 
 /// Who asked is gone when the daemon comes to the question, and nobody can be asked any more where the file is.
