@@ -60,6 +60,9 @@ enum Command {
     },
     /// Run everything in one boot: enforce mode, audit mode, and with enforcement taken off.
     Suite {
+        /// Only what a demonstration shows: the rows, in enforce and in audit mode.
+        #[arg(long)]
+        demo: bool,
         #[command(flatten)]
         selection: Selection,
     },
@@ -79,7 +82,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Rows { mode, selection } => scene().and_then(|scene| rows::run(&scene, mode, selection)),
         Command::Lifecycle { selection } => scene().and_then(|scene| lifecycle::run(&scene, selection)),
-        Command::Suite { selection } => scene().and_then(|scene| suite::run(&scene, selection)),
+        Command::Suite { demo, selection } => scene().and_then(|scene| suite::run(&scene, selection, demo)),
         Command::Attack(attack) => attack::run(&attack),
         Command::Bench(bench) => scene().and_then(|scene| bench::run(&scene, &bench)),
         Command::Fixtures(arguments) => fixtures::run(&arguments).map(|()| ExitCode::SUCCESS),
