@@ -147,9 +147,14 @@ impl Drop for Policy {
     }
 }
 
-/// `systemctl reload`: asks, and does not wait for the outcome.
+/// `systemctl reload`: looks at the policy, asks the daemon, and does not wait for the outcome.
 pub fn reload() -> Result<()> {
     succeed("systemctl", &["reload", UNIT]).map(drop)
+}
+
+/// Asks the daemon itself to read its policy, whatever is in it.
+pub fn hang_up() -> Result<()> {
+    succeed("systemctl", &["kill", "--kill-who=main", "--signal=HUP", UNIT]).map(drop)
 }
 
 /// A place in the journal.

@@ -10,7 +10,8 @@ const LONGEST: usize = 600;
 const CRATES: [&str; 5] = ["enforcer", "enforcer-common", "enforcer-ebpf", "tests", "xtask"];
 const ARCHITECTURE: &str = "docs/architecture.md";
 /// Split, so that this file passes its own check.
-const UNFINISHED: [&str; 5] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:"), concat!("todo", "!("), concat!("dbg", "!(")];
+const UNFINISHED: [&str; 6] =
+    [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:"), concat!("todo", "!("), concat!("dbg", "!("), concat!("#[ign", "ore")];
 
 /// What is not as it should be, as `file:line: why`.
 pub(crate) fn complaints(root: &Path) -> Result<Vec<String>> {

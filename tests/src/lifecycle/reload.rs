@@ -44,7 +44,8 @@ fn broken(scene: &Scene, addition: &str, words: &[&str]) -> Result<String> {
     let audit = policy.original().replace("mode = \"enforce\"", "mode = \"audit\"");
     ensure!(audit != policy.original(), "the policy does not say `mode = \"enforce\"`");
     policy.write(&if addition.starts_with("\n[[") { audit + addition } else { addition.to_owned() + &audit })?;
-    service::reload()?;
+    ensure!(service::reload().is_err(), "`systemctl reload` took the policy for a good one");
+    service::hang_up()?;
     let message = journal.wait_for(&[&["refused"], words].concat())?;
     unsigned_is_denied(scene)?;
     program_runs(scene, &scene.fixture("bin/program"))?;
