@@ -62,7 +62,7 @@ pub(super) fn conclude(findings: &[Finding]) -> Answer {
     }
 }
 
-const CHECKS: [fn(&Facts) -> Finding; 15] = [
+const CHECKS: [fn(&Facts) -> Finding; 16] = [
     kernel_release,
     rights,
     types,
@@ -73,6 +73,7 @@ const CHECKS: [fn(&Facts) -> Finding; 15] = [
     trampolines,
     sleepable_programs,
     ima,
+    ima_hash,
     lockdown,
     fs_verity,
     bpffs,
@@ -190,6 +191,24 @@ fn ima(facts: &Facts) -> Finding {
         }
         (config, _) => check.on(config, remedy, |config| option(config, "CONFIG_IMA")),
     }
+}
+
+fn ima_hash(facts: &Facts) -> Finding {
+    let check = Check::required(
+        "ima-hash",
+        "IMA measures with SHA-256, as it is asked to",
+        "Verdicts are about SHA-256 digests; a policy of IMA's own may answer with a hash that it took before.",
+    );
+    let remedy = "Take `ima_hash=` and `ima_policy=` off the kernel's command line, and reboot.";
+    check.on(&facts.command_line, remedy, |line| {
+        let unwanted = line.split_whitespace().find(|word| {
+            word.strip_prefix("ima_hash=").is_some_and(|algorithm| algorithm != "sha256") || word.starts_with("ima_policy=")
+        });
+        match unwanted {
+            Some(word) => (false, format!("the kernel's command line says `{word}`")),
+            None => (true, "nothing on the kernel's command line says otherwise".to_owned()),
+        }
+    })
 }
 
 fn lockdown(facts: &Facts) -> Finding {

@@ -21,6 +21,8 @@ pub(super) struct Facts {
     pub(super) active_lsms: Seen<String>,
     /// The kernel's build configuration: `CONFIG_…` and value; absent is not set.
     pub(super) config: Seen<BTreeMap<String, String>>,
+    /// The kernel's command line.
+    pub(super) command_line: Seen<String>,
     /// Whether the kernel describes its own types.
     pub(super) has_btf: bool,
     /// Mount points and the type of their file system.
@@ -46,6 +48,7 @@ impl Facts {
             capabilities: machine.capabilities(),
             active_lsms: machine.text("/sys/kernel/security/lsm"),
             config: machine.config(release.as_deref().unwrap_or_default()),
+            command_line: machine.text("/proc/cmdline"),
             has_btf: machine.path("/sys/kernel/btf/vmlinux").exists(),
             mounts: machine.mounts(),
             symbols: machine.symbols(),

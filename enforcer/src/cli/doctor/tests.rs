@@ -16,6 +16,7 @@ fn debian() -> Facts {
         capabilities: Ok(0x1ff_ffff_ffff),
         active_lsms: Ok("lockdown,capability,landlock,yama,apparmor,tomoyo,bpf,ipe,ima,evm".to_owned()),
         config: Ok(["CONFIG_BPF_LSM", "CONFIG_IMA"].map(|name| (name.to_owned(), "y".to_owned())).into()),
+        command_line: Ok("BOOT_IMAGE=/vmlinuz root=/dev/vda1 ro quiet".to_owned()),
         has_btf: true,
         mounts: Ok(vec![mount("/sys/kernel/security", "securityfs"), mount("/sys/fs/bpf", "bpf"), mount("/sys/fs/cgroup", "cgroup2")]),
         symbols: Ok(BTreeSet::from([PROTECTED_SLEEP, IMA_HASH, FSVERITY_DIGEST, FSVERITY_KFUNC])),
@@ -40,7 +41,9 @@ fn a_stock_debian_can_enforce() {
 #[test]
 fn each_thing_that_is_missing_is_named_with_its_remedy() {
     type Change = fn(&mut Facts);
-    let cases: [(&str, Answer, Change); 17] = [
+    let cases: [(&str, Answer, Change); 19] = [
+        ("ima-hash", Answer::No, |facts| facts.command_line = Ok("quiet ima_hash=sha1".to_owned())),
+        ("ima-hash", Answer::No, |facts| facts.command_line = Ok("ima_policy=tcb quiet".to_owned())),
         ("kernel-release", Answer::No, |facts| facts.release = Ok("5.10.0-35-amd64".to_owned())),
         ("kernel-release", Answer::No, |facts| facts.release = Ok("nonsense".to_owned())),
         ("kernel-release", Answer::CouldNotTell, |facts| facts.release = Err("unreadable".to_owned())),
