@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// The tests of the crates, which need no kernel of their own.
 fn host() -> Result<()> {
-    setup::for_build()?;
+    setup::for_tests()?;
     crate::build::ebpf()?;
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--workspace", "--exclude", "enforcer-ebpf"]);

@@ -40,6 +40,12 @@ pub(crate) fn for_build() -> Result<()> {
     Ok(())
 }
 
+/// What the tests of the crates need.
+pub(crate) fn for_tests() -> Result<()> {
+    for_build()?;
+    packages::install(packages::TEST)
+}
+
 /// What `vm` needs.
 pub(crate) fn for_vm(refresh: bool) -> Result<()> {
     let _lock = cache::lock()?;

@@ -15,6 +15,9 @@ type Package = (&'static str, &'static str);
 /// What `build` needs.
 pub(crate) const BUILD: &[Package] = &[("gcc", "gcc"), ("libc6-dev", "/usr/include/stdlib.h"), ("xz-utils", "xz")];
 
+/// What the tests of the crates need besides: they sign and look at files with the tools that people use.
+pub(crate) const TEST: &[Package] = &[("openssl", "openssl"), ("python3", "python3"), ("binutils", "readelf"), ("util-linux", "setpriv")];
+
 /// What `vm` needs.
 pub(crate) const VM: &[Package] = &[
     ("qemu-system-x86", "qemu-system-x86_64"),
