@@ -105,9 +105,8 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
     let mut spec = tests.machine(&script);
     spec.kernel.clone_from(&kernel.name);
     spec.accel = arguments.accel;
-    spec.output = Output::Captured;
+    spec.output = Output::StdoutCaptured;
     let outcome = vm::run(&spec)?;
-    eprint!("{}", String::from_utf8_lossy(&outcome.stderr));
     let lines = guest_tests::lines(&outcome)?;
     let failed = lines.iter().filter(|line| !line.pass).count();
     if failed == 0 && outcome.status != 0 {

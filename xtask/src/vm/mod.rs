@@ -77,6 +77,8 @@ pub(crate) struct Spec {
 pub(crate) enum Output {
     /// To this process's stdout and stderr, live.
     PassThrough,
+    /// Its stdout into the [`Outcome`], its stderr to this process's, live: for results with progress.
+    StdoutCaptured,
     /// Into the [`Outcome`].
     Captured,
 }

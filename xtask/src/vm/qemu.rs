@@ -77,6 +77,7 @@ impl Machine {
         let [out, err, state] = ports;
         let readings = match spec.output {
             Output::PassThrough => vec![out.read(channels::pass_through(std::io::stdout())), err.read(channels::pass_through(std::io::stderr()))],
+            Output::StdoutCaptured => vec![out.read(capture(&captured_out)), err.read(channels::pass_through(std::io::stderr()))],
             Output::Captured => vec![out.read(capture(&captured_out)), err.read(capture(&captured_err))],
         };
         let readings = readings.into_iter().chain([state.read(channels::lines(sender))]).collect();
