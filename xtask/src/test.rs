@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::guest_tests::{self, GuestTests};
 use crate::setup::kernels::{self, Kernel};
-use crate::vm::{Accel, Output};
+use crate::vm::{Accel, Outcome, Output, Spec};
 use crate::{process, readme, setup, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
@@ -106,13 +106,27 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
     spec.kernel.clone_from(&kernel.name);
     spec.accel = arguments.accel;
     spec.output = Output::StdoutCaptured;
-    let outcome = vm::run(&spec)?;
+    let outcome = run_machine(&spec)?;
     let lines = guest_tests::lines(&outcome)?;
     let failed = lines.iter().filter(|line| !line.pass).count();
     if failed == 0 && outcome.status != 0 {
         bail!("the suite ended with status {}; the console's log is `{}`", outcome.status, outcome.console.display());
     }
     Ok(Tally { passed: lines.len() - failed, failed, skipped: kernel.lacks.len() })
+}
+
+/// Emulated machines sometimes break by themselves (the emulator races with a kernel that patches its own code): then once more, and no third time. A
+/// machine that broke in or near a BPF program is ours, and is not tried again.
+fn run_machine(spec: &Spec) -> Result<Outcome> {
+    vm::run(spec).or_else(|error| {
+        let told = format!("{error:#}");
+        if told.contains("bpf") {
+            return Err(error);
+        }
+        ui::error(&error);
+        ui::remark("the machine broke, not a test: once more");
+        vm::run(spec)
+    })
 }
 
 impl Tally {
