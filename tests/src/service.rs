@@ -224,7 +224,7 @@ pub fn pins() -> Result<Vec<(PathBuf, u64)>> {
 pub const PINS: &str = "/sys/fs/bpf/enforcer";
 /// The service.
 pub const UNIT: &str = "enforcer.service";
-const POLICY: &str = "/etc/enforcer/policy.toml";
+pub const POLICY: &str = "/etc/enforcer/policy.toml";
 const DROP_IN_FOLDER: &str = "/run/systemd/system/enforcer.service.d";
 const DROP_IN: &str = "no-restart.conf";
 const SLOW: Duration = Duration::from_secs(90);

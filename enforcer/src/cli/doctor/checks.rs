@@ -201,9 +201,9 @@ fn ima_hash(facts: &Facts) -> Finding {
     );
     let remedy = "Take `ima_hash=` and `ima_policy=` off the kernel's command line, and reboot.";
     check.on(&facts.command_line, remedy, |line| {
-        let unwanted = line.split_whitespace().find(|word| {
-            word.strip_prefix("ima_hash=").is_some_and(|algorithm| algorithm != "sha256") || word.starts_with("ima_policy=")
-        });
+        let unwanted = line
+            .split_whitespace()
+            .find(|word| word.strip_prefix("ima_hash=").is_some_and(|algorithm| algorithm != "sha256") || word.starts_with("ima_policy="));
         match unwanted {
             Some(word) => (false, format!("the kernel's command line says `{word}`")),
             None => (true, "nothing on the kernel's command line says otherwise".to_owned()),
