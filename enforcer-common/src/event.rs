@@ -16,6 +16,8 @@ boundary_enum! {
         MmapFile = 2 => "mmap_file",
         /// Memory that becomes executable.
         FileMprotect = 3 => "file_mprotect",
+        /// A file that is opened for writing.
+        FileOpen = 4 => "file_open",
     }
 }
 
@@ -60,6 +62,8 @@ boundary_enum! {
         Fault = 18 => "fault",
         /// The daemon could not find the file, or not read it, to look for its signature.
         Unreadable = 19 => "unreadable",
+        /// The file was to be opened for writing while it is mapped as code.
+        MappedAsCode = 20 => "mapped-as-code",
     }
 }
 

@@ -11,6 +11,8 @@ pub struct KernelLayout {
     pub linux_binprm_file: u32,
     /// `file.f_inode`
     pub file_f_inode: u32,
+    /// `file.f_mode`
+    pub file_f_mode: u32,
     /// `file.f_path`
     pub file_f_path: u32,
     /// `path.dentry`
@@ -39,6 +41,8 @@ pub struct KernelLayout {
     pub inode_i_mapping: u32,
     /// `address_space.i_mmap_writable`
     pub address_space_i_mmap_writable: u32,
+    /// `address_space.i_mmap.rb_root.rb_node`
+    pub address_space_i_mmap_rb_node: u32,
     /// `super_block.s_dev`
     pub super_block_s_dev: u32,
     /// `super_block.s_magic`

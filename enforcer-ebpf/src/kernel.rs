@@ -23,6 +23,7 @@ pub(crate) enum VmAreaStruct {}
 static KERNEL: KernelLayout = KernelLayout {
     linux_binprm_file: 0,
     file_f_inode: 0,
+    file_f_mode: 0,
     file_f_path: 0,
     path_dentry: 0,
     dentry_name: 0,
@@ -37,6 +38,7 @@ static KERNEL: KernelLayout = KernelLayout {
     inode_i_writecount: 0,
     inode_i_mapping: 0,
     address_space_i_mmap_writable: 0,
+    address_space_i_mmap_rb_node: 0,
     super_block_s_dev: 0,
     super_block_s_magic: 0,
     super_block_s_user_ns: 0,
@@ -85,6 +87,12 @@ pub(crate) fn file_inode(file: *const file) -> *mut inode {
     field!(file, file_f_inode as *mut inode)
 }
 
+/// `FMODE_WRITE` (`include/linux/fs.h`).
+pub(crate) fn file_is_writable(file: *const file) -> bool {
+    const FMODE_WRITE: u32 = 0x2;
+    field!(file, file_f_mode as u32) & FMODE_WRITE != 0
+}
+
 pub(crate) fn file_path(file: *const file) -> *mut path {
     field_address!(file, file_f_path) as *mut path
 }
@@ -128,6 +136,12 @@ pub(crate) fn inode_ctime(inode: *const inode) -> (u64, u32) {
 pub(crate) fn inode_is_writable_somewhere(inode: *const inode) -> bool {
     let mapping = field!(inode, inode_i_mapping as *const u8);
     field!(inode, inode_i_writecount as i32) > 0 || field!(mapping, address_space_i_mmap_writable as i32) > 0
+}
+
+/// Whether somebody has the file's content mapped.
+pub(crate) fn inode_is_mapped(inode: *const inode) -> bool {
+    let mapping = field!(inode, inode_i_mapping as *const u8);
+    field!(mapping, address_space_i_mmap_rb_node as u64) != 0
 }
 
 /// The device number (`s_dev`) and the magic number (`s_magic`) of the inode's file system.

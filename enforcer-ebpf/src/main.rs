@@ -5,6 +5,7 @@
 //! | `bprm_check_security` | may this program, script or interpreter start? | yes |
 //! | `mmap_file` | may these bytes become executable? | yes |
 //! | `file_mprotect` | may this memory become executable now? | no |
+//! | `file_open` | is mapped code about to be changed? | yes |
 //!
 //! All hooks share [`judge`]: measure (`measure`), look up (`maps::VERDICTS`), ask the daemon about what nobody has seen (`first_use`), decide,
 //! and report what is denied (`report`). Nothing here knows about signatures, paths or policy text.
@@ -18,6 +19,7 @@ mod first_use;
 mod hooks {
     pub(crate) mod bprm_check_security;
     pub(crate) mod file_mprotect;
+    pub(crate) mod file_open;
     pub(crate) mod mmap_file;
 }
 mod judge;

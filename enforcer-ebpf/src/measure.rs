@@ -124,6 +124,13 @@ pub(crate) fn reusable(inode: *mut inode, digest: &mut Digest) -> bool {
     }
 }
 
+/// Whether the file has been measured, and so was to be code, since the kernel has had its inode in memory.
+#[inline(always)]
+pub(crate) fn was_code(inode: *mut inode) -> bool {
+    // SAFETY: the hook keeps the inode alive.
+    !unsafe { MEASURED.get_ptr_mut(inode) }.is_null()
+}
+
 /// Whether the stamp that was kept is the inode's stamp now.
 ///
 /// # Safety

@@ -25,6 +25,7 @@ pub fn explain(reason: Reason) -> &'static str {
         Reason::NotMeasured => "The file was to become executable at a point where the kernel cannot measure it, and it was not measured before.",
         Reason::TooLarge => "The file is larger than the policy's `max-file-size`.",
         Reason::Unreadable => "The daemon could not find or read the file to look for its signature.",
+        Reason::MappedAsCode => "The file is mapped as code somewhere, and was to be opened for writing.",
         Reason::Fault => "Something that must not happen happened inside Enforcer's kernel program.",
     }
 }
@@ -52,6 +53,9 @@ pub fn remedy(record: &Record) -> String {
             "Try again; if it happens often, name the files' folders in [scan] `paths`, or raise `max-waiting` in the policy's \
                 [limits]."
                 .to_owned()
+        }
+        Reason::MappedAsCode => {
+            format!("Write a new file and rename it over the old one, as package managers do; `fuser -v {file}` shows who has it mapped.")
         }
         Reason::Unreadable => format!(
             "Start it from a path that the daemon can reach, on a disk file system; files without a name are covered by a signed \

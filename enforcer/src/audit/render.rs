@@ -57,6 +57,8 @@ impl Record {
             (Code::Known(Hook::BprmCheckSecurity), Some(file)) => format!("start of {file}"),
             (Code::Known(Hook::MmapFile), Some(file)) => format!("mapping of {file} as code"),
             (Code::Known(Hook::FileMprotect), Some(file)) => format!("making {file} executable"),
+            (Code::Known(Hook::FileOpen), Some(file)) => format!("opening of {file} for writing"),
+            (Code::Known(Hook::FileOpen), None) => "opening of a file for writing".to_owned(),
             (Code::Known(Hook::BprmCheckSecurity), None) => "start of a program".to_owned(),
             (Code::Known(Hook::MmapFile), None) => "executable memory".to_owned(),
             (Code::Known(Hook::FileMprotect), None) => "making memory executable".to_owned(),

@@ -33,6 +33,7 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
     let layout = KernelLayout {
         linux_binprm_file: offset("linux_binprm.file")?,
         file_f_inode: offset("file.f_inode")?,
+        file_f_mode: offset("file.f_mode")?,
         file_f_path: offset("file.f_path")?,
         path_dentry: offset("path.dentry")?,
         dentry_name: offset("dentry.d_name.name")?,
@@ -47,6 +48,7 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         inode_i_writecount: offset("inode.i_writecount")?,
         inode_i_mapping: offset("inode.i_mapping")?,
         address_space_i_mmap_writable: offset("address_space.i_mmap_writable")?,
+        address_space_i_mmap_rb_node: offset("address_space.i_mmap.rb_root.rb_node")?,
         super_block_s_dev: offset("super_block.s_dev")?,
         super_block_s_magic: offset("super_block.s_magic")?,
         super_block_s_user_ns: offset("super_block.s_user_ns")?,

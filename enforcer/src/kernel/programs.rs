@@ -14,7 +14,7 @@ use super::pins::{Pins, observed, pin_error, require_bpffs};
 use super::{KernelError, Maps, boottime, maps::MAPS, object};
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too.
-pub const HOOKS: [&str; 3] = ["bprm_check_security", "mmap_file", "file_mprotect"];
+pub const HOOKS: [&str; 4] = ["bprm_check_security", "mmap_file", "file_mprotect", "file_open"];
 
 /// Programs that the kernel has accepted, with their maps. They decide once they are attached.
 pub struct Loaded {

@@ -53,6 +53,8 @@ pub enum Memory {
     SharedFileAndExecutable { library: PathBuf },
     /// A trusted file, opened for writing, then mapped executable, then rewritten.
     WriterAndExecutable { library: PathBuf },
+    /// Map a trusted library executable, and open it for writing afterwards.
+    ExecutableThenWriter { library: PathBuf },
 }
 
 pub fn run(memory: &Memory) -> Result<()> {
@@ -81,6 +83,7 @@ pub fn run(memory: &Memory) -> Result<()> {
         }
         Memory::SharedFileAndExecutable { library } => return changed_below(library, true),
         Memory::WriterAndExecutable { library } => return changed_below(library, false),
+        Memory::ExecutableThenWriter { library } => return changed_afterwards(library),
         Memory::ReadImpliesExecFile { library } => {
             read_implies_exec()?;
             let file = File::open(library)?;
@@ -163,6 +166,18 @@ fn changed_below(library: &Path, mapped: bool) -> Result<()> {
         (None, Some(file)) => file.write_all_at(&code_that_returns(MARK), offset as u64)?,
         (None, None) => {}
     }
+    println!("the library answered {}", code.call(offset));
+    Ok(())
+}
+
+/// Maps a trusted library executable, and then opens the file and changes it below the mapping.
+fn changed_afterwards(library: &Path) -> Result<()> {
+    let offset = elf::offset_of_answer(library)?;
+    let file = File::open(library)?;
+    let code = Mapping::of(&file, length(&file)?, RX, MapFlags::PRIVATE)?;
+    ensure!(code.call(offset) != MARK, "the library is not the one it should be");
+    let writer = File::options().write(true).open(library).context("open for writing")?;
+    writer.write_all_at(&code_that_returns(MARK), offset as u64)?;
     println!("the library answered {}", code.call(offset));
     Ok(())
 }

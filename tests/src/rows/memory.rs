@@ -3,9 +3,10 @@
 use std::process::Command;
 
 use anyhow::Result;
-use enforcer_common::Hook::{self, FileMprotect, MmapFile};
+use enforcer_common::Hook::{self, FileMprotect, FileOpen, MmapFile};
 use enforcer_common::Reason::{
-    self, AnonymousMemory, MadeExecutable, ModifiedPages, NotMeasured, OpenForWriting, Untrusted, VolatileFilesystem, WritableAndExecutable,
+    self, AnonymousMemory, MadeExecutable, MappedAsCode, ModifiedPages, NotMeasured, OpenForWriting, Untrusted, VolatileFilesystem,
+    WritableAndExecutable,
 };
 
 use super::{EPERM, FOREIGN_RAN, Row, Shown, Trace, UNSIGNED_ANSWERED};
@@ -112,6 +113,12 @@ pub const ROWS: &[Row] = &[
         "a trusted library that is mapped executable while somebody has it open for writing",
         |scene| copied(scene, "writer-and-executable"),
         (MmapFile, OpenForWriting),
+    ),
+    trusted(
+        "trusted_library_opened_for_writing_while_mapped",
+        "a trusted library that is mapped executable, then opened for writing and rewritten",
+        |scene| copied(scene, "executable-then-writer"),
+        (FileOpen, MappedAsCode),
     ),
     Row::honest("anonymous_data", "memory that is written and read", |scene| memory(scene, "anonymous-data"), "data stayed data"),
 ];

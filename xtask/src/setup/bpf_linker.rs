@@ -1,4 +1,4 @@
-//! The linker of eBPF objects, built from crates.io into the cache. It uses the toolchain's own LLVM.
+//! The linker of eBPF objects, built from its crate into the cache. It uses the toolchain's own LLVM.
 
 use std::path::PathBuf;
 

@@ -1,0 +1,39 @@
+//! `file_open`: is mapped code about to be changed?
+//!
+//! What a mapping was judged by is the content of that moment. Later writes to the file reach the mapping's pages, and no hook is asked about them; so a
+//! file that was measured as code is not opened for writing as long as somebody has it mapped. Programs that run are guarded by the kernel itself in the
+//! same way (`ETXTBSY`), libraries are not.
+
+use aya_ebpf::{macros::lsm, programs::LsmContext};
+use enforcer_common::{Hook, Reason, Response};
+
+use crate::{
+    judge::{self, Answer, Denial, Fault, Question},
+    kernel::{self, file},
+    measure,
+};
+
+/// `int file_open(struct file *file)`
+#[lsm(hook = "file_open", sleepable)]
+pub(crate) fn file_open(ctx: LsmContext) -> i32 {
+    match try_file_open(&ctx) {
+        Ok(answer) => answer.errno(),
+        Err(fault) => judge::on_fault(&ctx, fault),
+    }
+}
+
+#[inline(always)]
+fn try_file_open(ctx: &LsmContext) -> Result<Answer, Fault> {
+    let file: *mut file = ctx.arg(0);
+    if !kernel::file_is_writable(file) {
+        return Ok(Answer::Allow);
+    }
+    let inode = kernel::file_inode(file);
+    if !kernel::inode_is_mapped(inode) || !measure::was_code(inode) {
+        return Ok(Answer::Allow);
+    }
+    let question = Question { hook: Hook::FileOpen, file, wanted: 0, sleepable: true };
+    let denial = Denial::without_digest(Reason::MappedAsCode);
+    let settings = judge::settings()?;
+    Ok(judge::deny(&question, &denial, Response::Deny as u32, settings))
+}
