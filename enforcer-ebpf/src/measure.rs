@@ -166,9 +166,9 @@ fn hash(file: *mut file, inode: *mut inode, digest: &mut Digest) -> Result<(), U
     }
     digest.algorithm = ALGORITHM_SHA256;
 
-    // The order matters: writers first, so that a write that began after the stamp was read is seen as a writer.
-    let after = stamp_of(inode);
+    // Writers first: one who has come and gone by then has moved the stamp, which is read after it.
     let writable = writable_before || kernel::inode_is_writable_somewhere(inode);
+    let after = stamp_of(inode);
     if before != after {
         return Err(Unmeasured { reason: Reason::ChangedWhileMeasured, detail: 0 });
     }

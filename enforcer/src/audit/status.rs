@@ -51,6 +51,9 @@ pub struct Status {
     pub deadlines: u64,
     /// Things that must not happen, and did.
     pub faults: u64,
+    /// What the policy lets through though no signature covers it, as `key = "response"`.
+    #[serde(default)]
+    pub exceptions: Vec<String>,
     /// The policy in force, where that is known.
     pub policy: Option<PathBuf>,
     /// The folder of the pins, where there are any.
@@ -90,6 +93,7 @@ impl Status {
             requests_lost: 0,
             deadlines: 0,
             faults: 0,
+            exceptions: Vec::new(),
             policy: None,
             pins: None,
         }

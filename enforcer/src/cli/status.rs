@@ -52,6 +52,9 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
         row("daemon", daemon, if status.daemon.alive { Style::Good } else { Style::Warn });
         row("verdicts", format!("{} of {}", status.verdicts, status.max_verdicts), Style::Plain);
         row("uses", format!("{} allowed, {} denied, {} would be denied", status.allowed, status.denied, status.would_be_denied), Style::Plain);
+        if !status.exceptions.is_empty() {
+            row("let through", status.exceptions.join(", "), Style::Warn);
+        }
         row("measured", format!("{} files hashed, {} times reused", status.measurements, status.cache_hits), Style::Plain);
         row("first uses", format!("{} asked, {} lost, {} past the deadline", status.requests, status.requests_lost, status.deadlines), Style::Plain);
         row("lost events", status.events_lost.to_string(), if status.events_lost == 0 { Style::Plain } else { Style::Warn });

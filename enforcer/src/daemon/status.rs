@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use enforcer_common::{Counter, Mode};
+use enforcer_common::{Counter, Mode, Response, Settings};
 
 use super::run::{LOCK_FILE, RUN_FOLDER};
 use crate::audit::{Daemon, Status, Timestamp};
@@ -21,7 +21,8 @@ pub fn status() -> Result<Status, KernelError> {
     let hooks = pins.hooks();
     let missing: Vec<String> = HOOKS.iter().filter(|hook| !hooks.contains(hook)).map(|hook| (*hook).to_owned()).collect();
     let maps = Maps::open(pins.folder())?;
-    let mode = Mode::from_raw(maps.settings()?.mode);
+    let settings = maps.settings()?;
+    let mode = Mode::from_raw(settings.mode);
     let count = |counter| maps.counter(counter);
     let pid = daemon_of(&maps)?;
     Ok(Status {
@@ -44,10 +45,24 @@ pub fn status() -> Result<Status, KernelError> {
         requests_lost: count(Counter::RequestsLost)?,
         deadlines: count(Counter::Deadlines)?,
         faults: count(Counter::Faults)?,
+        exceptions: exceptions(&settings),
         policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
         pins: Some(pins.folder().to_owned()),
         kernel: release,
     })
+}
+
+/// What is let through by the policy's [memory] and [filesystems], by the policy's own keys.
+fn exceptions(settings: &Settings) -> Vec<String> {
+    let responses = [
+        ("anonymous", settings.anonymous),
+        ("writable-and-executable", settings.writable_and_executable),
+        ("made-executable", settings.made_executable),
+        ("volatile", settings.volatile_filesystems),
+        ("foreign", settings.foreign_filesystems),
+    ];
+    let named = responses.into_iter().filter_map(|(key, raw)| Some((key, Response::from_raw(raw)?)));
+    named.filter(|(_, response)| *response != Response::Deny).map(|(key, response)| format!("{key} = \"{}\"", response.name())).collect()
 }
 
 /// When the pins were made.
