@@ -1,7 +1,8 @@
 //! First use of a file that nobody has seen: ask the daemon, and wait, bounded, from inside of the hook.
 //!
-//! The wait ends with a verdict, with a refusal for this very task, with the task's death, with the daemon's, or at a deadline that grows with the file; no answer is a denial. Each
-//! turn gives the CPU away by reading eight bytes of the task's own memory, which may sleep, or, for a task without memory, by hashing the file again.
+//! The wait ends with a verdict, with a refusal for this very task, with the task's death, with the daemon's, or at a deadline that grows with the file;
+//! no answer is a denial. Each turn gives the CPU away by reading eight bytes of the task's own memory, which may sleep, or, for a task without memory,
+//! by hashing the file again.
 
 use core::ptr::{addr_of, addr_of_mut, read_volatile};
 

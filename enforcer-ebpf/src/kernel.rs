@@ -13,6 +13,10 @@ use aya_ebpf::{
 };
 use enforcer_common::{Features, KernelLayout};
 
+/// `include/uapi/asm-generic/mman-common.h`
+pub(crate) const PROT_WRITE: u64 = 0x2;
+pub(crate) const PROT_EXEC: u64 = 0x4;
+
 /// `struct linux_binprm`, never constructed here.
 pub(crate) enum LinuxBinprm {}
 /// `struct vm_area_struct`, never constructed here.

@@ -1,9 +1,10 @@
-//! Text from outside, made safe to print for people.
+//! Text for people: what comes from outside is made safe to print, errors are told with their sources, bytes in hexadecimal.
 //!
 //! File names and command names are chosen by whoever starts a program: they may hold terminal escape sequences, line breaks or characters
 //! that reverse the reading order. Nothing here decides anything, and JSON reports carry the original text (see [`json_safe`]).
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write;
 
 /// `text` with every character that could move the cursor, hide, reorder or break a line written as an escape (`\n`, `\u{1b}`).
@@ -54,6 +55,20 @@ pub fn clipped(text: &str, limit: usize) -> &str {
 /// The last boundary between characters at or before `at`.
 pub fn character_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// An error and its sources, joined by colons; a source that its error already quotes is not told twice.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let told = source.to_string();
+        if !text.ends_with(&told) {
+            text = format!("{text}: {told}");
+        }
+        next = source.source();
+    }
+    text
 }
 
 /// Bytes as lower-case hexadecimal.

@@ -8,7 +8,7 @@ use enforcer_common::{Hook, Reason, Response, Settings, USE_LIBRARY};
 
 use crate::{
     judge::{self, Answer, Denial, Fault, Question},
-    kernel::{self, VmAreaStruct},
+    kernel::{self, PROT_EXEC, PROT_WRITE, VmAreaStruct},
     measure,
 };
 
@@ -66,8 +66,5 @@ fn mapped_file(question: &Question, file: *mut kernel::file, settings: &Settings
     judge::deny(question, &denial, Response::Deny as u32, settings)
 }
 
-/// `include/uapi/asm-generic/mman-common.h`
-const PROT_WRITE: u64 = 0x2;
-const PROT_EXEC: u64 = 0x4;
 /// `include/linux/mm.h`
 const VM_EXEC: u64 = 0x4;

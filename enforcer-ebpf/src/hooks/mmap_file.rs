@@ -8,7 +8,7 @@ use enforcer_common::{Hook, Reason, USE_LIBRARY};
 
 use crate::{
     judge::{self, Answer, Denial, Fault, Question},
-    kernel,
+    kernel::{self, PROT_EXEC, PROT_WRITE},
 };
 
 /// `int mmap_file(struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)`
@@ -41,7 +41,3 @@ fn try_mmap_file(ctx: &LsmContext) -> Result<Answer, Fault> {
     }
     Ok(judge::file(&question, settings))
 }
-
-/// `include/uapi/asm-generic/mman-common.h`
-const PROT_WRITE: u64 = 0x2;
-const PROT_EXEC: u64 = 0x4;

@@ -5,6 +5,7 @@ use std::error::Error;
 use super::Exit;
 use super::output::OutputError;
 use crate::policy::PolicyError;
+use crate::text::chain;
 use crate::trust::TrustError;
 
 /// A command that ended without its result.
@@ -70,20 +71,6 @@ impl From<OutputError> for Failure {
             OutputError::Unwritable(_) | OutputError::Json(_) => Self::because(Exit::System, &error),
         }
     }
-}
-
-/// An error and its sources, joined by colons; a source that its error already quotes is not told twice.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let told = source.to_string();
-        if !text.ends_with(&told) {
-            text = format!("{text}: {told}");
-        }
-        next = source.source();
-    }
-    text
 }
 
 /// Something to know beside a report.

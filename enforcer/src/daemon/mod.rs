@@ -54,7 +54,7 @@ struct Shared {
     publisher: Publisher,
     explanations: Explanations,
     ground: RwLock<Arc<Ground>>,
-    /// Requests that found the queue full.
+    /// Requests that found the queue full since somebody last told of them.
     dropped_requests: AtomicU64,
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -184,6 +184,10 @@ impl Daemon {
                             notify(&[sd_notify::NotifyState::Watchdog]);
                         }
                         progress = now;
+                        let dropped = self.shared.dropped_requests.swap(0, Ordering::Relaxed);
+                        if dropped > 0 {
+                            tracing::warn!("{dropped} first uses found the queue full, and are denied at their deadline");
+                        }
                     }
                 }
             }

@@ -180,7 +180,7 @@ fn pinned(folder: &Path, name: &'static str) -> Result<MapData, KernelError> {
 }
 
 fn failed(map: &'static str, error: &dyn std::error::Error) -> KernelError {
-    KernelError::Map { map, detail: super::programs::chain(error) }
+    KernelError::Map { map, detail: crate::text::chain(error) }
 }
 
 /// A panic of another thread leaves the handle as good as before: each call is one system call.

@@ -8,6 +8,7 @@ use object::{Object as _, ObjectSection as _, SectionKind};
 use ring::digest::{Context, SHA256};
 
 use super::{KernelError, layout::KernelTypes};
+use crate::text::hex;
 
 /// The object file as `cargo xtask build` made it, aligned for the ELF reader.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer.o"));
@@ -26,7 +27,7 @@ pub fn build_id(layout: &KernelLayout, max_verdicts: u32) -> String {
     let mut context = Context::new(&SHA256);
     context.update(OBJECT);
     context.update(format!("{layout:?} {max_verdicts}").as_bytes());
-    context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&context.finish().as_ref()[..8])
 }
 
 /// Turns each call of the made-up helper into a call of the kfunc.

@@ -3,8 +3,10 @@
 use std::io::{self, BufRead as _};
 use std::path::Path;
 
-use super::programs::chain;
-use super::{KernelError, layout, object};
+use aya::programs::ProgramError;
+
+use super::{KernelError, layout, programs};
+use crate::text::chain;
 
 /// The three answers a probe has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,22 +32,11 @@ pub fn probe_lsm() -> ProbeOutcome {
 
 fn try_load() -> Result<(), KernelError> {
     let types = layout::read(Path::new(layout::VMLINUX_BTF))?;
-    let failed = |error: &dyn std::error::Error| KernelError::Load { detail: chain(error) };
-    let btf = aya::Btf::from_sys_fs().map_err(|error| failed(&error))?;
-    let object = object::for_kernel(&types)?;
-    let mut programs = aya::EbpfLoader::new()
-        .btf(Some(&btf))
-        .override_global("KERNEL", &types.layout, true)
-        .map_max_entries("VERDICTS", 1)
-        .load(&object)
-        .map_err(|error| failed(&error))?;
+    let btf = programs::kernel_btf()?;
+    let mut programs = programs::open(&types, &btf, 1)?;
     let hook = "file_mprotect";
-    match programs.program_mut(hook) {
-        Some(aya::programs::Program::Lsm(program)) => {
-            program.load(hook, &btf).map_err(|error| KernelError::Program { program: hook.to_owned(), detail: chain(&error) })
-        }
-        _ => Err(KernelError::Object { detail: format!("it has no LSM program `{hook}`") }),
-    }
+    let refused = |error: ProgramError| KernelError::Program { program: hook.to_owned(), detail: chain(&error) };
+    programs::lsm(&mut programs, hook)?.load(hook, &btf).map_err(refused)
 }
 
 /// Refuses a machine on which the programs would load, attach, and not always be called.

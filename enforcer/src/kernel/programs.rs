@@ -9,9 +9,10 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, Verdict};
 
-use super::layout::{self, VMLINUX_BTF};
+use super::layout::{self, KernelTypes, VMLINUX_BTF};
 use super::pins::{Pins, observed, pin_error, require_bpffs};
 use super::{KernelError, Maps, boottime, maps::MAPS, object};
+use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too.
 pub const HOOKS: [&str; 4] = ["bprm_check_security", "mmap_file", "file_mprotect", "file_open"];
@@ -66,7 +67,7 @@ impl Loaded {
     pub fn log(&self) -> Result<EbpfLogger<&'static dyn log::Log>, KernelError> {
         let missing = || KernelError::Load { detail: "a pinned program is missing".to_owned() };
         let program = self.pins.program_ids().into_iter().next().ok_or_else(missing)?;
-        EbpfLogger::init_from_id(program).map_err(|error| KernelError::Load { detail: chain(&error) })
+        EbpfLogger::init_from_id(program).map_err(|error| failed(&error))
     }
 
     /// The other builds that are in force.
@@ -101,17 +102,29 @@ impl Others {
 /// Longer than a canary takes, in nanoseconds.
 const CANARY_PASSES: u64 = 60_000_000_000;
 
-/// Loads the programs of this build, and pins its maps and programs.
-fn load(types: &layout::KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, KernelError> {
-    let failed = |error: &dyn std::error::Error| KernelError::Load { detail: chain(error) };
-    let btf = Btf::from_sys_fs().map_err(|error| failed(&error))?;
-    let object = object::for_kernel(types)?;
-    let mut programs = EbpfLoader::new()
-        .btf(Some(&btf))
+/// The object's programs with their maps, which the kernel has not seen but for the maps.
+pub(super) fn open(types: &KernelTypes, btf: &Btf, max_verdicts: u32) -> Result<Ebpf, KernelError> {
+    EbpfLoader::new()
+        .btf(Some(btf))
         .override_global("KERNEL", &types.layout, true)
         .map_max_entries("VERDICTS", max_verdicts)
-        .load(&object)
-        .map_err(|error| failed(&error))?;
+        .load(&object::for_kernel(types)?)
+        .map_err(|error| failed(&error))
+}
+
+/// The types of the running kernel, as aya reads them.
+pub(super) fn kernel_btf() -> Result<Btf, KernelError> {
+    Btf::from_sys_fs().map_err(|error| failed(&error))
+}
+
+fn failed(error: &dyn std::error::Error) -> KernelError {
+    KernelError::Load { detail: chain(error) }
+}
+
+/// Loads the programs of this build, and pins its maps and programs.
+fn load(types: &KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, KernelError> {
+    let btf = kernel_btf()?;
+    let mut programs = open(types, &btf, max_verdicts)?;
     for name in MAPS {
         let map = programs.map_mut(name).ok_or_else(|| KernelError::Map { map: name, detail: "it is not in the object".to_owned() })?;
         map.pin(pins.map(name)).map_err(|error| failed(&error))?;
@@ -125,7 +138,7 @@ fn load(types: &layout::KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<E
     Ok(programs)
 }
 
-fn lsm<'a>(programs: &'a mut Ebpf, hook: &str) -> Result<&'a mut Lsm, KernelError> {
+pub(super) fn lsm<'a>(programs: &'a mut Ebpf, hook: &str) -> Result<&'a mut Lsm, KernelError> {
     match programs.program_mut(hook) {
         Some(Program::Lsm(program)) => Ok(program),
         _ => Err(KernelError::Object { detail: format!("it has no LSM program `{hook}`") }),
@@ -145,18 +158,4 @@ fn describe(error: &ProgramError) -> String {
         return format!("{io_error}; the end of the verifier's log:\n{}", tail.join("\n"));
     }
     chain(error)
-}
-
-/// An error with all its sources, on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        source = inner.source();
-    }
-    text
 }

@@ -75,12 +75,6 @@ impl Pki {
         self.dir.join("ca.pem")
     }
 
-    /// The authority's private key (PEM), for tests that issue certificates of their own.
-    #[expect(dead_code, reason = "for `test`")]
-    pub(crate) fn authority_key(&self) -> PathBuf {
-        self.dir.join("ca.key")
-    }
-
     /// The signing certificate (PEM).
     pub(crate) fn signer(&self) -> PathBuf {
         self.dir.join("signer.pem")
