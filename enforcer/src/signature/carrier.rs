@@ -9,6 +9,12 @@ use std::sync::Arc;
 pub enum Carrier {
     /// In the file itself, an ELF section.
     Embedded,
+    /// Behind the file's own bytes, as the kernel's modules have it.
+    Appended,
+    /// In the file's extended attribute `user.enforcer.signature`.
+    Xattr,
+    /// In the file's extended attribute `security.ima`.
+    Ima,
     /// In `FILE.p7s` beside the file.
     Detached(Arc<Path>),
     /// In a signature store.
@@ -22,6 +28,9 @@ impl Carrier {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
+            Self::Appended => "appended",
+            Self::Xattr => "xattr",
+            Self::Ima => "security.ima",
             Self::Detached(_) => "detached",
             Self::Store(_) => "store",
             Self::Manifest(_) => "manifest",
@@ -31,7 +40,7 @@ impl Carrier {
     /// The file that carries it, if it is not the signed file itself.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Embedded => None,
+            Self::Embedded | Self::Appended | Self::Xattr | Self::Ima => None,
             Self::Detached(path) | Self::Store(path) | Self::Manifest(path) => Some(path),
         }
     }

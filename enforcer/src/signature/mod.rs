@@ -11,6 +11,7 @@
 //! clock. Nothing here keeps a private key, but for `sign`, which the `enforcer sign` command alone uses.
 
 mod carrier;
+pub mod claims;
 pub mod cms;
 mod content;
 pub mod elf;
