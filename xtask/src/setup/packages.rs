@@ -9,14 +9,24 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::ui::Step;
 
-/// A file or program whose presence proves that a package is installed.
+/// A package, and the file or program whose presence proves that it is installed. Either may have one `*`, for a version in a name: the first package
+/// that fits is taken.
 type Package = (&'static str, &'static str);
 
 /// What `build` needs.
 pub(crate) const BUILD: &[Package] = &[("gcc", "gcc"), ("libc6-dev", "/usr/include/stdlib.h"), ("xz-utils", "xz")];
 
 /// What the tests of the crates need besides: they sign and look at files with the tools that people use.
-pub(crate) const TEST: &[Package] = &[("openssl", "openssl"), ("python3", "python3"), ("binutils", "readelf"), ("util-linux", "setpriv")];
+pub(crate) const TEST: &[Package] = &[
+    ("openssl", "openssl"),
+    ("python3", "python3"),
+    ("binutils", "readelf"),
+    ("util-linux", "setpriv"),
+    ("ima-evm-utils", "evmctl"),
+    ("attr", "setfattr"),
+    // The kernel's own signer of modules, `scripts/sign-file`.
+    ("linux-kbuild-*", "/usr/lib/linux-kbuild-*/scripts/sign-file"),
+];
 
 /// What `vm` needs.
 pub(crate) const VM: &[Package] = &[
@@ -50,7 +60,10 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
         bail!("missing {}, and there is neither root nor sudo; as root, {by_hand}", missing.join(", "));
     }
     let step = Step::start(format!("Debian packages {}", missing.join(", ")));
-    let install = || process::run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(&missing), &step);
+    let install = || {
+        let names = missing.iter().map(|name| full_name(name)).collect::<Result<Vec<_>>>()?;
+        process::run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(names), &step)
+    };
     if install().is_err() {
         process::run(apt_get().arg("update"), &step).context("cannot read the package lists")?;
         install().with_context(|| by_hand.clone())?;
@@ -72,7 +85,30 @@ pub(crate) fn release() -> Result<String> {
 }
 
 fn is_present(proof: &str) -> bool {
-    if proof.starts_with('/') { Path::new(proof).exists() } else { process::is_installed(proof) }
+    match proof.split_once('*') {
+        Some((before, after)) => any_version(before, after),
+        None if proof.starts_with('/') => Path::new(proof).exists(),
+        None => process::is_installed(proof),
+    }
+}
+
+/// Whether there is a file `before…after`; what stands for the `…` has no slash.
+fn any_version(before: &str, after: &str) -> bool {
+    let Some((folder, prefix)) = before.rsplit_once('/') else { return false };
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    let fits = |entry: fs::DirEntry| {
+        entry.file_name().to_string_lossy().starts_with(prefix) && Path::new(&format!("{}{after}", entry.path().display())).exists()
+    };
+    entries.flatten().any(fits)
+}
+
+/// The package that `name` stands for in this release.
+fn full_name(name: &str) -> Result<String> {
+    let Some(prefix) = name.strip_suffix('*') else { return Ok(name.to_owned()) };
+    let listed = process::output(Command::new("apt-cache").args(["search", "--names-only", &format!("^{prefix}")])).unwrap_or_default();
+    let mut names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    names.sort_unstable();
+    names.first().map(|name| (*name).to_owned()).with_context(|| format!("this release has no package `{name}`"))
 }
 
 fn apt_get() -> Command {
