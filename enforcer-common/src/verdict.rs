@@ -39,3 +39,16 @@ pub struct Asker {
 }
 
 const _: () = assert!(size_of::<Asker>() == 16);
+
+/// The key of the map `NAMES`: a file name that belongs to one component, filled up with zeros. The value is the component's number, from 1.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The last part of a path.
+    pub bytes: [u8; NAME_SIZE],
+}
+
+/// Bytes of a [`Name`], of which the last is always zero.
+pub const NAME_SIZE: usize = 64;
+
+const _: () = assert!(size_of::<Name>() == NAME_SIZE);

@@ -31,6 +31,14 @@ pub struct Policy {
     pub mode: Mode,
     /// Who is trusted, for what; a signer's number is its place here.
     pub signers: Vec<Signer>,
+    /// Which software must be what it says it is; a component's number is its place here.
+    pub components: Vec<Component>,
+    /// Whose word counts for when something was signed.
+    pub timestamp_authorities: Vec<TimestampAuthority>,
+    /// What a signature has to fulfil.
+    pub signatures: Signatures,
+    /// Who and what is trusted no longer.
+    pub revocation: Revocation,
     /// Where signatures are looked for, besides the file itself and `FILE.p7s`.
     pub sources: Sources,
     /// Folders whose files are verified at start.
@@ -52,8 +60,74 @@ pub struct Signer {
     pub anchors: Vec<PathBuf>,
     /// PEM files of signer certificates that are trusted by themselves.
     pub pinned: Vec<PathBuf>,
+    /// PEM files of certificates that signatures may leave out: intermediates, and signers below an anchor. They add no trust.
+    pub intermediates: Vec<PathBuf>,
     /// Bits of [`enforcer_common::USE_EXEC`] and [`enforcer_common::USE_LIBRARY`].
     pub uses: u32,
+    /// Which entitlements its signatures may give.
+    pub entitlements: Vec<String>,
+}
+
+/// Software that has to be what it says it is: a signed identifier, bound to signers, to a lowest security version and to the names it goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// The identifier that its signatures carry (`docs/signature-format.md`).
+    pub identifier: String,
+    /// The signers who may sign it; empty is any.
+    pub signers: Vec<String>,
+    /// The lowest security version that may run.
+    pub min_security_version: u32,
+    /// File names that nothing else may be started or mapped as code by, wherever it lies.
+    pub names: Vec<String>,
+    /// Absolute paths that nothing else may be started or mapped as code from.
+    pub paths: Vec<PathBuf>,
+}
+
+/// Whoever certifies when a signature was made (RFC 3161).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimestampAuthority {
+    /// Its name in reports.
+    pub name: String,
+    /// PEM files of trust anchors.
+    pub anchors: Vec<PathBuf>,
+    /// PEM files of certificates that timestamps may leave out.
+    pub intermediates: Vec<PathBuf>,
+}
+
+/// What a signature has to fulfil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signatures {
+    /// Of several signers in one signature, how many must be accepted.
+    pub several_signers: SeveralSigners,
+}
+
+/// Of several signers in one signature, how many must be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeveralSigners {
+    /// Every one.
+    All,
+    /// Any one.
+    One,
+}
+
+/// Who and what is trusted no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Certificate revocation lists (RFC 5280 §5), PEM or DER: files, or folders of `*.crl` and `*.pem`.
+    pub crls: Vec<PathBuf>,
+    /// What a list means whose next update is overdue.
+    pub stale_crl: StaleCrl,
+    /// The file that `enforcer revoke` writes: single digests, certificates and signers.
+    pub file: PathBuf,
+}
+
+/// What a revocation list means whose next update is overdue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StaleCrl {
+    /// Nothing that its issuer certified is accepted until there is a newer list.
+    HardFail,
+    /// What it says still counts, and a warning is given.
+    Warn,
 }
 
 /// Where signatures are looked for.

@@ -17,6 +17,14 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) signer: Vec<At<RawSigner>>,
     #[serde(default)]
+    pub(super) component: Vec<At<RawComponent>>,
+    #[serde(default)]
+    pub(super) timestamp_authority: Vec<At<RawTimestampAuthority>>,
+    #[serde(default)]
+    pub(super) signatures: RawSignatures,
+    #[serde(default)]
+    pub(super) revocation: RawRevocation,
+    #[serde(default)]
     pub(super) sources: RawSources,
     #[serde(default)]
     pub(super) scan: RawScan,
@@ -34,7 +42,41 @@ pub(super) struct RawSigner {
     pub(super) name: Option<At<String>>,
     pub(super) anchors: Option<Vec<At<String>>>,
     pub(super) certificates: Option<Vec<At<String>>>,
+    pub(super) intermediates: Option<Vec<At<String>>>,
     pub(super) allow: Option<At<Vec<At<String>>>>,
+    pub(super) entitlements: Option<Vec<At<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawComponent {
+    pub(super) identifier: Option<At<String>>,
+    pub(super) signers: Option<Vec<At<String>>>,
+    pub(super) min_security_version: Option<At<i64>>,
+    pub(super) names: Option<Vec<At<String>>>,
+    pub(super) paths: Option<Vec<At<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawTimestampAuthority {
+    pub(super) name: Option<At<String>>,
+    pub(super) anchors: Option<Vec<At<String>>>,
+    pub(super) intermediates: Option<Vec<At<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawSignatures {
+    pub(super) several_signers: Option<At<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawRevocation {
+    pub(super) crls: Option<Vec<At<String>>>,
+    pub(super) stale_crl: Option<At<String>>,
+    pub(super) file: Option<At<String>>,
 }
 
 #[derive(Deserialize, Default)]

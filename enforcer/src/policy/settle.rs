@@ -2,16 +2,18 @@
 //!
 //! Goes on after a problem, so that one run shows all of them. Touches no file: whether an anchor exists is [`crate::trust`]'s question.
 
-use std::ops::{Range, RangeInclusive};
+mod trust;
+
+use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use enforcer_common::{Mode, Response, USE_EXEC, USE_LIBRARY};
+use enforcer_common::{Mode, Response};
 use toml::Value;
 
 use super::error::{Problem, list};
-use super::raw::{At, RawFilesystems, RawLimits, RawMemory, RawPolicy, RawSigner, RawSources};
-use super::{Filesystems, Limits, Memory, Policy, Signer, Sources, size};
+use super::raw::{At, RawFilesystems, RawLimits, RawMemory, RawPolicy, RawSources};
+use super::{Filesystems, Limits, Memory, Policy, Sources, size};
 use crate::text::printable;
 
 /// The settled policy, or everything that is wrong with `raw`.
@@ -21,10 +23,15 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
     let mode_place = raw.mode.as_ref().map_or(0..0, At::span);
     let mode = desk.mode(raw.mode);
     let no_signer_written = raw.signer.is_empty();
+    let signers = desk.signers(raw.signer);
     let policy = Policy {
         path: path.into(),
         mode,
-        signers: desk.signers(raw.signer),
+        components: desk.components(raw.component, &signers),
+        signers,
+        timestamp_authorities: desk.timestamp_authorities(raw.timestamp_authority),
+        signatures: desk.signatures(raw.signatures),
+        revocation: desk.revocation(raw.revocation),
         sources: desk.sources(raw.sources),
         scan: desk.paths_or(raw.scan.paths, DEFAULT_SCAN),
         memory: desk.memory(raw.memory),
@@ -102,65 +109,6 @@ impl Desk {
         }
     }
 
-    fn signers(&mut self, raw: Vec<At<RawSigner>>) -> Vec<Signer> {
-        let mut signers: Vec<Signer> = Vec::with_capacity(raw.len());
-        for signer in raw {
-            let (place, signer) = (signer.span(), signer.into_inner());
-            let name_place = signer.name.as_ref().map(At::span);
-            let signer = self.signer(place, signer);
-            if let Some(place) = name_place
-                && signers.iter().any(|other| other.name == signer.name)
-            {
-                let message = format!("there is already a signer named `{}`", printable(&signer.name));
-                self.refuse(Problem::new(place, message).remedy("events and tables name signers: give each its own name"));
-            }
-            signers.push(signer);
-        }
-        signers
-    }
-
-    fn signer(&mut self, place: Range<usize>, raw: RawSigner) -> Signer {
-        let name = match raw.name {
-            Some(name) => self.signer_name(name),
-            None => {
-                self.refuse(Problem::new(place.clone(), "a signer without a name").remedy("add a line such as: name = \"operations\""));
-                String::new()
-            }
-        };
-        let anchors = self.paths(raw.anchors.unwrap_or_default());
-        let pinned = self.paths(raw.certificates.unwrap_or_default());
-        if anchors.is_empty() && pinned.is_empty() {
-            self.refuse(
-                Problem::new(place, "a signer that nobody can be: it names neither `anchors` nor `certificates`")
-                    .remedy("anchors = [\"/etc/enforcer/trust/ca.pem\"] trusts whomever that authority certifies"),
-            );
-        }
-        let uses = raw.allow.map_or(USE_EXEC | USE_LIBRARY, |allow| self.uses(allow));
-        Signer { name, anchors, pinned, uses }
-    }
-
-    fn signer_name(&mut self, name: At<String>) -> String {
-        let (place, name) = (name.span(), name.into_inner());
-        let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(allowed) {
-            self.refuse(
-                Problem::new(place, format!("`{}` is no name for a signer", printable(&name)))
-                    .remedy(format!("use 1 to {MAX_NAME} letters, digits, `-`, `_` or `.`")),
-            );
-        }
-        name
-    }
-
-    fn uses(&mut self, allow: At<Vec<At<String>>>) -> u32 {
-        if allow.get_ref().is_empty() {
-            self.refuse(
-                Problem::new(allow.span(), "a signer that may sign for nothing")
-                    .remedy(format!("allowed here: {}; without `allow` both are meant", list(&words(&USES)))),
-            );
-        }
-        allow.into_inner().iter().filter_map(|word| self.choice(word, "use", &USES)).fold(0, |uses, bit| uses | bit)
-    }
-
     fn sources(&mut self, raw: RawSources) -> Sources {
         Sources { manifests: self.paths_or(raw.manifests, DEFAULT_MANIFESTS), stores: self.paths_or(raw.stores, DEFAULT_STORES) }
     }
@@ -193,6 +141,19 @@ impl Desk {
             )),
             max_waiting: self.number(raw.max_waiting, default.max_waiting.into(), MAX_WAITING) as u32,
         }
+    }
+
+    fn word(&mut self, word: At<String>, what: &str, longest: usize, allowed: fn(char) -> bool) -> String {
+        let (place, word) = (word.span(), word.into_inner());
+        if word.is_empty() || word.len() > longest || !word.chars().all(allowed) {
+            let characters: String = (' '..='~').filter(|c| allowed(*c) && !c.is_ascii_alphanumeric()).map(|c| format!(", `{c}`")).collect();
+            let letters = if allowed('A') { "letters" } else { "small letters" };
+            self.refuse(
+                Problem::new(place, format!("`{}` is no {what}", printable(&word)))
+                    .remedy(format!("use 1 to {longest} of these: {letters}, digits{characters}")),
+            );
+        }
+        word
     }
 
     fn response(&mut self, word: Option<At<String>>, default: Response) -> Response {
@@ -282,14 +243,11 @@ fn paths(texts: &[&str]) -> Vec<PathBuf> {
 
 const MODES: [(&str, Mode); 2] = [("audit", Mode::Audit), ("enforce", Mode::Enforce)];
 const RESPONSES: [(&str, Response); 3] = [("deny", Response::Deny), ("audit", Response::Audit), ("allow", Response::Allow)];
-const USES: [(&str, u32); 2] = [("exec", USE_EXEC), ("library", USE_LIBRARY)];
 
 const DEFAULT_MANIFESTS: &[&str] = &["/etc/enforcer/manifests"];
 const DEFAULT_STORES: &[&str] = &["/var/lib/enforcer/signatures"];
 const DEFAULT_SCAN: &[&str] = &["/usr", "/opt"];
 
-/// Bytes of a signer's name.
-const MAX_NAME: usize = 64;
 /// From what the smallest useful program needs, to what a host can hash within any deadline.
 const MAX_FILE_SIZE: RangeInclusive<u64> = (1 << 20)..=(64 << 30);
 /// The map is allocated in the kernel, at about 100 bytes for each verdict.

@@ -129,6 +129,41 @@ fn signers_that_cannot_be_meant_are_refused() {
 }
 
 #[test]
+fn components_that_cannot_be_meant_are_refused() {
+    let signer = "[[signer]]\nname = \"us\"\nanchors = [\"/ca.pem\"]\n";
+    for (component, message) in [
+        ("names = [\"a\"]", "a component without an identifier"),
+        ("identifier = \"a b\"", "`a b` is no identifier"),
+        ("identifier = \"a\"\nsigners = [\"uss\"]", "unknown signer `uss`"),
+        ("identifier = \"a\"\nnames = [\"bin/a\"]", "`bin/a` is no file name"),
+        ("identifier = \"a\"\nnames = [\"\"]", "is no file name"),
+        ("identifier = \"a\"\npaths = [\"/usr//bin/a\"]", "cannot be bound"),
+        ("identifier = \"a\"\npaths = [\"a\"]", "is not an absolute path"),
+        ("identifier = \"a\"\nmin-security-version = -1", "-1 is out of range"),
+        ("identifier = \"a\"\n[[component]]\nidentifier = \"a\"", "already a component with the identifier `a`"),
+        ("identifier = \"a\"\nnames = [\"x\"]\n[[component]]\nidentifier = \"b\"\nnames = [\"x\"]", "`x` already belongs to the component `a`"),
+    ] {
+        let report = parse(&format!("{HEAD}{signer}[[component]]\n{component}\n")).unwrap_err().report();
+        assert!(report.contains(message), "{component}:\n{report}");
+    }
+}
+
+#[test]
+fn timestamps_signatures_and_revocation_are_checked_word_by_word() {
+    for (text, message) in [
+        ("[[timestamp-authority]]\nanchors = [\"/tsa.pem\"]", "a timestamp authority without a name"),
+        ("[[timestamp-authority]]\nname = \"clock\"", "names no `anchors`"),
+        ("[signatures]\nseveral-signers = \"two\"", "unknown rule `two`"),
+        ("[revocation]\nstale-crl = \"soft-fail\"", "unknown rule `soft-fail`"),
+        ("[revocation]\nfile = \"revoked.toml\"", "is not an absolute path"),
+        ("[[signer]]\nname = \"a\"\nanchors = [\"/ca.pem\"]\nentitlements = [\"JIT\"]", "`JIT` is no entitlement"),
+    ] {
+        let report = parse(&format!("{HEAD}{text}\n")).unwrap_err().report();
+        assert!(report.contains(message), "{text}:\n{report}");
+    }
+}
+
+#[test]
 fn numbers_and_sizes_outside_their_range_are_refused_with_the_range() {
     for (line, place, message) in [
         ("max-verdicts = 0", "4:16", "1024 to 4194304; the default is 262144"),
@@ -221,7 +256,8 @@ fn the_defaults_written_in_the_comments_are_the_defaults() {
     let policy = parse(&uncommented).unwrap_or_else(|error| panic!("{}", error.report()));
     assert_eq!(policy.signers.len(), 1, "the example of a signer is complete");
     assert_eq!(policy.signers[0].uses, enforcer_common::USE_EXEC | enforcer_common::USE_LIBRARY, "`allow` shows its default");
-    assert_eq!(Policy { signers: vec![], ..policy }, parse(HEAD).unwrap());
+    assert_eq!((policy.components.len(), policy.timestamp_authorities.len()), (1, 1), "the other examples too");
+    assert_eq!(Policy { signers: vec![], components: vec![], timestamp_authorities: vec![], ..policy }, parse(HEAD).unwrap());
 }
 
 #[test]
@@ -231,7 +267,19 @@ fn every_key_is_in_the_default_policy() {
         .map(|line| default_in_comment(line).unwrap_or(line))
         .filter_map(|line| Some(line.trim_matches(['[', ']']).split('=').next()?.trim()))
         .collect();
-    let sections = ["", "[[signer]]", "[sources]", "[scan]", "[memory]", "[filesystems]", "[limits]"];
+    let sections = [
+        "",
+        "[[signer]]",
+        "[[component]]",
+        "[[timestamp-authority]]",
+        "[signatures]",
+        "[revocation]",
+        "[sources]",
+        "[scan]",
+        "[memory]",
+        "[filesystems]",
+        "[limits]",
+    ];
     for section in sections {
         // The reader itself says which keys there are.
         let report = parse(&format!("{section}\nno-such-key-at-all = 1\n")).unwrap_err().report();

@@ -65,7 +65,14 @@ pub fn word(examination: &Examination) -> String {
 
 pub fn rule(name: &str, anchors: &[&Path], pinned: &[&Path]) -> Signer {
     let owned = |paths: &[&Path]| paths.iter().map(|path| path.to_path_buf()).collect();
-    Signer { name: name.to_owned(), anchors: owned(anchors), pinned: owned(pinned), uses: enforcer_common::USE_EXEC }
+    Signer {
+        name: name.to_owned(),
+        anchors: owned(anchors),
+        pinned: owned(pinned),
+        intermediates: Vec::new(),
+        uses: enforcer_common::USE_EXEC,
+        entitlements: Vec::new(),
+    }
 }
 
 pub fn later(time: UnixTime, days: u64) -> UnixTime {
