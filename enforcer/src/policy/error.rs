@@ -87,7 +87,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    pub(super) fn new(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span.start);
         Self { path: path.into(), text: text.into(), problems }
     }
@@ -161,7 +161,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { span, message: message.into(), label: None, remedy: None }
     }
 
@@ -170,7 +170,7 @@ impl Problem {
         self
     }
 
-    pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Self {
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
@@ -215,7 +215,7 @@ impl Place {
 }
 
 /// What the TOML reader found wrong: the syntax, a type, or a key that is not in the policy.
-pub(super) fn from_toml(error: &toml::de::Error) -> Problem {
+pub(crate) fn from_toml(error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let message = error.message();
     // serde has no structured form of this error. Its wording is pinned by this module's tests.

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use enforcer_common::{Mode, Response};
+pub(crate) use error::from_toml;
 pub use error::{Invalid, Place, PolicyError, Problem};
 pub(crate) use size::display as display_size;
 

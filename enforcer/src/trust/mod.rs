@@ -7,6 +7,9 @@ mod certificate;
 mod chain;
 mod error;
 mod load;
+mod record;
+mod revoked;
+mod security_versions;
 
 use std::sync::Arc;
 
@@ -15,6 +18,9 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 pub use certificate::{CertificateFacts, KeyKind, Validity, date};
 pub use error::{CertificateProblem, ChainError, TrustError, TrustProblem};
 pub use load::{read_certificates, read_pem};
+pub use record::RecordError;
+pub use revoked::{Revocation, Revoked, Subject, parse_sha256};
+pub use security_versions::SecurityVersions;
 
 use crate::policy::Signer;
 
