@@ -20,6 +20,9 @@ pub struct Claims {
     pub entitlements: Vec<String>,
 }
 
+/// A signed attribute: the content bytes of its type's OBJECT IDENTIFIER, and the DER of its one value.
+pub type Attribute = (&'static [u8], Vec<u8>);
+
 /// Why claims are none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -94,7 +97,7 @@ impl Claims {
     ///
     /// # Errors
     /// A claim that breaks a rule.
-    pub fn to_attributes(&self) -> Result<Vec<(&'static [u8], Vec<u8>)>, ClaimsError> {
+    pub fn to_attributes(&self) -> Result<Vec<Attribute>, ClaimsError> {
         self.check()?;
         let mut attributes = Vec::new();
         let text = |text: &str, claim| Utf8StringRef::new(text).and_then(|text| text.to_der()).map_err(encoding(claim));
@@ -108,7 +111,7 @@ impl Claims {
             attributes.push((SECURITY_VERSION, number.to_der().map_err(encoding("security version"))?));
         }
         if !self.entitlements.is_empty() {
-            let names = self.entitlements.iter().map(|name| Utf8StringRef::new(name)).collect::<der::Result<Vec<_>>>();
+            let names = self.entitlements.iter().map(Utf8StringRef::new).collect::<der::Result<Vec<_>>>();
             attributes.push((ENTITLEMENTS, names.and_then(|names| names.to_der()).map_err(encoding("list of entitlements"))?));
         }
         Ok(attributes)
