@@ -26,6 +26,7 @@ pub(crate) const TEST: &[Package] = &[
     ("attr", "setfattr"),
     // The kernel's own signer of modules, `scripts/sign-file`.
     ("linux-kbuild-*", "/usr/lib/linux-kbuild-*/scripts/sign-file"),
+    ("softhsm2", "softhsm2-util"),
 ];
 
 /// What `vm` needs.

@@ -3,8 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::super::elf::ElfError;
 use crate::measure::MeasureError;
+use crate::signature::claims::ClaimsError;
 use crate::trust::{ChainError, TrustProblem};
 
 /// Why nothing was signed. The file to be signed is as it was.
@@ -55,6 +58,48 @@ pub enum SignError {
     /// A certificate that is not exactly DER, so that it cannot be put into a signature unchanged.
     #[error("a certificate is not strict DER: {0}")]
     CertificateForm(der::Error),
+    /// A signature that cannot be written as DER.
+    #[error("the signature cannot be encoded: {0}")]
+    Encoding(der::Error),
+    /// Claims that break a rule.
+    #[error(transparent)]
+    Claims(#[from] ClaimsError),
+    /// Claims, and nowhere to put them.
+    #[error("claims are signed attributes, and the signature is to have none")]
+    ClaimsWithoutAttributes,
+    /// A digest that does not go with the key.
+    #[error("a key on {key} signs with {needed}, not with {digest}")]
+    Digest {
+        /// The kind of key.
+        key: &'static str,
+        /// What was asked for.
+        digest: &'static str,
+        /// What is possible.
+        needed: &'static str,
+    },
+    /// RSA-PSS with a key that is not RSA.
+    #[error("RSA-PSS needs an RSA key, and this one is {key}")]
+    Padding {
+        /// The kind of key.
+        key: &'static str,
+    },
+    /// A kind of signature that IMA does not know.
+    #[error("`security.ima` holds no {key} signature that the kernel or `evmctl` could check")]
+    Ima {
+        /// The kind of signature.
+        key: &'static str,
+    },
+    /// A content that would have to be in memory at once.
+    #[error("its content has {size} bytes; a signature without signed attributes is over at most {limit}")]
+    ContentTooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The bound in bytes.
+        limit: u64,
+    },
+    /// The kernel's line of text at the end, and no signature before it.
+    #[error("it ends like a file with an appended signature, and the signature before that is broken")]
+    Trailer,
     /// ring refused.
     #[error("the key could not sign")]
     Signing,
@@ -69,6 +114,18 @@ pub enum SignError {
     Write {
         /// What was to be written.
         path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The extended attribute that would hold the signature cannot be set.
+    #[error("cannot set `{name}` ({size} bytes) of `{}`: {source}", path.display())]
+    Attribute {
+        /// The file.
+        path: PathBuf,
+        /// The attribute.
+        name: &'static str,
+        /// Its size in bytes.
+        size: usize,
         /// What the kernel said.
         source: io::Error,
     },
@@ -132,6 +189,23 @@ impl SignError {
             Self::Unfit { problem, .. } => problem.hint(),
             Self::KeyKind { .. } => "use RSA with 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519",
             Self::CertificateForm(_) => "convert it: `openssl x509 -in FILE -out FILE`",
+            Self::Encoding(_) => "leave the root and unrelated certificates out of `--chain`",
+            Self::Claims(problem) => problem.hint(),
+            Self::ClaimsWithoutAttributes => "leave out `--no-attributes`, or the claims",
+            Self::Digest { .. } => "leave out `--digest`, or use an RSA key, which goes with each of them",
+            Self::Padding { .. } => "leave out `--rsa-pss`",
+            Self::Ima { .. } => "use RSA without `--rsa-pss`, P-256 or P-384; or `--xattr`, which takes every kind",
+            Self::ContentTooLarge { .. } => "sign it with signed attributes: leave out `--no-attributes`, or use another carrier than `--ima`",
+            Self::Trailer => "install the file again; or cut its end off with `truncate`",
+            Self::Attribute { source, .. } => match source.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::OPNOTSUPP) => "this file system has no such attributes; put the signature beside the file: `--detach`, or into a store",
+                Some(Errno::NOSPC | Errno::TOOBIG | Errno::RANGE | Errno::NAMETOOLONG) => {
+                    "ext4 has about one block, 4 KiB, for all attributes of a file; use `--no-certificates` with a pinned certificate, or `--detach`"
+                }
+                Some(Errno::PERM | Errno::ACCESS) => "run it as root (`security.ima` needs CAP_SYS_ADMIN), or use `--detach`; nothing was changed",
+                Some(Errno::ROFS) => "remount it writable, or put the signature into a store: `--store DIR`; nothing was changed",
+                _ => "nothing was changed",
+            },
             Self::Signing => "use RSA with 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519",
             Self::TooLarge { .. } => "leave the root and unrelated certificates out of `--chain`",
             Self::Write { source, .. } => match source.kind() {
@@ -148,7 +222,7 @@ impl SignError {
     /// Whether the machine failed (exit status 3), rather than the input being unfit (exit status 2).
     pub fn is_io(&self) -> bool {
         match self {
-            Self::Name(_) | Self::Write { .. } | Self::Keep { .. } => true,
+            Self::Name(_) | Self::Write { .. } | Self::Keep { .. } | Self::Attribute { .. } => true,
             Self::File(problem) => problem.is_io(),
             Self::Elf(problem) => problem.is_io(),
             Self::Key { problem: KeyError::File(problem), .. } => problem.is_io(),

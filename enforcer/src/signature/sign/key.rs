@@ -4,16 +4,17 @@ use std::path::Path;
 
 use cms::cert::x509::spki::AlgorithmIdentifierRef;
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
-use der::{Decode, Sequence};
+use der::{Decode, Reader, Sequence};
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
-    RsaKeyPair,
+    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::{KeyError, SignError};
+use super::scheme::Scheme;
+use super::{Algorithm, KeyError, SignError};
 use crate::trust::{KeyKind, read_pem};
 
 /// A key that fits its certificate.
@@ -42,13 +43,13 @@ impl PrivateKey {
         if key.public() == public { Ok(key) } else { Err(KeyError::Mismatch) }
     }
 
-    /// Signs a message: RSA (PKCS #1 v1.5) and P-256 with SHA-256, P-384 with SHA-384, Ed25519 as it is.
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+    /// Signs a message.
+    pub(super) fn sign(&self, message: &[u8], scheme: &Scheme) -> Result<Vec<u8>, SignError> {
         let random = SystemRandom::new();
         match self {
             Self::Rsa(key) => {
                 let mut signature = vec![0; key.public().modulus_len()];
-                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(|_| SignError::Signing)?;
+                key.sign(rsa_encoding(scheme), &random, message, &mut signature).map_err(|_| SignError::Signing)?;
                 Ok(signature)
             }
             Self::P256(key) | Self::P384(key) => Ok(key.sign(&random, message).map_err(|_| SignError::Signing)?.as_ref().to_vec()),
@@ -62,6 +63,17 @@ impl PrivateKey {
             Self::P256(key) | Self::P384(key) => key.public_key().as_ref(),
             Self::Ed25519(key) => key.public_key().as_ref(),
         }
+    }
+}
+
+fn rsa_encoding(scheme: &Scheme) -> &'static dyn RsaEncoding {
+    match (scheme.digest(), scheme.is_pss()) {
+        (Algorithm::Sha256, false) => &RSA_PKCS1_SHA256,
+        (Algorithm::Sha384, false) => &RSA_PKCS1_SHA384,
+        (Algorithm::Sha512, false) => &RSA_PKCS1_SHA512,
+        (Algorithm::Sha256, true) => &RSA_PSS_SHA256,
+        (Algorithm::Sha384, true) => &RSA_PSS_SHA384,
+        (Algorithm::Sha512, true) => &RSA_PSS_SHA512,
     }
 }
 
@@ -100,16 +112,21 @@ fn unusable(rejected: ring::error::KeyRejected) -> KeyError {
     }
 }
 
-/// PKCS #8 (RFC 5958 §2).
-#[derive(Sequence)]
+/// PKCS #8 (RFC 5958 §2); what may follow the key is of no interest.
 struct PrivateKeyInfo<'a> {
-    version: u8,
-    algorithm: AlgorithmIdentifierRef<'a>,
     key: OctetStringRef<'a>,
-    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
-    attributes: Option<AnyContent<'a>>,
-    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
-    public: Option<BitStringRef<'a>>,
+}
+
+impl<'a> PrivateKeyInfo<'a> {
+    fn from_der(bytes: &'a [u8]) -> der::Result<Self> {
+        AnyRef::from_der(bytes)?.sequence(|reader| {
+            reader.decode::<u8>()?;
+            reader.decode::<AlgorithmIdentifierRef<'_>>()?;
+            let key = reader.decode()?;
+            reader.read_slice(reader.remaining_len())?;
+            Ok(Self { key })
+        })
+    }
 }
 
 /// SEC 1 §C.4 (RFC 5915 §3).
@@ -122,5 +139,3 @@ struct EcPrivateKey<'a> {
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
     public: Option<BitStringRef<'a>>,
 }
-
-type AnyContent<'a> = super::super::cms::Elements<'a>;

@@ -1,34 +1,65 @@
-//! Replacing a file whole or not at all: a draft in the same folder, synced, renamed over the original, folder synced.
+//! Replacing a file whole or not at all: a draft in the same folder, synced, put in the original's place.
 //!
-//! Mode, owner and extended attributes are kept, or the file is not replaced. What a power cut leaves is the old file or the new one.
+//! Mode, owner and extended attributes are kept, or the file is not replaced. What a power cut leaves is the old file or the new one. A draft has
+//! no name where the file system can do without, so that a killed process leaves none behind. Many drafts are synced at once ([`commit`]): one
+//! wait for the disk instead of one for each file.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use rustix::fs::{Gid, Uid, XattrFlags};
-use tempfile::NamedTempFile;
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, XattrFlags};
+use tempfile::TempPath;
 
 use super::SignError;
+use crate::measure::{MeasureError, Stamp};
 
 /// The file that will be replaced.
-pub(super) struct Original<'a> {
-    file: &'a File,
+pub(super) struct Original {
+    file: File,
     path: PathBuf,
     metadata: Metadata,
+    stamp: Stamp,
 }
 
-/// Its successor, not visible under its name yet. Dropped, it leaves nothing behind.
+/// A file to be, or the successor of one, not visible under its name yet. Dropped, it leaves nothing behind.
 pub(super) struct Draft {
-    draft: NamedTempFile,
+    file: File,
+    /// On file systems that know no files without a name.
+    name: Option<TempPath>,
     path: PathBuf,
+    /// What it replaces.
+    original: Option<(File, Stamp)>,
 }
 
-impl<'a> Original<'a> {
-    pub(super) fn of(file: &'a File, path: &Path) -> Result<Self, SignError> {
+/// Something that is ready to be done.
+pub(super) enum Change {
+    /// A file is put in its place.
+    Draft(Draft),
+    /// An extended attribute is set.
+    Attribute(Attribute),
+}
+
+/// An extended attribute to be.
+pub(super) struct Attribute {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) name: &'static str,
+    pub(super) value: Vec<u8>,
+    /// The version of the file that it is about.
+    pub(super) stamp: Stamp,
+}
+
+impl Original {
+    pub(super) fn of(file: File, path: &Path) -> Result<Self, SignError> {
         let metadata = file.metadata().map_err(SignError::write(path))?;
-        Ok(Self { file, path: path.to_owned(), metadata })
+        let stamp = Stamp::of(&file)?;
+        Ok(Self { file, path: path.to_owned(), metadata, stamp })
     }
 
     /// What somebody might not expect.
@@ -40,17 +71,18 @@ impl<'a> Original<'a> {
     }
 
     /// A copy of its first bytes, with its owner, mode and extended attributes.
-    pub(super) fn draft(&self, bytes: u64) -> Result<Draft, SignError> {
+    pub(super) fn draft(self, bytes: u64) -> Result<Draft, SignError> {
         let failed = || SignError::write(&self.path);
-        let mut draft = draft_in(&self.path).map_err(failed())?;
-        let mut source: &File = self.file;
+        let mut draft = Draft::of(&self.path).map_err(failed())?;
+        let mut source = &self.file;
         io::Seek::rewind(&mut source).map_err(failed())?;
-        let copied = io::copy(&mut source.take(bytes), draft.as_file_mut()).map_err(failed())?;
+        let copied = io::copy(&mut source.take(bytes), &mut draft.file).map_err(failed())?;
         if copied != bytes {
-            return Err(crate::measure::MeasureError::Changed.into());
+            return Err(MeasureError::Changed.into());
         }
-        self.keep_attributes(draft.as_file())?;
-        Ok(Draft { draft, path: self.path.clone() })
+        self.keep_attributes(&draft.file)?;
+        draft.original = Some((self.file, self.stamp));
+        Ok(draft)
     }
 
     /// Owner first, because changing it clears set-user-ID bits and file capabilities.
@@ -65,13 +97,13 @@ impl<'a> Original<'a> {
             rustix::fs::fchown(draft, Some(uid), Some(gid)).map_err(|errno| lost("the owner")(errno.into()))?;
         }
         draft.set_permissions(Permissions::from_mode(self.metadata.mode() & 0o7777)).map_err(lost("the mode"))?;
-        for name in attribute_names(self.file).map_err(lost("the extended attributes"))? {
+        for name in attribute_names(&self.file).map_err(lost("the extended attributes"))? {
             let text = String::from_utf8_lossy(&name).into_owned();
             // These are about the old content, and wrong for the new one.
             if ABOUT_CONTENT.contains(&text.as_str()) {
                 continue;
             }
-            let result = copy_attribute(self.file, draft, &name);
+            let result = copy_attribute(&self.file, draft, &name);
             result.map_err(lost(&format!("the extended attribute `{text}`")))?;
         }
         Ok(())
@@ -79,35 +111,153 @@ impl<'a> Original<'a> {
 }
 
 impl Draft {
-    pub(super) fn file(&self) -> &File {
-        self.draft.as_file()
+    /// A new file, readable by everybody.
+    pub(super) fn new(path: &Path, content: &[u8]) -> Result<Self, SignError> {
+        let write = || {
+            let mut draft = Self::of(path)?;
+            draft.file.write_all(content)?;
+            draft.file.set_permissions(Permissions::from_mode(0o644))?;
+            Ok(draft)
+        };
+        write().map_err(SignError::write(path))
     }
 
-    /// Puts it in the original's place.
-    pub(super) fn publish(self) -> Result<(), SignError> {
-        publish(self.draft, &self.path).map_err(SignError::write(&self.path))
+    fn of(path: &Path) -> io::Result<Self> {
+        let folder = folder_of(path);
+        if *NAMES_BY_DESCRIPTOR {
+            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+            match rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(file) => return Ok(Self { file: file.into(), name: None, path: path.to_owned(), original: None }),
+                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        let (file, name) = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?.into_parts();
+        Ok(Self { file, name: Some(name), path: path.to_owned(), original: None })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Puts it in its place, if what it replaces is still as it was.
+    fn publish(self) -> Result<(), SignError> {
+        if let Some((file, stamp)) = &self.original
+            && Stamp::of(file)? != *stamp
+        {
+            return Err(MeasureError::Changed.into());
+        }
+        let path = self.path.clone();
+        self.rename().map_err(SignError::write(&path))
+    }
+
+    fn rename(self) -> io::Result<()> {
+        if let Some(name) = self.name {
+            return name.persist(&self.path).map_err(|error| error.error);
+        }
+        let here = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let link = |name: &Path| rustix::fs::linkat(CWD, &here, CWD, name, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from);
+        if self.original.is_none() {
+            match link(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                outcome => return outcome,
+            }
+        }
+        // A link never replaces anything, a rename does.
+        let (_, name) = tempfile::Builder::new().prefix(PREFIX).make_in(folder_of(&self.path), link)?.into_parts();
+        name.persist(&self.path).map_err(|error| error.error)
+    }
+}
+
+impl Attribute {
+    fn publish(self) -> Result<(), SignError> {
+        if Stamp::of(&self.file)? != self.stamp {
+            return Err(MeasureError::Changed.into());
+        }
+        let set = rustix::fs::fsetxattr(&self.file, self.name, &self.value, XattrFlags::empty());
+        set.map_err(|errno| SignError::Attribute { path: self.path, name: self.name, size: self.value.len(), source: errno.into() })
+    }
+}
+
+impl Change {
+    fn file(&self) -> &File {
+        match self {
+            Self::Draft(draft) => &draft.file,
+            Self::Attribute(attribute) => &attribute.file,
+        }
+    }
+
+    fn publish(self) -> Result<(), SignError> {
+        match self {
+            Self::Draft(draft) => draft.publish(),
+            Self::Attribute(attribute) => attribute.publish(),
+        }
+    }
+
+    /// Does it alone; when this returns, it is on the disk.
+    pub(super) fn commit(self) -> Result<(), SignError> {
+        match self {
+            Self::Draft(draft) => {
+                let path = draft.path.clone();
+                draft.file.sync_all().map_err(SignError::write(&path))?;
+                draft.publish()?;
+                File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).map_err(SignError::write(&path))
+            }
+            Self::Attribute(attribute) => {
+                let (file, path) = (attribute.file.try_clone(), attribute.path.clone());
+                attribute.publish()?;
+                file.and_then(|file| file.sync_all()).map_err(SignError::write(&path))
+            }
+        }
+    }
+}
+
+/// The file systems that were changed, each with a file of it.
+#[derive(Default)]
+pub(super) struct Volumes(BTreeMap<u64, File>);
+
+impl Volumes {
+    /// Waits until everything that was done is on the disk, names too.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.0.values().try_for_each(|file| Ok(rustix::fs::syncfs(file)?))
+    }
+
+    pub(super) fn join(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+}
+
+/// Does many changes: first the bytes of all drafts reach the disk, in one go for each file system, then each is put in its place. The new names
+/// reach the disk with [`Volumes::sync`].
+pub(super) fn commit(changes: Vec<Change>) -> (Vec<Result<(), SignError>>, Volumes) {
+    let mut volumes = Volumes::default();
+    let drafts = || changes.iter().map(Change::file);
+    let gathered: io::Result<()> = drafts().try_for_each(|file| {
+        let device = file.metadata()?.dev();
+        if let Entry::Vacant(place) = volumes.0.entry(device) {
+            place.insert(file.try_clone()?);
+        }
+        Ok(())
+    });
+    // Each draft was opened before it was written, so syncfs reports whatever went wrong with it.
+    match gathered.and_then(|()| volumes.sync()) {
+        Ok(()) => (changes.into_iter().map(Change::publish).collect(), volumes),
+        Err(error) => {
+            let failed = |change: Change| {
+                let path = match &change {
+                    Change::Draft(draft) => &draft.path,
+                    Change::Attribute(attribute) => &attribute.path,
+                };
+                Err(SignError::write(path)(io::Error::new(error.kind(), error.to_string())))
+            };
+            (changes.into_iter().map(failed).collect(), volumes)
+        }
     }
 }
 
 /// Writes a new file, readable by everybody, whole or not at all.
 pub fn write_new(path: &Path, content: &[u8]) -> Result<(), SignError> {
-    let write = || {
-        let mut draft = draft_in(path)?;
-        draft.write_all(content)?;
-        draft.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        publish(draft, path)
-    };
-    write().map_err(SignError::write(path))
-}
-
-fn draft_in(path: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(".enforcer-").tempfile_in(folder_of(path))
-}
-
-fn publish(draft: NamedTempFile, path: &Path) -> io::Result<()> {
-    draft.as_file().sync_all()?;
-    draft.persist(path).map_err(|error| error.error)?;
-    File::open(folder_of(path))?.sync_all()
+    Change::Draft(Draft::new(path, content)?).commit()
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -129,7 +279,10 @@ fn copy_attribute(from: &File, to: &File, name: &[u8]) -> io::Result<()> {
     Ok(rustix::fs::fsetxattr(to, name, &value[..length], XattrFlags::empty())?)
 }
 
-const ABOUT_CONTENT: [&str; 3] = ["security.ima", "security.evm", "user.enforcer.signature"];
+const ABOUT_CONTENT: [&str; 3] = [super::IMA_ATTRIBUTE, "security.evm", super::ATTRIBUTE];
+/// Whether a file without a name can be given one: `linkat` takes it from `/proc`.
+static NAMES_BY_DESCRIPTOR: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/self/fd").exists());
+const PREFIX: &str = ".enforcer-";
 /// `<linux/limits.h>`.
 const XATTR_LIST_MAX: usize = 65536;
 const XATTR_SIZE_MAX: usize = 65536;

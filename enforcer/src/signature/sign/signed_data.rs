@@ -1,95 +1,117 @@
-//! Writing a detached CMS SignedData (RFC 5652 §5) with the crate `cms`.
+//! Writing a detached CMS SignedData (RFC 5652 §5), from DER pieces that are made once for many files.
 //!
-//! Signed attributes are contentType and messageDigest and nothing else: no signing time, so that the same key signs the same file with
-//! the same bytes (RSA and Ed25519; ECDSA as ring makes it is random).
+//! Signed attributes are contentType, messageDigest and the claims, and nothing else: no signing time, so that the same key signs the same file
+//! with the same bytes (RSA PKCS #1 and Ed25519; the others are random). The attribute types of claims do not fit the typed structures of the
+//! crate `cms`, so elements are put together by `der` one by one.
 
-use cms::cert::x509::Certificate;
-use cms::cert::x509::attr::Attribute;
-use cms::cert::x509::spki::AlgorithmIdentifierOwned;
-use cms::cert::{CertificateChoices, IssuerAndSerialNumber};
-use cms::content_info::{CmsVersion, ContentInfo};
-use cms::signed_data::{CertificateSet, EncapsulatedContentInfo, SignedData, SignerIdentifier, SignerInfo, SignerInfos};
-use der::asn1::{Any, ObjectIdentifier, OctetString, SetOfVec};
-use der::oid::db::{rfc5911, rfc5912, rfc6268};
-use der::{Decode, Encode};
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::oid::db::{rfc5911, rfc6268};
+use der::{Encode, Tag, TagNumber};
 use rustls_pki_types::CertificateDer;
 
-use super::key::PrivateKey;
-use super::{Algorithm, ContentDigest, SignError};
-use crate::signature::cms::ED25519;
+use super::scheme::Scheme;
+use super::{ContentDigest, SignError};
+use crate::signature::claims::Claims;
+use crate::trust::CertificateFacts;
 
-/// The signature over a content with this digest; the first certificate is the signer's.
-pub(super) fn encode(key: &PrivateKey, certificates: &[CertificateDer<'_>], digest: &ContentDigest) -> Result<Vec<u8>, SignError> {
-    let certificates = certificates.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-    let signer = &certificates.first().ok_or(SignError::Signing)?.tbs_certificate;
-    let digest_algorithm = algorithm(digest_oid(digest.algorithm()), None);
-    let attributes = SetOfVec::try_from(vec![
-        attribute(rfc6268::ID_CONTENT_TYPE, Any::from(rfc5911::ID_DATA))?,
-        attribute(rfc6268::ID_MESSAGE_DIGEST, Any::encode_from(&OctetString::new(digest.bytes())?)?)?,
-    ])?;
-    let signature = key.sign(&attributes.to_der()?)?;
-    let signer_info = SignerInfo {
-        version: CmsVersion::V1,
-        sid: SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
-            issuer: signer.issuer.clone(),
-            serial_number: signer.serial_number.clone(),
-        }),
-        digest_alg: digest_algorithm.clone(),
-        signed_attrs: Some(attributes),
-        signature_algorithm: signature_algorithm(key),
-        signature: OctetString::new(signature)?,
-        unsigned_attrs: None,
-    };
-    let certificates = certificates.into_iter().map(CertificateChoices::Certificate).collect::<Vec<_>>();
-    let signed_data = SignedData {
-        version: CmsVersion::V1,
-        digest_algorithms: SetOfVec::try_from(vec![digest_algorithm])?,
-        encap_content_info: EncapsulatedContentInfo { econtent_type: rfc5911::ID_DATA, econtent: None },
-        certificates: Some(CertificateSet(SetOfVec::try_from(certificates)?)),
-        crls: None,
-        signer_infos: SignerInfos(SetOfVec::try_from(vec![signer_info])?),
-    };
-    Ok(ContentInfo { content_type: rfc5911::ID_SIGNED_DATA, content: Any::encode_from(&signed_data)? }.to_der()?)
+/// Everything of a signature that does not depend on the content.
+pub(super) struct Frame {
+    /// One or more certificates as `[0]`, or nothing.
+    certificates: Vec<u8>,
+    /// version, sid, digestAlgorithm of the SignerInfo.
+    signer: Vec<u8>,
+    digest_algorithm: Vec<u8>,
+    signature_algorithm: Vec<u8>,
+    /// The signed attributes but for messageDigest; `None` for a signature over the content itself.
+    attributes: Option<Vec<Vec<u8>>>,
 }
 
-/// A certificate that is written exactly as it was read, or its own signature would break.
-fn parse(certificate: &CertificateDer<'_>) -> Result<Certificate, SignError> {
-    let parsed = Certificate::from_der(certificate)?;
-    if parsed.to_der()? != certificate.as_ref() {
-        return Err(SignError::CertificateForm(der::ErrorKind::Noncanonical { tag: der::Tag::Sequence }.into()));
+impl Frame {
+    /// `certificates` are written as they are; `signer` says whose the signature is.
+    pub(super) fn new(
+        signer: &CertificateFacts,
+        certificates: &[CertificateDer<'_>],
+        scheme: &Scheme,
+        claims: Option<&Claims>,
+    ) -> Result<Self, SignError> {
+        let certificates = match certificates {
+            [] => Vec::new(),
+            some => tagged(context(0), &set_content(some.iter().map(|certificate| certificate.to_vec()).collect()))?,
+        };
+        let digest_algorithm = scheme.digest_identifier().to_der()?;
+        let id = tagged(Tag::Sequence, &[&signer.issuer_der[..], &tagged(Tag::Integer, &signer.serial)?].concat())?;
+        let attributes = claims.map(attributes).transpose()?;
+        Ok(Self {
+            certificates,
+            signer: [&1_u8.to_der()?[..], &id, &digest_algorithm].concat(),
+            digest_algorithm,
+            signature_algorithm: scheme.signature_identifier()?.to_der()?,
+            attributes,
+        })
     }
-    Ok(parsed)
-}
 
-fn attribute(oid: ObjectIdentifier, value: Any) -> Result<Attribute, SignError> {
-    Ok(Attribute { oid, values: SetOfVec::try_from(vec![value])? })
-}
+    /// The signed attributes' DER as a SET OF, which is what is signed (RFC 5652 §5.4); `None` when that is the content itself.
+    pub(super) fn signed_attributes(&self, digest: &ContentDigest) -> Result<Option<Vec<u8>>, SignError> {
+        let Some(fixed) = &self.attributes else { return Ok(None) };
+        let mut all = fixed.clone();
+        all.push(attribute(&oid(rfc6268::ID_MESSAGE_DIGEST)?, &OctetStringRef::new(digest.bytes())?.to_der()?)?);
+        Ok(Some(tagged(Tag::Set, &set_content(all))?))
+    }
 
-/// RFC 5754 §2: the parameters of SHA-2 are absent.
-fn algorithm(oid: ObjectIdentifier, parameters: Option<Any>) -> AlgorithmIdentifierOwned {
-    AlgorithmIdentifierOwned { oid, parameters }
-}
-
-fn digest_oid(algorithm: Algorithm) -> ObjectIdentifier {
-    match algorithm {
-        Algorithm::Sha256 => rfc5912::ID_SHA_256,
-        Algorithm::Sha384 => rfc5912::ID_SHA_384,
-        Algorithm::Sha512 => rfc5912::ID_SHA_512,
+    /// The signature, from what [`Frame::signed_attributes`] gave and the value that signs it.
+    pub(super) fn encode(&self, signed_attributes: Option<&[u8]>, value: &[u8]) -> Result<Vec<u8>, SignError> {
+        let attributes = match signed_attributes {
+            // In place, the same bytes have the tag [0].
+            Some(set) => tagged(context(0), AnyRef::try_from(set)?.value())?,
+            None => Vec::new(),
+        };
+        let value = OctetStringRef::new(value)?.to_der()?;
+        let signer_info = tagged(Tag::Sequence, &[&self.signer[..], &attributes, &self.signature_algorithm, &value].concat())?;
+        let encapsulated = tagged(Tag::Sequence, &oid(rfc5911::ID_DATA)?)?;
+        let signed_data =
+            [&1_u8.to_der()?[..], &tagged(Tag::Set, &self.digest_algorithm)?, &encapsulated, &self.certificates, &tagged(Tag::Set, &signer_info)?];
+        let signed_data = tagged(Tag::Sequence, &signed_data.concat())?;
+        let content_info = [&oid(rfc5911::ID_SIGNED_DATA)?[..], &tagged(context(0), &signed_data)?].concat();
+        Ok(tagged(Tag::Sequence, &content_info)?)
     }
 }
 
-/// RFC 5754 §3: the parameters of RSA are NULL, those of ECDSA (and of Ed25519, RFC 8419 §2.2) absent.
-fn signature_algorithm(key: &PrivateKey) -> AlgorithmIdentifierOwned {
-    match key {
-        PrivateKey::Rsa(_) => algorithm(rfc5912::SHA_256_WITH_RSA_ENCRYPTION, Some(Any::null())),
-        PrivateKey::P256(_) => algorithm(rfc5912::ECDSA_WITH_SHA_256, None),
-        PrivateKey::P384(_) => algorithm(rfc5912::ECDSA_WITH_SHA_384, None),
-        PrivateKey::Ed25519(_) => algorithm(ED25519, None),
+/// contentType and the claims.
+fn attributes(claims: &Claims) -> Result<Vec<Vec<u8>>, SignError> {
+    let mut all = vec![attribute(&oid(rfc6268::ID_CONTENT_TYPE)?, &oid(rfc5911::ID_DATA)?)?];
+    for (kind, value) in claims.to_attributes()? {
+        all.push(attribute(&tagged(Tag::ObjectIdentifier, kind)?, &value)?);
     }
+    Ok(all)
+}
+
+/// RFC 5652 §5.3, Attribute with one value; both are DER.
+pub(super) fn attribute(kind: &[u8], value: &[u8]) -> der::Result<Vec<u8>> {
+    tagged(Tag::Sequence, &[kind, &tagged(Tag::Set, value)?].concat())
+}
+
+/// X.690 §11.6: the elements of a SET OF in the order of their encodings.
+pub(super) fn set_content(mut elements: Vec<Vec<u8>>) -> Vec<u8> {
+    elements.sort();
+    elements.concat()
+}
+
+/// One element with this tag and content.
+pub(super) fn tagged(tag: Tag, content: &[u8]) -> der::Result<Vec<u8>> {
+    AnyRef::new(tag, content)?.to_der()
+}
+
+pub(super) fn oid(oid: ObjectIdentifier) -> der::Result<Vec<u8>> {
+    oid.to_der()
+}
+
+/// `[number]`, constructed.
+pub(super) const fn context(number: u8) -> Tag {
+    Tag::ContextSpecific { constructed: true, number: TagNumber::new(number) }
 }
 
 impl From<der::Error> for SignError {
     fn from(error: der::Error) -> Self {
-        Self::CertificateForm(error)
+        Self::Encoding(error)
     }
 }

@@ -1,0 +1,156 @@
+//! The options of the commands that sign, and what they come to.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use rustls_pki_types::UnixTime;
+
+use super::failure;
+use crate::cli::Failure;
+use crate::measure::Algorithm;
+use crate::signature::claims::Claims;
+use crate::signature::sign::{Destination, Identity, Settings};
+
+/// Who signs.
+#[derive(clap::Args)]
+pub(in crate::cli) struct SignerOption {
+    /// The private key, PEM, not encrypted.
+    #[arg(long, value_name = "PEM")]
+    key: PathBuf,
+    /// Its code-signing certificate, PEM.
+    #[arg(long, value_name = "PEM")]
+    certificate: PathBuf,
+    /// The certificates between it and the root, PEM.
+    #[arg(long, value_name = "PEM")]
+    chain: Option<PathBuf>,
+}
+
+/// What the signature says beside the digest.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Claims")]
+pub(super) struct ClaimsOption {
+    /// Which program this is, over all its versions, like `com.example.tool`.
+    #[arg(long, value_name = "NAME")]
+    identifier: Option<String>,
+    /// The version that people speak of.
+    #[arg(long, value_name = "TEXT", requires = "identifier")]
+    software_version: Option<String>,
+    /// A number that grows when older versions must not run any more.
+    #[arg(long, value_name = "NUMBER", requires = "identifier")]
+    security_version: Option<u32>,
+    /// A right that it asks for; may be given several times.
+    #[arg(long = "entitlement", value_name = "NAME", requires = "identifier")]
+    entitlements: Vec<String>,
+}
+
+/// How the signature is written.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Form of the signature")]
+pub(super) struct FormOption {
+    /// The digest, where the key leaves a choice (RSA).
+    #[arg(long, value_name = "NAME")]
+    digest: Option<DigestName>,
+    /// RSA-PSS instead of PKCS #1 v1.5.
+    #[arg(long)]
+    rsa_pss: bool,
+    /// Sign the content itself, at most 64 MiB, without signed attributes (always so with `--append`, unless there are claims).
+    #[arg(long, conflicts_with_all = ["identifier"])]
+    no_attributes: bool,
+    /// Leave the certificates out (always so with `--append`, unless `--certificates` is given).
+    #[arg(long)]
+    no_certificates: bool,
+    /// Put the certificates in, with `--append` too.
+    #[arg(long, conflicts_with = "no_certificates")]
+    certificates: bool,
+    /// Leave this much room inside an ELF file, for a timestamp.
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    reserve: usize,
+}
+
+/// Where the signature goes.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+#[command(next_help_heading = "Where the signature goes (by default: into ELF files, beside others)")]
+pub(super) struct DestinationOption {
+    /// Into the file; ELF files only.
+    #[arg(long)]
+    embed: bool,
+    /// Behind the file's bytes, as the kernel's `sign-file` does for modules.
+    #[arg(long)]
+    append: bool,
+    /// Beside the file, as FILE.p7s.
+    #[arg(long)]
+    detach: bool,
+    /// Into this folder, named by the file's SHA-256.
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Into the extended attribute `user.enforcer.signature`.
+    #[arg(long)]
+    xattr: bool,
+    /// Into the extended attribute `security.ima`, as `evmctl ima_sign` does (as root).
+    #[arg(long)]
+    ima: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DigestName {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl SignerOption {
+    pub(in crate::cli) fn load(&self) -> Result<Identity, Failure> {
+        self.load_with(Settings::default())
+    }
+
+    pub(super) fn load_with(&self, settings: Settings) -> Result<Identity, Failure> {
+        let identity = Identity::with_settings(&self.key, &self.certificate, self.chain.as_deref(), settings, UnixTime::now());
+        identity.map_err(|error| failure(&error))
+    }
+}
+
+impl FormOption {
+    /// With what is claimed, everything that a signature's bytes depend on but key and file.
+    pub(super) fn settle(self, claims: ClaimsOption) -> Settings {
+        Settings {
+            claims: claims.settle(),
+            digest: self.digest.map(|name| match name {
+                DigestName::Sha256 => Algorithm::Sha256,
+                DigestName::Sha384 => Algorithm::Sha384,
+                DigestName::Sha512 => Algorithm::Sha512,
+            }),
+            rsa_pss: self.rsa_pss,
+            no_attributes: self.no_attributes,
+            certificates: (self.certificates || self.no_certificates).then_some(self.certificates),
+            reserve: self.reserve,
+        }
+    }
+}
+
+impl ClaimsOption {
+    fn settle(mut self) -> Claims {
+        self.entitlements.sort();
+        self.entitlements.dedup();
+        Claims {
+            identifier: self.identifier,
+            version: self.software_version,
+            security_version: self.security_version,
+            entitlements: self.entitlements,
+        }
+    }
+}
+
+impl DestinationOption {
+    pub(super) fn settle(self) -> Destination {
+        match self {
+            Self { store: Some(folder), .. } => Destination::Store(folder),
+            Self { append: true, .. } => Destination::Appended,
+            Self { detach: true, .. } => Destination::Detached,
+            Self { embed: true, .. } => Destination::Embedded,
+            Self { xattr: true, .. } => Destination::Xattr,
+            Self { ima: true, .. } => Destination::Ima,
+            _ => Destination::Automatic,
+        }
+    }
+}

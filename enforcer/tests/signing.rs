@@ -1,0 +1,11 @@
+//! What `enforcer sign` and its relatives make, judged by openssl, evmctl and SoftHSM.
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+#[path = "signing/carriers.rs"]
+mod carriers;
+#[path = "signing/claims.rs"]
+mod claims;
+#[path = "signatures/pki.rs"]
+mod pki;
+#[path = "signing/scene.rs"]
+mod scene;
