@@ -9,3 +9,7 @@ mod claims;
 mod pki;
 #[path = "signing/scene.rs"]
 mod scene;
+#[path = "signing/trees.rs"]
+mod trees;
+#[path = "signing/two_steps.rs"]
+mod two_steps;

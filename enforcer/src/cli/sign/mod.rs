@@ -1,22 +1,24 @@
 //! `enforcer sign`: files and folders in, signed files out.
 
 mod options;
+mod prepare;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
 pub(super) use options::SignerOption;
-use options::{ClaimsOption, DestinationOption, FormOption};
+use options::{ClaimsOption, DestinationOption, FormOption, StepOption};
 
 use super::output::{Cell, Style, Table};
 use super::verify::progress;
 use super::{Exit, Failure, Output, ReportOption};
 use crate::measure;
-use crate::signature::sign::{SignError, Signed};
+use crate::signature::sign::{self, Answer, Identity, SignError, Signed};
 use crate::text::{hex, printable};
 
 /// Sign files, or all code below folders.
@@ -30,15 +32,26 @@ use crate::text::{hex, printable};
   enforcer sign --key key.pem --certificate signer.pem --detach script.sh
   enforcer sign --key key.pem --certificate signer.pem --identifier com.example.tool --security-version 3 ./tool
   enforcer sign --key key.pem --certificate signer.pem --store /etc/enforcer/signatures /opt/tool
-  enforcer sign --key key.pem --certificate signer.pem --append driver.ko")]
+  enforcer sign --key key.pem --certificate signer.pem --append driver.ko
+  enforcer sign --certificate signer.pem --prepare to-sign/ ./program     then sign to-sign/*.tbs, and:
+  enforcer sign --attach to-sign/")]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    signer: SignerOption,
+    /// The private key, PEM, not encrypted.
+    #[arg(long, value_name = "PEM", required_unless_present_any = ["prepare", "attach"])]
+    key: Option<PathBuf>,
+    /// Its code-signing certificate, PEM.
+    #[arg(long, value_name = "PEM", required_unless_present = "attach")]
+    certificate: Option<PathBuf>,
+    /// The certificates between it and the root, PEM.
+    #[arg(long, value_name = "PEM")]
+    chain: Option<PathBuf>,
     /// Files and folders.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "attach", value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     report: ReportOption,
+    #[command(flatten)]
+    steps: StepOption,
     #[command(flatten)]
     destination: DestinationOption,
     #[command(flatten)]
@@ -48,17 +61,37 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let identity = arguments.signer.load_with(arguments.form.settle(arguments.claims))?;
-    let destination = arguments.destination.settle();
-    let has_folders = arguments.files.iter().any(|file| file.is_dir());
+    let now = UnixTime::now();
     let started = Instant::now();
-    let progress = progress("signing");
+    let json = arguments.report.json;
+    if let Some(folder) = arguments.steps.attach {
+        let progress = progress("signing");
+        let answers = sign::attach(&folder, now, || progress.inc(1)).map_err(|error| failure(&error))?;
+        progress.finish_and_clear();
+        return report(&answers, json, false, started, output);
+    }
+    let has_folders = arguments.files.iter().any(|file| file.is_dir());
     let found = arguments.files.iter().flat_map(|root| measure::code_files(root));
+    let (settings, destination) = (arguments.form.settle(arguments.claims), arguments.destination.settle());
+    // clap requires it wherever it is needed.
+    let certificate = arguments.certificate.unwrap_or_default();
+    let chain = arguments.chain.as_deref();
+    if let Some(folder) = arguments.steps.prepare {
+        let prepared = sign::prepare(&folder, (&certificate, chain), settings, found, &destination, now).map_err(|error| failure(&error))?;
+        return prepare::report(&folder, &prepared, json, output);
+    }
+    let identity =
+        Identity::with_settings(&arguments.key.unwrap_or_default(), &certificate, chain, settings, now).map_err(|error| failure(&error))?;
+    let progress = progress("signing");
     let answers = identity.sign_all(found, &destination, || progress.inc(1));
     progress.finish_and_clear();
+    report(&answers, json, has_folders, started, output)
+}
+
+fn report(answers: &[Answer], json: bool, has_folders: bool, started: Instant, output: &mut Output) -> Result<Exit, Failure> {
     let mut worst = Exit::Yes;
     let mut reports = Vec::new();
-    for (path, answer) in &answers {
+    for (path, answer) in answers {
         match answer {
             Ok(signed) => {
                 signed.notes.iter().for_each(|note| tell("note", path, note));
@@ -67,7 +100,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
             Err(error) => worst = worse(worst, complain(path, error)),
         }
     }
-    if arguments.report.json {
+    if json {
         output.json(&reports)?;
     } else if answers.is_empty() {
         output.line("nothing here is code: no ELF file, and no file with an executable bit")?;

@@ -25,6 +25,18 @@ pub(in crate::cli) struct SignerOption {
     chain: Option<PathBuf>,
 }
 
+/// Signing in two steps, for a key that never meets the files.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Signing in two steps")]
+pub(super) struct StepOption {
+    /// Write what is to be signed into this new folder, without a key.
+    #[arg(long, value_name = "DIR", conflicts_with = "key")]
+    pub(super) prepare: Option<PathBuf>,
+    /// Take the values that were added to that folder, and put the signatures in.
+    #[arg(long, value_name = "DIR", exclusive = true)]
+    pub(super) attach: Option<PathBuf>,
+}
+
 /// What the signature says beside the digest.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Claims")]
@@ -101,12 +113,7 @@ enum DigestName {
 
 impl SignerOption {
     pub(in crate::cli) fn load(&self) -> Result<Identity, Failure> {
-        self.load_with(Settings::default())
-    }
-
-    pub(super) fn load_with(&self, settings: Settings) -> Result<Identity, Failure> {
-        let identity = Identity::with_settings(&self.key, &self.certificate, self.chain.as_deref(), settings, UnixTime::now());
-        identity.map_err(|error| failure(&error))
+        Identity::load(&self.key, &self.certificate, self.chain.as_deref(), UnixTime::now()).map_err(|error| failure(&error))
     }
 }
 

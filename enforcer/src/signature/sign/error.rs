@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::super::elf::ElfError;
+use super::ticket::TicketError;
 use crate::measure::MeasureError;
 use crate::signature::claims::ClaimsError;
 use crate::trust::{ChainError, TrustProblem};
@@ -100,6 +101,9 @@ pub enum SignError {
     /// The kernel's line of text at the end, and no signature before it.
     #[error("it ends like a file with an appended signature, and the signature before that is broken")]
     Trailer,
+    /// Signing in two steps.
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
     /// ring refused.
     #[error("the key could not sign")]
     Signing,
@@ -196,6 +200,7 @@ impl SignError {
             Self::Padding { .. } => "leave out `--rsa-pss`",
             Self::Ima { .. } => "use RSA without `--rsa-pss`, P-256 or P-384; or `--xattr`, which takes every kind",
             Self::ContentTooLarge { .. } => "sign it with signed attributes: leave out `--no-attributes`, or use another carrier than `--ima`",
+            Self::Ticket(problem) => problem.hint(),
             Self::Trailer => "install the file again; or cut its end off with `truncate`",
             Self::Attribute { source, .. } => match source.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::OPNOTSUPP) => "this file system has no such attributes; put the signature beside the file: `--detach`, or into a store",
@@ -224,6 +229,7 @@ impl SignError {
         match self {
             Self::Name(_) | Self::Write { .. } | Self::Keep { .. } | Self::Attribute { .. } => true,
             Self::File(problem) => problem.is_io(),
+            Self::Ticket(problem) => problem.is_io(),
             Self::Elf(problem) => problem.is_io(),
             Self::Key { problem: KeyError::File(problem), .. } => problem.is_io(),
             Self::Certificate { problem, .. } => problem.is_io(),

@@ -8,15 +8,15 @@ use std::thread;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::replace::{self, Change, Volumes};
-use super::{SignError, Signed};
+use super::{Answer, SignError, Signed};
 use crate::measure::{self, MeasureError};
 
 /// Drafts each file, then puts the batch in place. The answers come in the order of the files.
-pub(super) fn sign(
-    mut files: impl Iterator<Item = (PathBuf, Result<(), MeasureError>)> + Send,
-    draft: impl Fn(&Path) -> Result<(Change, Signed), SignError> + Sync,
+pub(super) fn sign<I: Send>(
+    mut files: impl Iterator<Item = (I, PathBuf, Result<(), MeasureError>)> + Send,
+    draft: impl Fn(I, &Path) -> Result<(Change, Signed), SignError> + Sync,
     done: impl Fn() + Sync,
-) -> Vec<(PathBuf, Result<Signed, SignError>)> {
+) -> Vec<Answer> {
     let size = batch_size();
     let batches = iter::from_fn(|| {
         let batch: Vec<_> = files.by_ref().take(size).collect();
@@ -26,8 +26,8 @@ pub(super) fn sign(
     let answers = measure::in_parallel(batches, |batch| {
         let mut changes = Vec::new();
         let mut answers = Vec::new();
-        for (path, found) in batch {
-            let drafted = found.map_err(SignError::from).and_then(|()| draft(&path)).map(|(change, signed)| {
+        for (item, path, found) in batch {
+            let drafted = found.map_err(SignError::from).and_then(|()| draft(item, &path)).map(|(change, signed)| {
                 changes.push(change);
                 signed
             });

@@ -14,6 +14,7 @@ mod replace;
 mod scheme;
 mod signed_data;
 mod template;
+mod ticket;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,12 @@ pub use error::{KeyError, SignError};
 pub use replace::write_new as write_whole;
 pub use scheme::Scheme;
 pub use template::Settings;
+pub use ticket::{Prepared, TicketError, attach, prepare};
 
 use super::Carrier;
 use super::cms::MAX_SIGNATURE_SIZE;
 use crate::measure::{Algorithm, ContentDigest, MeasureError};
+use crate::trust::KeyKind;
 use key::PrivateKey;
 use plan::Work;
 use template::Template;
@@ -57,6 +60,9 @@ pub enum Destination {
     /// Into the extended attribute [`IMA_ATTRIBUTE`].
     Ima,
 }
+
+/// A file, and what was done for it.
+pub type Answer = (PathBuf, Result<Signed, SignError>);
 
 /// What was done for one file.
 #[derive(Debug)]
@@ -100,8 +106,8 @@ impl Identity {
         files: impl Iterator<Item = (PathBuf, Result<(), MeasureError>)> + Send,
         destination: &Destination,
         done: impl Fn() + Sync,
-    ) -> Vec<(PathBuf, Result<Signed, SignError>)> {
-        many::sign(files, |path| self.draft(path, destination), done)
+    ) -> Vec<Answer> {
+        many::sign(files.map(|(path, found)| ((), path, found)), |(), path| self.draft(path, destination), done)
     }
 
     fn draft(&self, path: &Path, destination: &Destination) -> Result<(replace::Change, Signed), SignError> {

@@ -139,11 +139,6 @@ impl Work {
         }
     }
 
-    /// What somebody might not expect.
-    pub(super) fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
     /// The file with the signature that this value makes, ready to be put in its place.
     pub(super) fn complete(self, template: &Template, value: &[u8]) -> Result<(Change, Signed), SignError> {
         if let Place::Ima { file, stamp } = self.place {
