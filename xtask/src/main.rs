@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod cache;
+mod conformance;
 mod demo;
 mod guest_tests;
 mod lint;

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::guest_tests::{self, GuestTests};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
-use crate::{process, readme, setup, ui, vm, workspace};
+use crate::{conformance, process, readme, setup, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
@@ -32,6 +32,8 @@ pub(crate) struct Arguments {
 enum Part {
     /// The tests of the crates, which need no kernel of their own
     Host,
+    /// Of those, only our verdicts beside the verdicts of other tools, with a table
+    Signatures,
     /// The suite inside of a machine, for each kernel
     Guest,
     /// The README's commands, as written, inside of a machine
@@ -50,6 +52,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let wants = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
     if wants(Part::Host) {
         host()?;
+    }
+    if arguments.parts.contains(&Part::Signatures) {
+        conformance::run()?;
     }
     if !wants(Part::Guest) && !wants(Part::Readme) {
         return Ok(());
