@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod cli;
 pub mod daemon;
+pub mod inventory;
 pub mod kernel;
 pub mod measure;
 pub mod policy;

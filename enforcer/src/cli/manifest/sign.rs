@@ -1,0 +1,34 @@
+//! `enforcer manifest sign`: a signature beside a manifest.
+
+use std::path::PathBuf;
+
+use super::super::sign::{SignerOption, failure};
+use super::super::{Exit, Failure, Output};
+use super::{counted, parse, read};
+use crate::signature::sign::Destination;
+use crate::text::printable;
+
+/// Sign a manifest: FILE.p7s beside it.
+///
+/// Whoever signs vouches for every file in it: for a package or an image, that it is the one that was meant.
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  enforcer manifest sign --key key.pem --certificate signer.pem --chain intermediate.pem base.manifest")]
+pub(super) struct Sign {
+    #[command(flatten)]
+    signer: SignerOption,
+    /// The manifest.
+    #[arg(value_name = "FILE")]
+    manifest: PathBuf,
+}
+
+impl Sign {
+    pub(super) fn run(self, output: &mut Output) -> Result<Exit, Failure> {
+        // What no verifier would load is not signed.
+        let count = parse(&self.manifest, &read(&self.manifest)?)?.len();
+        let signed = self.signer.load()?.sign(&self.manifest, &Destination::Detached).map_err(|error| failure(&error))?;
+        let signature = signed.carrier.path().unwrap_or(&self.manifest).to_string_lossy();
+        output.line(format!("{}: signed, {}", printable(&signature), counted(count, "digest", "digests")))?;
+        Ok(Exit::Yes)
+    }
+}
