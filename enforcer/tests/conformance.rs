@@ -13,6 +13,8 @@ mod compare;
 mod differences;
 #[path = "conformance/keys.rs"]
 mod keys;
+#[path = "conformance/limbo.rs"]
+mod limbo;
 #[path = "conformance/list.rs"]
 mod list;
 #[path = "conformance/message.rs"]
@@ -21,3 +23,5 @@ mod message;
 mod structure;
 #[path = "conformance/tree.rs"]
 mod tree;
+#[path = "conformance/vectors.rs"]
+mod vectors;

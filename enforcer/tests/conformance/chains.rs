@@ -55,7 +55,7 @@ fn changed(name: impl Into<String>, part: &str, change: impl FnOnce(Draft) -> Dr
 }
 
 /// The same extensions but for this one, which is `None` where it is left out.
-fn replacing(draft: Draft, number: &str, new: Option<Node>) -> Draft {
+pub fn replacing(draft: Draft, number: &str, new: Option<Node>) -> Draft {
     let number = oid("", number).der();
     let mut extensions: Vec<Node> =
         draft.extensions.clone().into_iter().filter(|one| !one.der().windows(number.len()).any(|bytes| bytes == number)).collect();
@@ -63,9 +63,9 @@ fn replacing(draft: Draft, number: &str, new: Option<Node>) -> Draft {
     draft.only(extensions)
 }
 
-const BASIC_CONSTRAINTS: &str = "2.5.29.19";
-const KEY_USAGE: &str = "2.5.29.15";
-const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
+pub const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+pub const KEY_USAGE: &str = "2.5.29.15";
+pub const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
 
 #[test]
 fn time() {

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use crate::differences;
 
 /// Every group that a test judges; a new one is entered here.
-const GROUPS: [&str; 10] = ["attributes", "bytes", "certificates", "elements", "fields", "keys", "names", "paths", "purposes", "time"];
+const GROUPS: &str = "attributes bytes certificates ecdsa ed25519 elements fields keys limbo limbo-names limbo-pathlen names paths purposes rsa time";
 
 #[test]
 fn every_listed_difference_is_of_a_group_that_is_judged() {
-    let unknown: BTreeSet<String> = differences::groups().into_iter().filter(|group| !GROUPS.contains(&group.as_str())).collect();
+    let known: Vec<&str> = GROUPS.split(' ').collect();
+    let unknown: BTreeSet<String> = differences::groups().into_iter().filter(|group| !known.contains(&group.as_str())).collect();
     assert!(unknown.is_empty(), "differences.toml speaks of {unknown:?}");
 }
 
