@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use std::slice;
 
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
@@ -88,10 +87,12 @@ fn tell_settled(policy: &Policy, json: bool, output: &mut Output) -> Result<Exit
     Ok(Exit::Yes)
 }
 
-/// Everything that is wrong with the certificates: one error for each signer at most.
+/// Everything that is wrong with the certificates: one error for each signer at most, or one for the lists.
 fn unfit_certificates(policy: &Policy) -> Vec<TrustError> {
-    let load = |signer| TrustStore::load(slice::from_ref(signer), UnixTime::now());
-    policy.signers.iter().filter_map(|signer| load(signer).err()).collect()
+    let now = UnixTime::now();
+    let unfit: Vec<_> = policy.signers.iter().filter_map(|signer| TrustStore::check_signer(signer, now).err()).collect();
+    // The rest is read only when the signers are fit, and stops at its first error.
+    if unfit.is_empty() { TrustStore::load(policy, now).err().into_iter().collect() } else { unfit }
 }
 
 #[derive(Serialize)]

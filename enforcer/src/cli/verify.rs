@@ -14,7 +14,7 @@ use super::sign::{tell, worse};
 use super::{Exit, Failure, Output, PolicyOption, ReportOption};
 use crate::measure::{self, MeasureError};
 use crate::policy::Policy;
-use crate::signature::{Attempt, Examination, Examiner, Rejected, Verified};
+use crate::signature::{Attempt, Examination, Examiner, Facts, Rejected, Verified};
 use crate::text::hex;
 use crate::trust::{TrustStore, date};
 
@@ -39,8 +39,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let policy = Policy::load(&arguments.policy.policy)?;
     let now = UnixTime::now();
-    let trust = TrustStore::load(&policy.signers, now)?;
-    let examiner = Examiner::new(&policy.sources, trust, policy.limits.max_file_size, now);
+    let trust = TrustStore::load(&policy, now)?;
+    let examiner = Examiner::new(&policy, trust, &Facts::at(now));
     for error in examiner.manifest_errors() {
         tell("warning", &error.path, &format!("this manifest is not in force: {}", error.problem));
         tell("hint", &error.path, error.hint());
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     let answers = measure::in_parallel(found, |(path, found)| {
         // The kernel tells the daemon the name behind symbolic links, and beside that one lies the signature.
         let place = path.canonicalize().unwrap_or_else(|_| path.clone());
-        let examined = found.and_then(|()| measure::open(&path)).and_then(|file| examiner.examine(&file, Some(&place), now));
+        let examined = found.and_then(|()| measure::open(&path)).and_then(|file| examiner.examine(&file, Some(&place), &Facts::at(now)));
         progress.inc(1);
         Answer::new(&path, &examined)
     });
@@ -179,7 +179,7 @@ impl Answer {
         self.signature = verified.carrier().path().map(|path| path.to_string_lossy().into_owned());
         let uses = [(USE_EXEC, "exec"), (USE_LIBRARY, "library")];
         self.uses = uses.into_iter().filter(|(bit, _)| verified.uses() & bit != 0).map(|(_, name)| name).collect();
-        self.not_after = Some(date(verified.not_after()).replacen(' ', "T", 1).replace(" UTC", "Z"));
+        self.not_after = verified.not_after().map(|end| date(end).replacen(' ', "T", 1).replace(" UTC", "Z"));
     }
 
     fn unmeasured(&mut self, problem: &MeasureError) {

@@ -12,7 +12,7 @@ use enforcer_common::{USE_EXEC, USE_LIBRARY};
 use rustls_pki_types::UnixTime;
 
 use super::locate::open_regular;
-use crate::signature::{Examiner, Verified};
+use crate::signature::{Examiner, Facts, Verified};
 
 /// A part of the daemon that the policy would not let in.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub fn examine(examiner: &Examiner) -> io::Result<Vec<Result<Verified, Refused>>
 
 fn examine_one(examiner: &Examiner, path: &Path, wanted: u32) -> Result<Verified, String> {
     let file = open_regular(path).ok_or("cannot be opened")?;
-    let examination = examiner.examine(&file, Some(path), UnixTime::now()).map_err(|error| error.to_string())?;
+    let examination = examiner.examine(&file, Some(path), &Facts::at(UnixTime::now())).map_err(|error| error.to_string())?;
     match examination.outcome() {
         Ok(verified) if verified.uses() & wanted == wanted => Ok(verified.clone()),
         Ok(verified) => Err(format!("is signed by `{}`, which may not sign for this use", verified.signer_name())),

@@ -21,7 +21,11 @@ impl Publisher {
 
     /// Allows a verified digest, until its signer's certificates run out.
     pub fn allow(&self, verified: &Verified, generation: u32) -> Result<(), KernelError> {
-        let Some(expires_at) = boottime_of(verified.not_after().as_secs()) else { return Ok(()) };
+        let expires_at = match verified.not_after().map(|end| boottime_of(end.as_secs())) {
+            None => 0,
+            Some(Some(end)) => end,
+            Some(None) => return Ok(()),
+        };
         let verdict = Verdict { expires_at, uses: with_own_mappings(verified.uses()), signer: verified.signer(), generation, reserved: 0 };
         self.maps.publish(&verified.digest(), &verdict)?;
         verified.fsverity().map_or(Ok(()), |digest| self.maps.publish(&digest, &verdict))

@@ -15,7 +15,7 @@ use rustls_pki_types::UnixTime;
 use super::rejections::{Place, Rejections};
 use super::{Ground, Shared, locate};
 use crate::kernel::{KernelError, Records, boottime, monotonic, raise_priority, set_nice};
-use crate::signature::Verified;
+use crate::signature::{Facts, Verified};
 
 /// The threads that answer. They end when told to; the heartbeat ends with them.
 pub struct Requests {
@@ -179,7 +179,7 @@ enum Outcome {
 fn examine(ground: &Ground, request: &Request) -> Outcome {
     let mut failure = "the daemon could not open the file to look for its signature".to_owned();
     for candidate in locate::candidates(request) {
-        match ground.examiner.examine(&candidate.file, Some(&candidate.path), UnixTime::now()) {
+        match ground.examiner.examine(&candidate.file, Some(&candidate.path), &Facts::at(UnixTime::now())) {
             Ok(examination) if examination.covers(&request.digest) => {
                 return match examination.outcome() {
                     Ok(verified) => Outcome::Verified(verified.clone()),

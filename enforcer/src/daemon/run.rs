@@ -23,7 +23,7 @@ use super::{Ground, Options, Shared, own_code, scan};
 use crate::audit::EventLog;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::policy::{Policy, PolicyError};
-use crate::signature::Examiner;
+use crate::signature::{Examiner, Facts};
 use crate::trust::{TrustError, TrustStore};
 
 /// The daemon's state: canaries, and what later must survive a reboot.
@@ -86,7 +86,7 @@ pub enum DaemonError {
 /// Runs the daemon until it is told to end by `SIGTERM` or `SIGINT`. Enforcement goes on afterwards.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     let policy = Policy::load(&options.policy)?;
-    let trust = TrustStore::load(&policy.signers, UnixTime::now())?;
+    let trust = TrustStore::load(&policy, UnixTime::now())?;
     require_protected(&policy)?;
     require_kernel()?;
     for folder in [STATE_FOLDER, RUN_FOLDER] {
@@ -257,7 +257,7 @@ impl Daemon {
 
     fn try_reload(&self) -> Result<(), DaemonError> {
         let policy = Policy::load(&self.options.policy)?;
-        let trust = TrustStore::load(&policy.signers, UnixTime::now())?;
+        let trust = TrustStore::load(&policy, UnixTime::now())?;
         require_protected(&policy)?;
         let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
         if old != new {
@@ -279,7 +279,7 @@ impl Daemon {
 
 /// What decisions rest on, from a policy. Manifests that are not accepted are reported and vouch for nothing.
 fn ground(policy: Policy, trust: TrustStore, generation: u32) -> Result<Ground, DaemonError> {
-    let examiner = Examiner::new(&policy.sources, trust, policy.limits.max_file_size, UnixTime::now());
+    let examiner = Examiner::new(&policy, trust, &Facts::at(UnixTime::now()));
     for error in examiner.manifest_errors() {
         tracing::error!("a manifest is not in force: {error}");
     }

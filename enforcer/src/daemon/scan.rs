@@ -15,6 +15,7 @@ use rustls_pki_types::UnixTime;
 use super::{Ground, Shared};
 use crate::kernel::set_nice;
 use crate::measure::{self, MeasureError, code_files, in_parallel};
+use crate::signature::Facts;
 
 /// What a scan found.
 #[derive(Debug, Default)]
@@ -72,7 +73,7 @@ fn scan(shared: &Shared) {
 /// Examines one file, and publishes it when a trusted signature covers it.
 fn verify(shared: &Shared, ground: &Ground, path: &Path) -> Result<bool, MeasureError> {
     let file = measure::open(path)?;
-    let examination = ground.examiner.examine(&file, Some(path), UnixTime::now())?;
+    let examination = ground.examiner.examine(&file, Some(path), &Facts::at(UnixTime::now()))?;
     let Ok(verified) = examination.outcome() else { return Ok(false) };
     if let Err(error) = shared.publish_on(ground, |publisher| publisher.allow(verified, ground.generation)) {
         tracing::error!("cannot publish the verdict on `{}`: {error}", path.display());

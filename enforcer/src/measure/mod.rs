@@ -18,7 +18,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 pub use digests::{Algorithm, ContentDigest};
 pub use error::MeasureError;
-pub use pass::{Measurement, Part, Plan, Witness, measure};
+pub use pass::{Measurement, Part, Plan, Region, Witness, measure};
 pub use walk::{code_files, in_parallel};
 
 /// Opens a file for measuring. A FIFO without a writer, a terminal or a device is refused and never waited for.

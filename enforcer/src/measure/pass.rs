@@ -23,13 +23,37 @@ pub struct Plan<'a> {
     pub witnesses: &'a [Witness],
 }
 
-/// A digest of the file's bytes, with some of them counted as zeros.
+/// A digest of a file, or of a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The digest algorithm.
     pub algorithm: Algorithm,
-    /// These bytes count as zeros; an empty range is the file as it is.
+    /// Of which bytes.
+    pub region: Region,
+}
+
+/// Which bytes of a file are signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// These count as zeros.
     pub zeroed: Range<u64>,
+    /// Those from here on do not count; `None` is the end of the file.
+    pub end: Option<u64>,
+}
+
+impl Region {
+    /// The file as it is.
+    pub const WHOLE: Self = Self { zeroed: 0..0, end: None };
+
+    /// The file with these bytes counted as zeros.
+    pub fn zeroed(zeroed: Range<u64>) -> Self {
+        Self { zeroed, end: None }
+    }
+
+    /// The file up to here.
+    pub fn up_to(end: u64) -> Self {
+        Self { zeroed: 0..0, end: Some(end) }
+    }
 }
 
 /// Bytes that a decision was based on before the file was measured.
@@ -74,10 +98,11 @@ pub fn measure(file: &File, plan: &Plan<'_>) -> Result<Measurement, MeasureError
         let bytes = &buffer[..read];
         whole.update(bytes);
         for (part, context) in &mut parts {
-            let zeroed = within(&part.zeroed, offset, read);
-            context.update(&bytes[..zeroed.start]);
+            let signed = &bytes[within(&(0..part.region.end.unwrap_or(u64::MAX)), offset, read)];
+            let zeroed = within(&part.region.zeroed, offset, signed.len());
+            context.update(&signed[..zeroed.start]);
             update_with_zeros(context, zeroed.len());
-            context.update(&bytes[zeroed.end..]);
+            context.update(&signed[zeroed.end..]);
         }
         if !plan.witnesses.iter().all(|witness| witness.agrees(offset, bytes)) {
             return Err(MeasureError::Changed);

@@ -27,7 +27,7 @@ fn zeroed_bytes_count_as_zeros_wherever_a_buffer_ends() {
     let mut bytes: Vec<u8> = (0..700_000_u32).map(|i| (i % 251 + 1) as u8).collect();
     let file = file_with(&bytes);
     for zeroed in [0..1, 262_143..262_145, 5..524_300, 699_999..700_000, 0..700_000, 7..7] {
-        let part = Part { algorithm: Algorithm::Sha384, zeroed: zeroed.clone() };
+        let part = Part { algorithm: Algorithm::Sha384, region: Region::zeroed(zeroed.clone()) };
         let found = measure(&file, &Plan { max_size: u64::MAX, parts: vec![part], witnesses: &[] }).unwrap();
         let original = bytes.clone();
         bytes[zeroed.start as usize..zeroed.end as usize].fill(0);

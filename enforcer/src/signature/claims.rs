@@ -93,6 +93,11 @@ impl Claims {
         Ok(claims)
     }
 
+    /// Whether an attribute of this type is a claim.
+    pub fn is_claim(kind: &[u8]) -> bool {
+        [IDENTIFIER, VERSION, SECURITY_VERSION, ENTITLEMENTS].contains(&kind)
+    }
+
     /// The claims as attributes: the content bytes of each type, and the DER of its value.
     ///
     /// # Errors

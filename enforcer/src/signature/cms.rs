@@ -1,52 +1,84 @@
-//! Parsing a detached CMS signature (RFC 5652 §5): strict DER in, an unverified [`Signature`] out.
+//! Parsing a CMS signature (RFC 5652 §5): bytes in, an unverified [`Signature`] out.
 //!
-//! Sets are counted before they are decoded, and nothing is sorted or copied that a bound does not cover. Never does cryptography and
-//! never trusts: what is parsed here is what a stranger claims.
+//! PEM and BER are turned into DER first ([`encoding`]); the rest is strict. Sets are counted before they are decoded, and nothing is sorted or
+//! copied that a bound does not cover. Never does cryptography and never trusts: what is parsed here is what a stranger claims.
 
+mod algorithms;
+mod attributes;
+mod encoding;
 mod error;
+mod structure;
 
-use cms::cert::x509::spki::AlgorithmIdentifierRef;
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
-use der::oid::db::{rfc5911, rfc5912, rfc6268};
-use der::{Decode, DecodeValue, Encode, EncodeValue, FixedTag, Header, Length, Reader, Sequence, SliceReader, Tag, Tagged, Writer};
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
-use webpki::ring as algorithms;
+use der::oid::db::rfc5911;
+use der::{Decode, Reader, SliceReader, Tag, Tagged};
+use rustls_pki_types::CertificateDer;
 
+pub(super) use algorithms::digest_algorithm;
+pub use algorithms::{ED25519, Scheme};
+pub use encoding::MAX_FILE_SIZE;
+pub use encoding::first_signature;
 pub use error::CmsError;
+pub(super) use structure::Elements;
 
+use super::claims::Claims;
 use crate::measure::Algorithm;
+use structure::{ContentInfo, SignedData, SignerInfo};
 
 /// A signature as found: well-formed, and nothing more.
+#[derive(Debug)]
 pub struct Signature {
-    /// Which certificate made it.
-    pub signer: SignerId,
     /// The certificates that came along, in no particular order.
     pub certificates: Vec<CertificateDer<'static>>,
+    /// What each signer states; one at least.
+    pub statements: Vec<Statement>,
+    /// The content, where it is inside (timestamps).
+    pub content: Option<Vec<u8>>,
+}
+
+/// What one signer states (RFC 5652 §5.3, SignerInfo).
+#[derive(Debug)]
+pub struct Statement {
+    /// Which certificate made it.
+    pub signer: SignerId,
     /// How the content is digested.
     pub digest: Algorithm,
+    /// How the signature is made.
+    pub scheme: Scheme,
     /// What exactly was signed.
     pub signed: Signed,
-    /// How the signature is checked: one algorithm for each kind of key that fits.
-    pub algorithms: Vec<&'static dyn SignatureVerificationAlgorithm>,
     /// The signature value.
     pub value: Vec<u8>,
+    /// A timestamp over the signature value (RFC 3161 appendix A), DER.
+    pub timestamp: Option<Vec<u8>>,
 }
 
 /// RFC 5652 §5.4: what the signature value is about.
+#[derive(Debug)]
 pub enum Signed {
     /// The content itself.
     Content,
     /// The signed attributes, one of which is the content's digest.
-    Attributes {
-        /// Their DER as a SET OF, which is what was signed.
-        der: Vec<u8>,
-        /// The value of the messageDigest attribute.
-        message_digest: Vec<u8>,
-    },
+    Attributes(Attributes),
+    /// This message, which contains the content's fs-verity digest (`Documentation/filesystems/fsverity.rst`, "FS_IOC_MEASURE_VERITY").
+    FsVerity,
+}
+
+/// Signed attributes (RFC 5652 §5.3).
+#[derive(Debug)]
+pub struct Attributes {
+    /// Their DER as a SET OF, which is what was signed.
+    pub der: Vec<u8>,
+    /// The value of the messageDigest attribute.
+    pub message_digest: Vec<u8>,
+    /// What is claimed about the content.
+    pub claims: Claims,
+    /// The digest of the signer's certificate (RFC 5035 §3), where there is one, as an algorithm and a value.
+    pub certificate_digest: Option<(Algorithm, Vec<u8>)>,
 }
 
 /// RFC 5652 §5.3, SignerIdentifier.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignerId {
     /// By its issuer's name (DER) and its serial number (content bytes).
     IssuerAndSerial {
@@ -57,66 +89,86 @@ pub enum SignerId {
     },
     /// By its subject key identifier.
     KeyId(Vec<u8>),
+    /// By the last four bytes of its subject key identifier, as IMA's signatures do.
+    KeyIdTail([u8; 4]),
+}
+
+/// Which content a signature is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// A file that lies elsewhere.
+    Detached,
+    /// A TSTInfo (RFC 3161 §2.4.2) inside.
+    Timestamp,
 }
 
 impl Signature {
-    /// Parses a detached signature that fills `bytes` exactly.
+    /// Parses a detached signature that fills `bytes` exactly: DER, BER or PEM.
     pub fn parse(bytes: &[u8]) -> Result<Self, CmsError> {
-        let size = encoded_size(bytes)?;
+        let (der, size) = first_signature(bytes)?;
         if size < bytes.len() {
             return Err(CmsError::TrailingBytes { count: bytes.len() - size });
         }
-        let info = ContentInfo::from_der(bytes)?;
+        Self::from_der(&der, Content::Detached)
+    }
+
+    /// Parses the DER of a signature over this kind of content.
+    pub(super) fn from_der(der: &[u8], content: Content) -> Result<Self, CmsError> {
+        let info = ContentInfo::from_der(der)?;
         if info.content_type != rfc5911::ID_SIGNED_DATA {
             return Err(CmsError::NotSignedData { found: info.content_type.to_string() });
         }
         let signed_data = info.content.decode_as::<SignedData<'_>>()?;
-        if signed_data.encapsulated.content.is_some() {
-            return Err(CmsError::Attached);
+        if signed_data.encapsulated.content_type != content.oid() {
+            return Err(CmsError::ContentType { found: signed_data.encapsulated.content_type.to_string(), expected: content.name() });
         }
-        if signed_data.encapsulated.content_type != rfc5911::ID_DATA {
-            return Err(CmsError::ContentType { found: signed_data.encapsulated.content_type.to_string() });
-        }
-        let digests = signed_data.digest_algorithms.elements(MAX_DIGEST_ALGORITHMS, "digest algorithms")?;
-        let digests = digests.iter().map(|element| digest_algorithm(&AlgorithmIdentifierRef::from_der(element)?));
-        let digests = digests.collect::<Result<Vec<_>, _>>()?;
+        let inside = match (content, signed_data.encapsulated.content) {
+            (Content::Detached, None) => None,
+            (Content::Detached, Some(_)) => return Err(CmsError::Attached),
+            (Content::Timestamp, Some(inside)) => Some(inside.decode_as::<OctetStringRef<'_>>()?.as_bytes().to_vec()),
+            (Content::Timestamp, None) => return Err(CmsError::Empty),
+        };
+        let announced = signed_data.digest_algorithms.elements(MAX_DIGEST_ALGORITHMS, "digest algorithms")?;
         let certificates = certificates(signed_data.certificates.as_ref())?;
         let signer_infos = signed_data.signer_infos.elements(MAX_SIGNERS, "signers")?;
-        let [signer_info] = signer_infos[..] else {
-            return Err(CmsError::SignerCount { count: signer_infos.len() });
-        };
-        let signer_info = SignerInfo::from_der(signer_info)?;
-        if signed_data.version != signer_info.version {
-            return Err(CmsError::Version { version: signed_data.version });
+        let signer_infos = signer_infos.into_iter().map(SignerInfo::from_der).collect::<Result<Vec<_>, _>>()?;
+        if signer_infos.is_empty() {
+            return Err(CmsError::NoSigner);
         }
-        let signature = signer_info.settle(certificates)?;
-        if digests.contains(&signature.digest) { Ok(signature) } else { Err(CmsError::DigestNotAnnounced) }
+        signed_data.check_version(content, &signer_infos)?;
+        let statements = signer_infos.iter().map(|info| info.settle(content)).collect::<Result<Vec<_>, _>>()?;
+        let announced = announced.into_iter().map(|der| digest_algorithm(&Decode::from_der(der)?)).collect::<Result<Vec<_>, _>>()?;
+        if statements.iter().any(|statement| !announced.contains(&statement.digest)) {
+            return Err(CmsError::DigestNotAnnounced);
+        }
+        Ok(Self { certificates, statements, content: inside })
     }
 }
 
-/// How many bytes the DER at the start of `bytes` takes, as its own header says; all of them are there.
-pub fn encoded_size(bytes: &[u8]) -> Result<usize, CmsError> {
-    if bytes.is_empty() {
-        return Err(CmsError::Empty);
+impl Statement {
+    /// What is claimed about the content.
+    pub fn claims(&self) -> Claims {
+        match &self.signed {
+            Signed::Attributes(attributes) => attributes.claims.clone(),
+            Signed::Content | Signed::FsVerity => Claims::default(),
+        }
     }
-    if bytes.starts_with(b"-----BEGIN") {
-        return Err(CmsError::Pem);
+}
+
+impl Content {
+    fn oid(self) -> ObjectIdentifier {
+        match self {
+            Self::Detached => rfc5911::ID_DATA,
+            Self::Timestamp => TST_INFO,
+        }
     }
-    if bytes.starts_with(&[0x30, 0x80]) {
-        return Err(CmsError::IndefiniteLength);
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Detached => "data",
+            Self::Timestamp => "TSTInfo",
+        }
     }
-    let header = SliceReader::new(bytes)?.peek_header()?;
-    let size = usize::try_from((header.encoded_len()? + header.length)?)?;
-    if header.tag != Tag::Sequence {
-        return Err(CmsError::NotCms);
-    }
-    if size > MAX_SIGNATURE_SIZE {
-        return Err(CmsError::TooLarge { limit: MAX_SIGNATURE_SIZE });
-    }
-    if size > bytes.len() {
-        return Err(CmsError::Truncated { size: bytes.len(), expected: size });
-    }
-    Ok(size)
 }
 
 fn certificates(set: Option<&Elements<'_>>) -> Result<Vec<CertificateDer<'static>>, CmsError> {
@@ -132,19 +184,27 @@ fn certificates(set: Option<&Elements<'_>>) -> Result<Vec<CertificateDer<'static
     Ok(found)
 }
 
+impl SignedData<'_> {
+    /// RFC 5652 §5.1. A signature over plain data by an issuer's name and a serial number has version 1, and 3 otherwise.
+    fn check_version(&self, content: Content, signer_infos: &[SignerInfo<'_>]) -> Result<(), CmsError> {
+        let by_key_id = signer_infos.iter().any(|info| info.version == 3);
+        let expected = if by_key_id || content != Content::Detached { 3 } else { 1 };
+        if self.version == expected { Ok(()) } else { Err(CmsError::Version { version: self.version }) }
+    }
+}
+
 impl SignerInfo<'_> {
-    fn settle(&self, certificates: Vec<CertificateDer<'static>>) -> Result<Signature, CmsError> {
+    fn settle(&self, content: Content) -> Result<Statement, CmsError> {
         let signer = self.signer()?;
         let digest = digest_algorithm(&self.digest_algorithm)?;
-        let algorithms = signature_algorithms(&self.signature_algorithm, digest)?;
+        let scheme = Scheme::settle(&self.signature_algorithm, digest)?;
         let signed = match &self.signed_attributes {
-            Some(attributes) => signed_attributes(attributes)?,
-            None => Signed::Content,
+            Some(set) => Signed::Attributes(attributes::signed(set, content)?),
+            None if content == Content::Detached => Signed::Content,
+            None => return Err(CmsError::AttributeMissing { name: "contentType" }),
         };
-        if let Some(unsigned) = &self.unsigned_attributes {
-            unsigned.elements(MAX_ATTRIBUTES, "unsigned attributes")?;
-        }
-        Ok(Signature { signer, certificates, digest, signed, algorithms, value: self.signature.as_bytes().to_vec() })
+        let timestamp = self.unsigned_attributes.as_ref().map(attributes::timestamp).transpose()?.flatten();
+        Ok(Statement { signer, digest, scheme, signed, value: self.signature.as_bytes().to_vec(), timestamp })
     }
 
     fn signer(&self) -> Result<SignerId, CmsError> {
@@ -163,176 +223,11 @@ impl SignerInfo<'_> {
     }
 }
 
-/// RFC 5652 §5.4 and §11: contentType and messageDigest must be there once; no attribute may be there twice.
-fn signed_attributes(set: &Elements<'_>) -> Result<Signed, CmsError> {
-    let elements = set.elements(MAX_ATTRIBUTES, "signed attributes")?;
-    if !elements.is_sorted_by(|a, b| a < b) {
-        return Err(CmsError::AttributeOrder);
-    }
-    let attributes = elements.iter().map(|element| Attribute::from_der(element)).collect::<Result<Vec<_>, _>>()?;
-    for (index, attribute) in attributes.iter().enumerate() {
-        if attributes[..index].iter().any(|earlier| earlier.kind == attribute.kind) {
-            return Err(CmsError::AttributeTwice { attribute: attribute.kind.to_string() });
-        }
-    }
-    let value = |kind: ObjectIdentifier, name: &'static str| {
-        let attribute = attributes.iter().find(|attribute| attribute.kind == kind).ok_or(CmsError::AttributeMissing { name })?;
-        match attribute.values.elements(MAX_ATTRIBUTES, name)?[..] {
-            [value] => Ok(value),
-            _ => Err(CmsError::AttributeValues { name }),
-        }
-    };
-    let content_type = ObjectIdentifier::from_der(value(rfc6268::ID_CONTENT_TYPE, "contentType")?)?;
-    if content_type != rfc5911::ID_DATA {
-        return Err(CmsError::ContentType { found: content_type.to_string() });
-    }
-    let message_digest = OctetStringRef::from_der(value(rfc6268::ID_MESSAGE_DIGEST, "messageDigest")?)?.as_bytes().to_vec();
-    Ok(Signed::Attributes { der: AnyRef::new(Tag::Set, set.0)?.to_der()?, message_digest })
-}
-
-fn digest_algorithm(identifier: &AlgorithmIdentifierRef<'_>) -> Result<Algorithm, CmsError> {
-    if !identifier.parameters.is_none_or(|parameters| parameters.is_null()) {
-        return Err(CmsError::Parameters);
-    }
-    match identifier.oid {
-        rfc5912::ID_SHA_256 => Ok(Algorithm::Sha256),
-        rfc5912::ID_SHA_384 => Ok(Algorithm::Sha384),
-        rfc5912::ID_SHA_512 => Ok(Algorithm::Sha512),
-        rfc5912::ID_SHA_1 => Err(CmsError::WeakDigest { name: "SHA-1" }),
-        rfc5912::ID_MD_5 => Err(CmsError::WeakDigest { name: "MD5" }),
-        oid => Err(CmsError::Digest { found: name(&oid) }),
-    }
-}
-
-fn signature_algorithms(
-    identifier: &AlgorithmIdentifierRef<'_>,
-    digest: Algorithm,
-) -> Result<Vec<&'static dyn SignatureVerificationAlgorithm>, CmsError> {
-    use Algorithm::{Sha256, Sha384, Sha512};
-    let rsa = match digest {
-        Sha256 => algorithms::RSA_PKCS1_2048_8192_SHA256,
-        Sha384 => algorithms::RSA_PKCS1_2048_8192_SHA384,
-        Sha512 => algorithms::RSA_PKCS1_2048_8192_SHA512,
-    };
-    let absent = identifier.parameters.is_none();
-    let null_or_absent = identifier.parameters.is_none_or(|parameters| parameters.is_null());
-    let (found, parameters_allowed) = match (identifier.oid, digest) {
-        (rfc5912::RSA_ENCRYPTION, _)
-        | (rfc5912::SHA_256_WITH_RSA_ENCRYPTION, Sha256)
-        | (rfc5912::SHA_384_WITH_RSA_ENCRYPTION, Sha384)
-        | (rfc5912::SHA_512_WITH_RSA_ENCRYPTION, Sha512) => (vec![rsa], null_or_absent),
-        (rfc5912::ECDSA_WITH_SHA_256, Sha256) => (vec![algorithms::ECDSA_P256_SHA256, algorithms::ECDSA_P384_SHA256], absent),
-        (rfc5912::ECDSA_WITH_SHA_384, Sha384) => (vec![algorithms::ECDSA_P256_SHA384, algorithms::ECDSA_P384_SHA384], absent),
-        (ED25519, _) => (vec![algorithms::ED25519], absent),
-        (rfc5912::SHA_1_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_1, _) => return Err(CmsError::WeakDigest { name: "SHA-1" }),
-        (rfc5912::MD_5_WITH_RSA_ENCRYPTION, _) => return Err(CmsError::WeakDigest { name: "MD5" }),
-        (oid, _) => return Err(CmsError::Algorithm { found: name(&oid), digest: digest.name() }),
-    };
-    if parameters_allowed { Ok(found) } else { Err(CmsError::Parameters) }
-}
-
-/// The name of an algorithm where it has one, else its number.
-fn name(oid: &ObjectIdentifier) -> String {
-    match der::oid::db::DB.by_oid(oid) {
-        Some(name) => format!("{name} ({oid})"),
-        None => oid.to_string(),
-    }
-}
-
-/// RFC 5652 §3.
-#[derive(Sequence)]
-struct ContentInfo<'a> {
-    content_type: ObjectIdentifier,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    content: AnyRef<'a>,
-}
-
-/// RFC 5652 §5.1.
-#[derive(Sequence)]
-struct SignedData<'a> {
-    version: u8,
-    digest_algorithms: Elements<'a>,
-    encapsulated: EncapsulatedContent<'a>,
-    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", constructed = "true", optional = "true")]
-    certificates: Option<Elements<'a>>,
-    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", constructed = "true", optional = "true")]
-    revocations: Option<Elements<'a>>,
-    signer_infos: Elements<'a>,
-}
-
-/// RFC 5652 §5.2.
-#[derive(Sequence)]
-struct EncapsulatedContent<'a> {
-    content_type: ObjectIdentifier,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    content: Option<AnyRef<'a>>,
-}
-
-/// RFC 5652 §5.3.
-#[derive(Sequence)]
-struct SignerInfo<'a> {
-    version: u8,
-    signer: AnyRef<'a>,
-    digest_algorithm: AlgorithmIdentifierRef<'a>,
-    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", constructed = "true", optional = "true")]
-    signed_attributes: Option<Elements<'a>>,
-    signature_algorithm: AlgorithmIdentifierRef<'a>,
-    signature: OctetStringRef<'a>,
-    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", constructed = "true", optional = "true")]
-    unsigned_attributes: Option<Elements<'a>>,
-}
-
-/// RFC 5652 §5.3, Attribute.
-#[derive(Sequence)]
-struct Attribute<'a> {
-    kind: ObjectIdentifier,
-    values: Elements<'a>,
-}
-
-/// The content bytes of a SET OF, not decoded yet: a hostile set is counted before any work is done on it.
-pub(super) struct Elements<'a>(&'a [u8]);
-
-impl<'a> Elements<'a> {
-    fn elements(&self, limit: usize, what: &'static str) -> Result<Vec<&'a [u8]>, CmsError> {
-        let mut reader = SliceReader::new(self.0)?;
-        let mut found = Vec::new();
-        while !reader.is_finished() {
-            if found.len() == limit {
-                return Err(CmsError::TooMany { what, limit });
-            }
-            found.push(reader.tlv_bytes()?);
-        }
-        Ok(found)
-    }
-}
-
-impl FixedTag for Elements<'_> {
-    const TAG: Tag = Tag::Set;
-}
-
-impl<'a> DecodeValue<'a> for Elements<'a> {
-    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> der::Result<Self> {
-        reader.read_slice(header.length).map(Self)
-    }
-}
-
-impl EncodeValue for Elements<'_> {
-    fn value_len(&self) -> der::Result<Length> {
-        Length::try_from(self.0.len())
-    }
-
-    fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
-        writer.write(self.0)
-    }
-}
-
-/// A signature with a chain of three RSA-4096 certificates takes 6 KiB.
+/// A signature with a chain of three RSA-4096 certificates and a timestamp takes 12 KiB.
 pub const MAX_SIGNATURE_SIZE: usize = 64 * 1024;
 const MAX_CERTIFICATES: usize = 16;
 const MAX_DIGEST_ALGORITHMS: usize = 16;
 const MAX_SIGNERS: usize = 16;
 const MAX_ATTRIBUTES: usize = 32;
-/// ecdsa-with-SHA1 (RFC 5912).
-const ECDSA_WITH_SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
-/// id-Ed25519 (RFC 8410 §3).
-pub(super) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+/// id-ct-TSTInfo (RFC 3161 §2.4.2).
+const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");

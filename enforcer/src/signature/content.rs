@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use enforcer_common::Digest;
 
 use super::Rejected;
-use crate::measure::{self, Algorithm, ContentDigest, MeasureError, Measurement, Part, Plan, Witness};
+use crate::measure::{self, Algorithm, ContentDigest, MeasureError, Measurement, Part, Plan, Region, Witness};
 
 /// What `verify` asks of a content.
 pub(super) trait Content {
@@ -16,6 +15,8 @@ pub(super) trait Content {
     fn content_digest(&mut self, algorithm: Algorithm) -> Result<ContentDigest, Rejected>;
     /// The signed bytes themselves, bounded.
     fn bytes(&mut self) -> Result<Cow<'_, [u8]>, Rejected>;
+    /// Its fs-verity digest, where the kernel guarantees one.
+    fn fsverity(&self) -> Option<Digest>;
 }
 
 /// Bytes in memory.
@@ -29,6 +30,10 @@ impl Content for Bytes<'_> {
     fn bytes(&mut self) -> Result<Cow<'_, [u8]>, Rejected> {
         Ok(self.0.into())
     }
+
+    fn fsverity(&self) -> Option<Digest> {
+        None
+    }
 }
 
 /// A file that was measured once. What is read later must belong to the same version of it.
@@ -40,15 +45,15 @@ pub(super) struct FileContent<'a> {
     parts: Vec<Part>,
     /// Where an embedded signature lies.
     witnesses: &'a [Witness],
-    /// The bytes that count as zeros for the signature at hand.
-    zeroed: Range<u64>,
+    /// What the signature at hand is about.
+    region: Region,
 }
 
 impl<'a> FileContent<'a> {
     /// Measures the file, with all digests that are known to be needed, in one pass.
     pub(super) fn measure(file: &'a File, max_size: u64, parts: Vec<Part>, witnesses: &'a [Witness]) -> Result<Self, MeasureError> {
         let measurement = measure::measure(file, &Plan { max_size, parts: parts.clone(), witnesses })?;
-        Ok(Self { file, max_size, measurement, parts, witnesses, zeroed: 0..0 })
+        Ok(Self { file, max_size, measurement, parts, witnesses, region: Region::WHOLE })
     }
 
     /// SHA-256 over all bytes.
@@ -56,20 +61,15 @@ impl<'a> FileContent<'a> {
         self.measurement.digest
     }
 
-    /// The fs-verity digest, where the kernel guarantees one.
-    pub(super) fn fsverity(&self) -> Option<Digest> {
-        self.measurement.fsverity
-    }
-
-    /// The same file with these bytes counted as zeros, for an embedded signature.
-    pub(super) fn set_zeroed(&mut self, zeroed: Range<u64>) {
-        self.zeroed = zeroed;
+    /// The same file, of which the signature at hand is about this much.
+    pub(super) fn set_region(&mut self, region: Region) {
+        self.region = region;
     }
 }
 
 impl Content for FileContent<'_> {
     fn content_digest(&mut self, algorithm: Algorithm) -> Result<ContentDigest, Rejected> {
-        let part = Part { algorithm, zeroed: self.zeroed.clone() };
+        let part = Part { algorithm, region: self.region.clone() };
         if let Some(known) = self.parts.iter().position(|known| *known == part) {
             return Ok(self.measurement.parts[known]);
         }
@@ -92,12 +92,19 @@ impl Content for FileContent<'_> {
         if Algorithm::Sha256.digest(&bytes).bytes() != self.measurement.digest.bytes {
             return Err(MeasureError::Changed.into());
         }
-        // The range lies inside the file: `elf` checked it against the size, and the size has not changed.
-        let zeroed = self.zeroed.start as usize..self.zeroed.end as usize;
+        // The region lies inside the file: whoever found it checked it against the size, and the size has not changed.
+        let zeroed = self.region.zeroed.start as usize..self.region.zeroed.end as usize;
         bytes.get_mut(zeroed).ok_or(MeasureError::Changed)?.fill(0);
+        if let Some(end) = self.region.end {
+            bytes.truncate(usize::try_from(end).unwrap_or(usize::MAX));
+        }
         Ok(bytes.into())
+    }
+
+    fn fsverity(&self) -> Option<Digest> {
+        self.measurement.fsverity
     }
 }
 
-/// ring checks a signature over a message, not over a digest, so a content without signed attributes has to be in memory at once.
+/// Ed25519 signs a message, not a digest, so a content without signed attributes has to be in memory at once.
 const MAX_CONTENT_IN_MEMORY: u64 = 64 << 20;

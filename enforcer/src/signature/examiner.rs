@@ -5,21 +5,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use enforcer_common::Digest;
-use rustls_pki_types::UnixTime;
 
 use super::carrier::Carrier;
-use super::content::FileContent;
+use super::content::{Content, FileContent};
 use super::find::{self, Found};
 use super::manifest::MAX_MANIFEST_SIZE;
 use super::rejected::{ManifestError, ManifestProblem, Rejected};
-use super::verify::{ManifestFault, ManifestInForce, Verified, verify_file};
+use super::verify::{Facts, ManifestFault, ManifestInForce, Rules, SignerReport, Verified, verify_file};
 use crate::measure::{self, MeasureError, Witness};
-use crate::policy::Sources;
+use crate::policy::Policy;
 use crate::trust::TrustStore;
 
 /// Examines files by one policy. Shared among threads as it is; a reload makes a new one.
 pub struct Examiner {
-    trust: TrustStore,
+    rules: Rules,
     stores: Vec<PathBuf>,
     manifests: Vec<ManifestInForce>,
     manifest_errors: Vec<ManifestError>,
@@ -35,6 +34,8 @@ pub struct Examination {
     pub fsverity: Option<Digest>,
     /// Each signature that was found, in the order of the carriers. After an accepted one nothing more is looked for.
     pub attempts: Vec<Attempt>,
+    /// Whether this very content was revoked: then no signature counts, and none was looked for.
+    pub revoked: Option<Rejected>,
 }
 
 /// One signature, and what was decided about it.
@@ -42,20 +43,23 @@ pub struct Examination {
 pub struct Attempt {
     /// Where it was.
     pub carrier: Carrier,
+    /// Its signers, as far as they were looked at; none for an entry of a manifest.
+    pub signers: Vec<SignerReport>,
     /// What was decided.
     pub result: Result<Verified, Rejected>,
 }
 
 impl Examiner {
     /// Loads the manifests; those that are not accepted are reported by [`Examiner::manifest_errors`], and the others are in force.
-    pub fn new(sources: &Sources, trust: TrustStore, max_size: u64, now: UnixTime) -> Self {
+    pub fn new(policy: &Policy, trust: TrustStore, facts: &Facts<'_>) -> Self {
+        let rules = Rules { trust, components: policy.components.clone(), several_signers: policy.signatures.several_signers };
         let mut manifests = Vec::new();
         let mut manifest_errors = Vec::new();
-        for source in &sources.manifests {
+        for source in &policy.sources.manifests {
             match manifest_files(source) {
                 Ok(paths) => {
                     for path in paths {
-                        match load_manifest(&path, &trust, now) {
+                        match load_manifest(&path, &rules, facts) {
                             Ok(manifest) => manifests.push(manifest),
                             Err(problem) => manifest_errors.push(ManifestError::new(&path, problem)),
                         }
@@ -64,25 +68,34 @@ impl Examiner {
                 Err(problem) => manifest_errors.push(ManifestError::new(source, problem)),
             }
         }
-        Self { trust, stores: sources.stores.clone(), manifests, manifest_errors, max_size }
+        Self { rules, stores: policy.sources.stores.clone(), manifests, manifest_errors, max_size: policy.limits.max_file_size }
     }
 
     /// Finds out whether a file is signed. `path` is where its `.p7s` would lie beside it, if it has a name at all.
     ///
     /// # Errors
     /// When the file itself cannot be measured: then there is no digest that anything could be said about.
-    pub fn examine(&self, file: &File, path: Option<&Path>, now: UnixTime) -> Result<Examination, MeasureError> {
-        let mut found: Vec<Found> = find::embedded(file).into_iter().chain(path.and_then(find::beside)).collect();
-        let parts = found.iter().filter_map(Found::part).collect();
+    pub fn examine(&self, file: &File, path: Option<&Path>, facts: &Facts<'_>) -> Result<Examination, MeasureError> {
+        let mut found = find::at_file(file, path);
+        let parts = found.iter().flat_map(Found::parts).collect();
         let witnesses: Vec<Witness> = found.iter_mut().flat_map(|found| std::mem::take(&mut found.witnesses)).collect();
         let mut content = FileContent::measure(file, self.max_size, parts, &witnesses)?;
         let (digest, fsverity) = (content.digest(), content.fsverity());
-        let in_stores = self.stores.iter().filter_map(|store| find::in_store(store, &digest));
         let mut attempts = Vec::new();
-        let _ = self.try_signatures(found, &mut content, now, &mut attempts).is_some()
-            || self.try_signatures(in_stores, &mut content, now, &mut attempts).is_some()
-            || self.try_manifests(&content, now, &mut attempts).is_some();
-        Ok(Examination { digest, fsverity, attempts })
+        let is_revoked = [Some(digest), fsverity].iter().flatten().any(|digest| self.rules.trust.revoked().has_digest(digest));
+        if is_revoked {
+            return Ok(Examination { digest, fsverity, attempts, revoked: Some(Rejected::Revoked) });
+        }
+        let in_stores = self.stores.iter().filter_map(|store| find::in_store(store, &digest));
+        let _ = self.try_signatures(found, &mut content, facts, &mut attempts).is_some()
+            || self.try_signatures(in_stores, &mut content, facts, &mut attempts).is_some()
+            || self.try_manifests(&content, facts, &mut attempts).is_some();
+        Ok(Examination { digest, fsverity, attempts, revoked: None })
+    }
+
+    /// The certificates, revocations and lists that it decides by.
+    pub fn trust(&self) -> &TrustStore {
+        &self.rules.trust
     }
 
     /// Everything that the manifests vouch for, so that it can be published before anybody asks.
@@ -99,22 +112,25 @@ impl Examiner {
         &self,
         all: impl IntoIterator<Item = Found>,
         content: &mut FileContent<'_>,
-        now: UnixTime,
+        facts: &Facts<'_>,
         attempts: &mut Vec<Attempt>,
     ) -> Option<Accepted> {
         all.into_iter().find_map(|found| {
-            let result = found.signature.and_then(|signature| {
-                content.set_zeroed(found.zeroed);
-                verify_file(content, &signature, found.carrier.clone(), &self.trust, now)
-            });
-            record(attempts, found.carrier, result)
+            let (signers, result) = match found.signature {
+                Err(problem) => (Vec::new(), Err(problem)),
+                Ok(signature) => {
+                    content.set_region(found.region);
+                    verify_file(content, &signature, found.carrier.clone(), &self.rules, facts)
+                }
+            };
+            record(attempts, Attempt { carrier: found.carrier, signers, result })
         })
     }
 
-    fn try_manifests(&self, content: &FileContent<'_>, now: UnixTime, attempts: &mut Vec<Attempt>) -> Option<Accepted> {
+    fn try_manifests(&self, content: &FileContent<'_>, facts: &Facts<'_>, attempts: &mut Vec<Attempt>) -> Option<Accepted> {
         self.manifests.iter().find_map(|manifest| {
-            let result = manifest.vouches_for(content, now)?;
-            record(attempts, manifest.carrier().clone(), result)
+            let result = manifest.vouches_for(content, facts)?;
+            record(attempts, Attempt { carrier: manifest.carrier().clone(), signers: Vec::new(), result })
         })
     }
 }
@@ -122,15 +138,18 @@ impl Examiner {
 /// The search is over.
 struct Accepted;
 
-fn record(attempts: &mut Vec<Attempt>, carrier: Carrier, result: Result<Verified, Rejected>) -> Option<Accepted> {
-    let accepted = result.is_ok().then_some(Accepted);
-    attempts.push(Attempt { carrier, result });
+fn record(attempts: &mut Vec<Attempt>, attempt: Attempt) -> Option<Accepted> {
+    let accepted = attempt.result.is_ok().then_some(Accepted);
+    attempts.push(attempt);
     accepted
 }
 
 impl Examination {
     /// The decision. Of several failures, the first one is the reason.
     pub fn outcome(&self) -> Result<&Verified, &Rejected> {
+        if let Some(revoked) = &self.revoked {
+            return Err(revoked);
+        }
         let mut failure = &Rejected::Unsigned;
         for attempt in self.attempts.iter().rev() {
             match &attempt.result {
@@ -147,13 +166,13 @@ impl Examination {
     }
 }
 
-fn load_manifest(path: &Path, trust: &TrustStore, now: UnixTime) -> Result<ManifestInForce, ManifestProblem> {
+fn load_manifest(path: &Path, rules: &Rules, facts: &Facts<'_>) -> Result<ManifestInForce, ManifestProblem> {
     let text = measure::read_bounded(path, MAX_MANIFEST_SIZE)?;
     let carrier = Carrier::Manifest(path.into());
     let Some(found) = find::beside(path) else {
         return Err(ManifestProblem::NoSignature(find::signature_path(path)));
     };
-    ManifestInForce::verify(&text, &found.signature?, carrier, trust, now).map_err(|fault| match fault {
+    ManifestInForce::verify(&text, &found.signature?, carrier, rules, facts).map_err(|fault| match fault {
         ManifestFault::Signature(rejected) => rejected.into(),
         ManifestFault::Line(line) => line.into(),
     })

@@ -1,14 +1,17 @@
 //! Finding, parsing and verifying signatures; the only maker of [`Verified`].
 //!
-//! A file may be signed in four ways, looked at in this order; the first signature that leads to a signer of the policy decides:
+//! A file may be signed in seven ways, looked at in this order; the first signature that leads to a signer of the policy decides:
 //!
 //! 1. embedded, in the ELF section `.enforcer.signature`;
-//! 2. detached, in `FILE.p7s` beside the file;
-//! 3. detached, in `<sha256>.p7s` in a signature store;
-//! 4. by a signed manifest that lists its digest.
+//! 2. appended, in the format of the kernel's modules;
+//! 3. in the extended attribute `user.enforcer.signature`;
+//! 4. in the extended attribute `security.ima`;
+//! 5. detached, in `FILE.p7s` beside the file;
+//! 6. detached, in `<sha256>.p7s` in a signature store;
+//! 7. by a signed manifest that lists its digest.
 //!
-//! `docs/signature-format.md` describes each byte by byte. [`Examiner`] does the reading; `verify` decides, without I/O of its own and without a
-//! clock. Nothing here keeps a private key, but for `sign`, which the `enforcer sign` command alone uses.
+//! `docs/signature-format.md` describes each byte by byte. `find` knows the places and [`Examiner`] does the reading; `verify` decides, without I/O
+//! of its own and without a clock. Nothing here keeps a private key, but for `sign`, which the `enforcer sign` command alone uses.
 
 mod carrier;
 pub mod claims;
@@ -17,12 +20,16 @@ mod content;
 pub mod elf;
 mod examiner;
 mod find;
+pub mod ima;
 pub mod manifest;
 mod rejected;
 pub mod sign;
+pub mod timestamp;
+pub mod trailer;
+mod value;
 mod verify;
 
 pub use carrier::Carrier;
 pub use examiner::{Attempt, Examination, Examiner};
 pub use rejected::{ManifestError, ManifestProblem, Rejected};
-pub use verify::Verified;
+pub use verify::{Facts, SignerReport, Verified};

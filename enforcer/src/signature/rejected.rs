@@ -2,11 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use rustls_pki_types::UnixTime;
+
 use super::cms::CmsError;
 use super::elf::ElfError;
+use super::ima::ImaError;
 use super::manifest::LineError;
+use super::timestamp::TimestampError;
+use super::trailer::TrailerError;
 use crate::measure::MeasureError;
-use crate::trust::{CertificateProblem, ChainError};
+use crate::trust::{CertificateProblem, ChainError, date};
 
 /// Why a file is not [`super::Verified`].
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +23,26 @@ pub enum Rejected {
     /// A signature is there and cannot be read.
     #[error("the signature file cannot be used: {0}")]
     SignatureFile(#[source] MeasureError),
+    /// An extended attribute cannot be read.
+    #[error("the extended attribute `{name}` cannot be read: {source}")]
+    Attribute {
+        /// Which.
+        name: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// This very content was revoked.
+    #[error("it was revoked, says the policy's list of revocations")]
+    Revoked,
+    /// The signature at the end of the file is bad.
+    #[error(transparent)]
+    Trailer(#[from] TrailerError),
+    /// The signature in `security.ima` is bad.
+    #[error(transparent)]
+    Ima(#[from] ImaError),
+    /// The signature is about the fs-verity digest of a file that has none.
+    #[error("its signature is about its fs-verity digest, and the file is not sealed with fs-verity")]
+    NotSealed,
     /// The signature itself is bad.
     #[error(transparent)]
     Cms(#[from] CmsError),
@@ -28,11 +53,45 @@ pub enum Rejected {
     #[error("a certificate in the signature is {0}")]
     Certificate(#[from] CertificateProblem),
     /// The signer's certificate is neither in the signature nor pinned.
-    #[error("the certificate of its signer is not in the signature")]
+    #[error("the certificate of its signer is neither in the signature nor in the policy")]
     SignerUnknown,
-    /// Several different certificates answer to the signer identifier.
-    #[error("several certificates in the signature answer to its signer's name")]
+    /// Too many different certificates answer to the signer identifier.
+    #[error("too many certificates answer to the name of its signer")]
     SignerAmbiguous,
+    /// Several signers, who say different things about the content.
+    #[error("its signers do not agree on what it is (identifier, version, security version or entitlements)")]
+    ClaimsDiffer,
+    /// Several signers, whom the policy allows different things.
+    #[error("its signers may not sign for the same use")]
+    NoCommonUse,
+    /// Not a signer of this component.
+    #[error("`{identifier}` may not be signed by `{signer}`")]
+    WrongSigner {
+        /// The component.
+        identifier: String,
+        /// Who signed.
+        signer: String,
+    },
+    /// Older than what was accepted before, or than the policy demands.
+    #[error("`{identifier}` has the security version {version}, and {floor} is the lowest that may run")]
+    Rollback {
+        /// The component.
+        identifier: String,
+        /// What it has.
+        version: u32,
+        /// What it needs.
+        floor: u32,
+    },
+    /// The certificate has expired, and the timestamp does not save it.
+    #[error("the certificate of `{subject}` expired at {}, and the signature's timestamp does not count: {problem}", date(*not_after))]
+    Timestamp {
+        /// Whose certificate.
+        subject: String,
+        /// Its last second.
+        not_after: UnixTime,
+        /// What is wrong with the timestamp.
+        problem: TimestampError,
+    },
     /// The signed digest is another one.
     #[error("the content is not the one that was signed: it was changed, or the signature belongs to another file")]
     DigestMismatch,
@@ -73,8 +132,20 @@ impl Rejected {
             Self::Cms(problem) => problem.hint(),
             Self::Elf(problem) => problem.hint(),
             Self::Certificate(_) => "sign again with certificates that `openssl x509 -text` can read",
-            Self::SignerUnknown => "sign again without `-nocerts`",
+            Self::Attribute { .. } => "check the file system",
+            Self::Revoked => "install a version that is not revoked (`enforcer revoke list` says why)",
+            Self::Trailer(problem) => problem.hint(),
+            Self::Ima(problem) => problem.hint(),
+            Self::NotSealed => "seal it: `enforcer seal`",
+            Self::SignerUnknown => "sign again without `-nocerts`, or list the certificate under `intermediates` of its signer",
             Self::SignerAmbiguous => "sign again with one certificate only",
+            Self::ClaimsDiffer => {
+                "let every signer sign with the same `--identifier`, `--software-version`, `--security-version` and `--entitlement`"
+            }
+            Self::NoCommonUse => "look at `allow` of these signers in the policy, or say `several-signers = \"one\"`",
+            Self::WrongSigner { .. } => "have it signed by one of the component's signers, or add this one to the `[[component]]`",
+            Self::Rollback { .. } => "install a newer release",
+            Self::Timestamp { problem, .. } => problem.hint(),
             Self::DigestMismatch | Self::BadSignature { .. } => "install the signed version again, or sign this one if the change is yours",
             Self::KeyKind { .. } => "sign again with RSA, ECDSA on P-256 or P-384, or Ed25519",
             Self::Chain(problem) => problem.hint(),
@@ -86,7 +157,25 @@ impl Rejected {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::SignatureFile(problem) | Self::File(problem) => problem.is_transient(),
+            Self::Attribute { .. } => true,
             _ => false,
+        }
+    }
+
+    /// Which step of the decision said no, as people would name it.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Unsigned | Self::SignatureFile(_) | Self::Attribute { .. } => "find a signature",
+            Self::Cms(_) | Self::Elf(_) | Self::Trailer(_) | Self::Ima(_) => "read the signature",
+            Self::Certificate(_) | Self::SignerUnknown | Self::SignerAmbiguous => "find the signer's certificate",
+            Self::File(_) | Self::ContentTooLarge { .. } => "read the file",
+            Self::DigestMismatch | Self::NotSealed => "compare the content",
+            Self::BadSignature { .. } | Self::KeyKind { .. } => "check the signature value",
+            Self::Timestamp { .. } => "check the timestamp",
+            Self::Chain(_) => "follow the chain",
+            Self::Revoked => "look for revocations",
+            Self::Rollback { .. } => "compare the security version",
+            Self::ClaimsDiffer | Self::NoCommonUse | Self::WrongSigner { .. } => "apply the policy",
         }
     }
 
@@ -95,8 +184,15 @@ impl Rejected {
         match self {
             Self::Unsigned => "unsigned",
             Self::SignatureFile(_) => "signature-file",
-            Self::Cms(CmsError::WeakDigest { .. }) => "weak-digest",
-            Self::Cms(_) => "bad-signature-format",
+            Self::Cms(CmsError::WeakDigest { .. }) | Self::Ima(ImaError::WeakDigest { .. }) => "weak-digest",
+            Self::Cms(_) | Self::Trailer(_) | Self::Ima(_) => "bad-signature-format",
+            Self::Attribute { .. } => "signature-attribute",
+            Self::Revoked => "revoked",
+            Self::NotSealed => "not-sealed",
+            Self::ClaimsDiffer | Self::NoCommonUse => "signers-disagree",
+            Self::WrongSigner { .. } => "wrong-signer",
+            Self::Rollback { .. } => "rollback",
+            Self::Timestamp { .. } => "bad-timestamp",
             Self::Elf(_) => "bad-elf",
             Self::Certificate(_) => "bad-certificate",
             Self::SignerUnknown | Self::SignerAmbiguous => "signer-certificate",
@@ -105,6 +201,8 @@ impl Rejected {
             Self::Chain(ChainError::UnknownIssuer { .. } | ChainError::NoSigners) => "unknown-issuer",
             Self::Chain(ChainError::Expired { .. }) => "certificate-expired",
             Self::Chain(ChainError::NotYetValid { .. }) => "certificate-not-yet-valid",
+            Self::Chain(ChainError::Revoked { .. } | ChainError::SignerRevoked { .. }) => "revoked",
+            Self::Chain(ChainError::StaleCrl { .. }) => "stale-crl",
             Self::Chain(ChainError::NotForCodeSigning { .. } | ChainError::NotForSigning { .. } | ChainError::CaAsSigner { .. }) => {
                 "certificate-purpose"
             }

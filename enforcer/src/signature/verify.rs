@@ -2,26 +2,86 @@
 //!
 //! The only maker of [`Verified`]. Reads no clock; reads content only through [`Content`].
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use enforcer_common::Digest;
 use rustls_pki_types::{CertificateDer, UnixTime};
-use webpki::EndEntityCert;
 
-use super::Rejected;
 use super::carrier::Carrier;
-use super::cms::{Signature, Signed, SignerId};
+use super::claims::Claims;
+use super::cms::{Attributes, Scheme, Signature, Signed, SignerId, Statement};
 use super::content::{Bytes, Content, FileContent};
 use super::manifest::{self, LineError};
-use crate::trust::{Authority, CertificateFacts, TrustStore};
+use super::value::{self, Message, Unfit};
+use super::{Rejected, ima, timestamp};
+use crate::policy::{Component, SeveralSigners};
+use crate::text::hex;
+use crate::trust::{Authority, CertificateFacts, SecurityVersions, TrustStore, fingerprint};
+
+/// What a decision rests on besides policy and content.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The time.
+    pub now: UnixTime,
+    /// The highest security version that was accepted of each identifier.
+    pub security_versions: &'a SecurityVersions,
+}
+
+impl Facts<'static> {
+    /// The facts at this time where nothing was accepted yet.
+    pub fn at(now: UnixTime) -> Self {
+        static NOTHING: LazyLock<SecurityVersions> = LazyLock::new(SecurityVersions::default);
+        Self { now, security_versions: &NOTHING }
+    }
+}
+
+/// By what signatures are judged.
+pub(super) struct Rules {
+    pub(super) trust: TrustStore,
+    pub(super) components: Vec<Component>,
+    pub(super) several_signers: SeveralSigners,
+}
 
 /// A content whose signature leads to a signer of the policy. Only [`verify_file`] and [`ManifestInForce`] make one.
 #[derive(Clone, Debug)]
 pub struct Verified {
     digest: Digest,
     fsverity: Option<Digest>,
-    authority: Arc<Authority>,
+    accepted: Arc<Accepted>,
     carrier: Carrier,
+}
+
+/// What an accepted signature amounts to.
+#[derive(Debug)]
+struct Accepted {
+    authority: Arc<Authority>,
+    uses: u32,
+    claims: Claims,
+    /// Those that were asked for and are granted.
+    entitlements: Vec<String>,
+    component: u32,
+    not_after: Option<UnixTime>,
+}
+
+/// One signer of a signature, as far as it was looked at: for people who want to know why.
+#[derive(Clone, Debug)]
+pub struct SignerReport {
+    /// The subject of the signer's certificate, and its issuer; none when the certificate was not found.
+    pub certificate: Option<(String, String)>,
+    /// SHA-256 of that certificate.
+    pub fingerprint: Option<[u8; 32]>,
+    /// The signature algorithm and the digest.
+    pub algorithm: String,
+    /// What is claimed about the content, true or not.
+    pub claims: Claims,
+    /// Whether a timestamp came along.
+    pub timestamped: bool,
+    /// Why a timestamp that came along does not count.
+    pub timestamp_problem: Option<String>,
+    /// The signer of the policy, where one accepted it.
+    pub authority: Option<Arc<Authority>>,
+    /// What is wrong with it.
+    pub problem: Option<String>,
 }
 
 impl Verified {
@@ -42,32 +102,52 @@ impl Verified {
 
     /// The number of the policy's signer rule that accepted it.
     pub fn signer(&self) -> u32 {
-        self.authority.signer()
+        self.accepted.authority.signer()
     }
 
     /// The name of that rule.
     pub fn signer_name(&self) -> &str {
-        self.authority.name()
+        self.accepted.authority.name()
+    }
+
+    /// Who signed, and by which chain.
+    pub fn authority(&self) -> &Authority {
+        &self.accepted.authority
     }
 
     /// The subject of the signer's certificate.
     pub fn subject(&self) -> &str {
-        self.authority.subject()
+        self.accepted.authority.subject()
     }
 
     /// SHA-256 of the signer's certificate.
     pub fn fingerprint(&self) -> [u8; 32] {
-        self.authority.fingerprint()
+        self.accepted.authority.fingerprint()
     }
 
     /// Bits of [`enforcer_common::USE_EXEC`] and [`enforcer_common::USE_LIBRARY`].
     pub fn uses(&self) -> u32 {
-        self.authority.uses()
+        self.accepted.uses
     }
 
-    /// The last second at which every certificate of the chain is valid.
-    pub fn not_after(&self) -> UnixTime {
-        self.authority.validity().not_after
+    /// What the signature says about the content; for an entry of a manifest, what the manifest's signature says.
+    pub fn claims(&self) -> &Claims {
+        &self.accepted.claims
+    }
+
+    /// The rights that the signature asks for and the policy grants.
+    pub fn entitlements(&self) -> &[String] {
+        &self.accepted.entitlements
+    }
+
+    /// The component of the policy that it is: its place there, from 1, or 0.
+    pub fn component(&self) -> u32 {
+        self.accepted.component
+    }
+
+    /// The last second at which the decision holds; `None` is for ever.
+    pub fn not_after(&self) -> Option<UnixTime> {
+        self.accepted.not_after
     }
 
     /// Where the signature was.
@@ -81,41 +161,43 @@ pub(super) fn verify_file(
     file: &mut FileContent<'_>,
     signature: &Signature,
     carrier: Carrier,
-    trust: &TrustStore,
-    now: UnixTime,
-) -> Result<Verified, Rejected> {
-    let authority = verify(signature, file, trust, now)?;
-    Ok(Verified { digest: file.digest(), fsverity: file.fsverity(), authority: Arc::new(authority), carrier })
+    rules: &Rules,
+    facts: &Facts<'_>,
+) -> (Vec<SignerReport>, Result<Verified, Rejected>) {
+    let (signers, outcome) = verify(signature, file, rules, facts);
+    let verified = |accepted| Verified { digest: file.digest(), fsverity: file.fsverity(), accepted: Arc::new(accepted), carrier };
+    (signers, outcome.map(verified))
 }
 
 /// A manifest whose signature was accepted: it vouches for its digests.
 pub(super) struct ManifestInForce {
     carrier: Carrier,
-    authority: Arc<Authority>,
+    accepted: Arc<Accepted>,
     /// Sorted.
     digests: Vec<Digest>,
 }
 
 impl ManifestInForce {
     /// Decides about a manifest. Its text is parsed only after its signature was accepted.
-    pub(super) fn verify(text: &[u8], signature: &Signature, carrier: Carrier, trust: &TrustStore, now: UnixTime) -> Result<Self, ManifestFault> {
-        let authority = Arc::new(verify(signature, &mut Bytes(text), trust, now).map_err(ManifestFault::Signature)?);
+    pub(super) fn verify(text: &[u8], signature: &Signature, carrier: Carrier, rules: &Rules, facts: &Facts<'_>) -> Result<Self, ManifestFault> {
+        let accepted = verify(signature, &mut Bytes(text), rules, facts).1.map_err(ManifestFault::Signature)?;
         let entries = manifest::entries(text).map(|entry| entry.map(|entry| entry.digest));
         let mut digests = entries.collect::<Result<Vec<_>, _>>().map_err(ManifestFault::Line)?;
         digests.sort_unstable();
         digests.dedup();
-        Ok(Self { carrier, authority, digests })
+        digests.retain(|digest| !rules.trust.revoked().has_digest(digest));
+        Ok(Self { carrier, accepted: Arc::new(accepted), digests })
     }
 
     /// Whether it vouches for either digest of this file; `None` when it does not list it.
-    pub(super) fn vouches_for(&self, file: &FileContent<'_>, now: UnixTime) -> Option<Result<Verified, Rejected>> {
+    pub(super) fn vouches_for(&self, file: &FileContent<'_>, facts: &Facts<'_>) -> Option<Result<Verified, Rejected>> {
         let listed = |digest: &Digest| self.digests.binary_search(digest).is_ok();
         if !listed(&file.digest()) && !file.fsverity().as_ref().is_some_and(listed) {
             return None;
         }
         // Accepted when it was loaded, which may be long ago.
-        let outcome = self.authority.validity().check(self.authority.subject(), now);
-        Some(outcome.map_err(Rejected::Chain).map(|()| self.verified(file.digest(), file.fsverity())))
+        let still = self.accepted.authority.check(facts.now).map_err(Rejected::Chain).and_then(|()| not_rolled_back(&self.accepted.claims, 0, facts));
+        Some(still.map(|()| self.verified(file.digest(), file.fsverity())))
     }
 
     /// Everything that it vouches for.
@@ -128,7 +210,7 @@ impl ManifestInForce {
     }
 
     fn verified(&self, digest: Digest, fsverity: Option<Digest>) -> Verified {
-        Verified { digest, fsverity, authority: Arc::clone(&self.authority), carrier: self.carrier.clone() }
+        Verified { digest, fsverity, accepted: Arc::clone(&self.accepted), carrier: self.carrier.clone() }
     }
 }
 
@@ -138,47 +220,203 @@ pub(super) enum ManifestFault {
     Line(LineError),
 }
 
-/// RFC 5652 §5.6, then the chain. The cheap checks come first; each must hold.
-fn verify(signature: &Signature, content: &mut impl Content, trust: &TrustStore, now: UnixTime) -> Result<Authority, Rejected> {
-    let certificate = signer_certificate(signature, trust)?;
-    let subject = || CertificateFacts::of(certificate).map(|facts| facts.subject);
-    let message = match &signature.signed {
-        Signed::Attributes { der, message_digest } => {
-            if content.content_digest(signature.digest)?.bytes() != message_digest.as_slice() {
-                return Err(Rejected::DigestMismatch);
+/// Decides about each signer, and then about all of them together.
+fn verify(signature: &Signature, content: &mut impl Content, rules: &Rules, facts: &Facts<'_>) -> (Vec<SignerReport>, Result<Accepted, Rejected>) {
+    let mut reports = Vec::with_capacity(signature.statements.len());
+    let mut accepted: Vec<(Arc<Authority>, Claims)> = Vec::new();
+    let mut failure = None;
+    for statement in &signature.statements {
+        let mut report = SignerReport::new(statement);
+        match authority(statement, signature, content, rules, facts, &mut report) {
+            Ok(authority) => {
+                report.authority = Some(Arc::clone(&authority));
+                accepted.push((authority, statement.claims()));
             }
-            der.into()
+            Err(rejected) => {
+                report.problem = Some(rejected.to_string());
+                failure = failure.or(Some(rejected));
+            }
         }
-        Signed::Content => content.bytes()?,
+        reports.push(report);
+    }
+    let outcome = match (failure, rules.several_signers) {
+        (Some(failure), SeveralSigners::All) => Err(failure),
+        (Some(failure), SeveralSigners::One) if accepted.is_empty() => Err(failure),
+        _ => Accepted::of(&accepted, rules, facts),
     };
-    let refused = |source| crate::trust::ChainError::Refused { subject: subject().unwrap_or_default(), source };
-    let end_entity = EndEntityCert::try_from(certificate).map_err(refused)?;
-    let mut failure = Rejected::KeyKind { subject: subject()? };
-    for algorithm in &signature.algorithms {
-        match end_entity.verify_signature(*algorithm, &message, &signature.value) {
-            Ok(()) => return Ok(trust.accept(certificate, &signature.certificates, now)?),
-            Err(webpki::Error::InvalidSignatureForPublicKey) => failure = Rejected::BadSignature { subject: subject()? },
-            Err(_) => {}
+    (reports, outcome)
+}
+
+impl Accepted {
+    /// What several accepted signers amount to: what all of them say and may.
+    fn of(signers: &[(Arc<Authority>, Claims)], rules: &Rules, facts: &Facts<'_>) -> Result<Self, Rejected> {
+        let [(authority, claims), others @ ..] = signers else { return Err(Rejected::SignerUnknown) };
+        if others.iter().any(|(_, other)| other != claims) {
+            return Err(Rejected::ClaimsDiffer);
+        }
+        let uses = signers.iter().fold(u32::MAX, |uses, (authority, _)| uses & authority.uses());
+        if uses == 0 {
+            return Err(Rejected::NoCommonUse);
+        }
+        let granted = |name: &&String| signers.iter().all(|(authority, _)| authority.entitlements().contains(name));
+        let place = rules.components.iter().position(|component| Some(&component.identifier) == claims.identifier.as_ref());
+        let component = place.map(|place| &rules.components[place]);
+        if let Some(component) = component
+            && !component.signers.is_empty()
+            && !signers.iter().any(|(authority, _)| component.signers.iter().any(|name| name == authority.name()))
+        {
+            return Err(Rejected::WrongSigner { identifier: component.identifier.clone(), signer: authority.name().to_owned() });
+        }
+        not_rolled_back(claims, component.map_or(0, |component| component.min_security_version), facts)?;
+        Ok(Self {
+            uses,
+            entitlements: claims.entitlements.iter().filter(granted).cloned().collect(),
+            component: place.map_or(0, |place| u32::try_from(place + 1).unwrap_or(0)),
+            not_after: signers.iter().filter_map(|(authority, _)| authority.validity().not_after).min(),
+            authority: Arc::clone(authority),
+            claims: claims.clone(),
+        })
+    }
+}
+
+/// Refuses what is older than something that was accepted before (T1601.002).
+fn not_rolled_back(claims: &Claims, lowest: u32, facts: &Facts<'_>) -> Result<(), Rejected> {
+    let Some(identifier) = &claims.identifier else { return Ok(()) };
+    let floor = lowest.max(facts.security_versions.floor(identifier));
+    match claims.security_version.unwrap_or(0) {
+        version if version < floor => Err(Rejected::Rollback { identifier: identifier.clone(), version, floor }),
+        _ => Ok(()),
+    }
+}
+
+/// RFC 5652 §5.6, then the chain. The cheap checks come first; each must hold.
+fn authority(
+    statement: &Statement,
+    signature: &Signature,
+    content: &mut impl Content,
+    rules: &Rules,
+    facts: &Facts<'_>,
+    report: &mut SignerReport,
+) -> Result<Arc<Authority>, Rejected> {
+    let mut failure = Rejected::SignerUnknown;
+    let mut tried = 0;
+    // All of them are read, so that a broken one is an error wherever it stands.
+    let inside = signature.certificates.iter().map(|certificate| Ok((certificate, CertificateFacts::of(certificate)?)));
+    let inside = inside.collect::<Result<Vec<_>, Rejected>>()?;
+    let inside = inside.iter().map(|(certificate, facts)| (*certificate, facts));
+    for (certificate, certificate_facts) in inside.chain(rules.trust.certificates()) {
+        if !statement.signer.names(certificate_facts) {
+            continue;
+        }
+        tried += 1;
+        if tried > MAX_NAMESAKES {
+            return Err(Rejected::SignerAmbiguous);
+        }
+        report.certificate = Some((certificate_facts.subject.clone(), certificate_facts.issuer.clone()));
+        report.fingerprint = Some(fingerprint(certificate));
+        match authenticate(statement, certificate_facts, content) {
+            Ok(()) => return accept(statement, certificate, signature, rules, facts, report),
+            // The content is another one, whoever signed it.
+            Err(error @ (Rejected::DigestMismatch | Rejected::ContentTooLarge { .. } | Rejected::File(_) | Rejected::NotSealed)) => {
+                return Err(error);
+            }
+            Err(error) => failure = error,
         }
     }
     Err(failure)
 }
 
-/// The one certificate that the signer identifier names, among those in the signature and those that the policy pins.
-fn signer_certificate<'a>(signature: &'a Signature, trust: &'a TrustStore) -> Result<&'a CertificateDer<'static>, Rejected> {
-    let mut found: Option<&CertificateDer<'static>> = None;
-    for certificate in signature.certificates.iter().chain(trust.pinned()) {
-        let facts = CertificateFacts::of(certificate)?;
-        let named = match &signature.signer {
-            SignerId::IssuerAndSerial { issuer, serial } => *issuer == facts.issuer_der && *serial == facts.serial,
-            SignerId::KeyId(id) => facts.key_id.as_ref() == Some(id),
-        };
-        match found {
-            _ if !named => {}
-            None => found = Some(certificate),
-            Some(first) if first == certificate => {}
-            Some(_) => return Err(Rejected::SignerAmbiguous),
+/// Whether the certificate's key made this statement about this content.
+fn authenticate(statement: &Statement, certificate: &CertificateFacts, content: &mut impl Content) -> Result<(), Rejected> {
+    let check = |message: Message<'_>| value::check(certificate, statement.scheme, statement.digest, &message, &statement.value);
+    let outcome = match &statement.signed {
+        Signed::Attributes(Attributes { der, message_digest, .. }) => {
+            if content.content_digest(statement.digest)?.bytes() != message_digest.as_slice() {
+                return Err(Rejected::DigestMismatch);
+            }
+            match statement.scheme {
+                Scheme::Ed25519 => check(Message::Bytes(der)),
+                _ => check(Message::Digest(statement.digest.digest(der))),
+            }
+        }
+        Signed::Content if statement.scheme == Scheme::Ed25519 => check(Message::Bytes(&content.bytes()?)),
+        Signed::Content => check(Message::Digest(content.content_digest(statement.digest)?)),
+        Signed::FsVerity => {
+            let digest = content.fsverity().ok_or(Rejected::NotSealed)?;
+            check(Message::Digest(statement.digest.digest(&ima::file_id(&digest))))
+        }
+    };
+    outcome.map_err(|unfit| {
+        let subject = certificate.subject.clone();
+        match unfit {
+            Unfit::KeyKind => Rejected::KeyKind { subject },
+            Unfit::Value => Rejected::BadSignature { subject },
+        }
+    })
+}
+
+/// Whether the policy trusts the certificate: at the time that a timestamp proves, or now.
+fn accept(
+    statement: &Statement,
+    certificate: &CertificateDer<'_>,
+    signature: &Signature,
+    rules: &Rules,
+    facts: &Facts<'_>,
+    report: &mut SignerReport,
+) -> Result<Arc<Authority>, Rejected> {
+    let accept = |signed_at| rules.trust.accept(certificate, &signature.certificates, signed_at, facts.now);
+    let Some(token) = &statement.timestamp else { return Ok(accept(None)?) };
+    let problem = match timestamp::verify(token, &statement.value, &rules.trust, facts.now) {
+        Ok(signed_at) => match accept(Some(signed_at)) {
+            Ok(authority) => return Ok(authority),
+            Err(error) => {
+                report.timestamp_problem = Some(error.to_string());
+                return Ok(accept(None).map_err(|_| error)?);
+            }
+        },
+        Err(problem) => problem,
+    };
+    report.timestamp_problem = Some(problem.to_string());
+    // A signature whose certificate is valid needs no timestamp.
+    accept(None).map_err(|error| match error {
+        crate::trust::ChainError::Expired { subject, not_after } => Rejected::Timestamp { subject, not_after, problem },
+        error => error.into(),
+    })
+}
+
+impl SignerId {
+    /// Whether this certificate is meant.
+    pub(super) fn names(&self, certificate: &CertificateFacts) -> bool {
+        match self {
+            Self::IssuerAndSerial { issuer, serial } => *issuer == certificate.issuer_der && *serial == certificate.serial,
+            Self::KeyId(id) => certificate.key_id.as_ref() == Some(id),
+            Self::KeyIdTail(tail) => certificate.ima_key_id() == *tail,
         }
     }
-    found.ok_or(Rejected::SignerUnknown)
 }
+
+impl SignerReport {
+    fn new(statement: &Statement) -> Self {
+        Self {
+            certificate: None,
+            fingerprint: None,
+            algorithm: match statement.scheme {
+                Scheme::Ed25519 => statement.scheme.name().to_owned(),
+                scheme => format!("{} with {}", scheme.name(), statement.digest.name()),
+            },
+            claims: statement.claims(),
+            timestamped: statement.timestamp.is_some(),
+            timestamp_problem: None,
+            authority: None,
+            problem: None,
+        }
+    }
+
+    /// The signer's certificate as hexadecimal digits.
+    pub fn fingerprint_hex(&self) -> Option<String> {
+        self.fingerprint.map(|bytes| hex(&bytes))
+    }
+}
+
+/// Certificates that answer to one signer's name: renewed ones with the same key, and the few whose key ids collide.
+const MAX_NAMESAKES: usize = 8;

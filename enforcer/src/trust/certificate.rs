@@ -1,6 +1,7 @@
 //! What a certificate says, as settled facts (RFC 5280).
 
 use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::extensions::ExtendedKeyUsage;
 use x509_parser::oid_registry;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
@@ -15,20 +16,25 @@ use crate::text::{clipped, printable};
 pub struct Validity {
     /// The first second.
     pub not_before: UnixTime,
-    /// The last second.
-    pub not_after: UnixTime,
+    /// The last second; `None` is never.
+    pub not_after: Option<UnixTime>,
 }
 
 impl Validity {
     /// The time in which both hold.
     pub fn and(self, other: Self) -> Self {
-        Self { not_before: self.not_before.max(other.not_before), not_after: self.not_after.min(other.not_after) }
+        Self { not_before: self.not_before.max(other.not_before), not_after: earlier(self.not_after, other.not_after) }
+    }
+
+    /// The same, but not longer than this.
+    pub fn until(self, end: Option<UnixTime>) -> Self {
+        Self { not_after: earlier(self.not_after, end), ..self }
     }
 
     /// An error that names the subject when the time is outside.
     pub fn check(&self, subject: &str, now: UnixTime) -> Result<(), ChainError> {
-        if now > self.not_after {
-            Err(ChainError::Expired { subject: subject.to_owned(), not_after: self.not_after })
+        if let Some(not_after) = self.not_after.filter(|end| now > *end) {
+            Err(ChainError::Expired { subject: subject.to_owned(), not_after })
         } else if now < self.not_before {
             Err(ChainError::NotYetValid { subject: subject.to_owned(), not_before: self.not_before })
         } else {
@@ -73,6 +79,8 @@ pub struct CertificateFacts {
     pub certificate_signing: Option<bool>,
     /// Whether extendedKeyUsage contains code signing; `None` without the extension.
     pub code_signing: Option<bool>,
+    /// Whether extendedKeyUsage is critical and contains time stamping alone (RFC 3161 §2.3).
+    pub time_stamping: bool,
     /// The bits of its public key (RFC 5280 §4.1.2.7).
     pub public_key: Vec<u8>,
     /// The kind of its key, or what kind it is instead of a usable one.
@@ -88,7 +96,9 @@ impl CertificateFacts {
         }
         let broken = |error: x509_parser::error::X509Error| CertificateProblem(error.to_string());
         let key_usage = parsed.key_usage().map_err(broken)?.map(|extension| extension.value);
-        let extended = parsed.extended_key_usage().map_err(broken)?.map(|extension| extension.value);
+        let extended = parsed.extended_key_usage().map_err(broken)?;
+        let time_stamping = extended.as_ref().is_some_and(|extension| extension.critical && is_time_stamping_alone(extension.value));
+        let extended = extended.map(|extension| extension.value);
         let key_id = parsed.get_extension_unique(&oid_registry::OID_X509_EXT_SUBJECT_KEY_IDENTIFIER).map_err(broken)?.and_then(|extension| {
             match extension.parsed_extension() {
                 x509_parser::extensions::ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
@@ -101,11 +111,12 @@ impl CertificateFacts {
             issuer_der: parsed.issuer().as_raw().to_vec(),
             serial: parsed.raw_serial().to_vec(),
             key_id,
-            validity: Validity { not_before: moment(parsed.validity().not_before), not_after: moment(parsed.validity().not_after) },
+            validity: Validity { not_before: moment(parsed.validity().not_before), not_after: Some(moment(parsed.validity().not_after)) },
             is_ca: parsed.basic_constraints().map_err(broken)?.is_some_and(|extension| extension.value.ca),
             digital_signature: key_usage.map(|usage| usage.digital_signature()),
             certificate_signing: key_usage.map(|usage| usage.key_cert_sign()),
             code_signing: extended.map(|usage| usage.code_signing),
+            time_stamping,
             public_key: parsed.public_key().subject_public_key.data.to_vec(),
             key: key_kind(parsed.public_key()),
         })
@@ -127,6 +138,28 @@ impl CertificateFacts {
         }
         Ok(())
     }
+
+    /// What IMA calls the key: the last four bytes of the subject key identifier, or of the SHA-1 of the key (`evmctl`), which here is only a name.
+    pub fn ima_key_id(&self) -> [u8; 4] {
+        let hashed = || ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, &self.public_key).as_ref().to_vec();
+        let id = self.key_id.clone().unwrap_or_else(hashed);
+        id.last_chunk().copied().unwrap_or_default()
+    }
+
+    /// Whether the certificate itself, apart from any chain, may certify times.
+    pub fn may_certify_times(&self) -> Result<(), ChainError> {
+        if self.time_stamping { Ok(()) } else { Err(ChainError::NotForTimeStamping { subject: self.subject.clone() }) }
+    }
+}
+
+fn is_time_stamping_alone(usage: &ExtendedKeyUsage<'_>) -> bool {
+    let ExtendedKeyUsage { any, server_auth, client_auth, code_signing, email_protection, time_stamping, ocsp_signing, other } = usage;
+    *time_stamping && ![*any, *server_auth, *client_auth, *code_signing, *email_protection, *ocsp_signing].contains(&true) && other.is_empty()
+}
+
+/// The earlier of two ends, of which `None` never comes.
+pub(super) fn earlier(one: Option<UnixTime>, other: Option<UnixTime>) -> Option<UnixTime> {
+    [one, other].into_iter().flatten().min()
 }
 
 /// A time as people write it: `2026-01-31 23:59:59 UTC`.
@@ -139,12 +172,12 @@ pub fn date(time: UnixTime) -> String {
 }
 
 /// Names come from strangers: nothing in them may steer a terminal or fill a log.
-fn name(name: &X509Name<'_>) -> String {
+pub(super) fn name(name: &X509Name<'_>) -> String {
     clipped(&printable(&name.to_string()), MAX_NAME).to_owned()
 }
 
 /// Times before 1970 count as 1970: nothing was signed then.
-fn moment(time: ASN1Time) -> UnixTime {
+pub(super) fn moment(time: ASN1Time) -> UnixTime {
     UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or(0)))
 }
 

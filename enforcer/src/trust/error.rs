@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rustls_pki_types::UnixTime;
 
-use super::date;
+use super::{RecordError, date};
 use crate::measure::MeasureError;
 
 /// Why bytes are no certificate.
@@ -65,6 +65,39 @@ pub enum ChainError {
         /// Whose certificate.
         subject: String,
     },
+    /// No extendedKeyUsage with time stamping alone.
+    #[error("the certificate of `{subject}` is not for time stamping (a critical extendedKeyUsage with nothing else)")]
+    NotForTimeStamping {
+        /// Whose certificate.
+        subject: String,
+    },
+    /// The policy has no timestamp authority.
+    #[error("the policy names no timestamp authority")]
+    NoTimestampAuthorities,
+    /// A certificate of the chain is revoked.
+    #[error("the certificate of `{subject}` is revoked, says {by}")]
+    Revoked {
+        /// Whose certificate.
+        subject: String,
+        /// Who says so.
+        by: String,
+    },
+    /// A signer of the policy is revoked.
+    #[error("the signer `{name}` is revoked, says the policy's list of revocations")]
+    SignerRevoked {
+        /// The signer's name.
+        name: String,
+    },
+    /// It cannot be known whether a certificate is revoked.
+    #[error("the revocation list of `{issuer}` is overdue since {}: `{}`", date(*next_update), path.display())]
+    StaleCrl {
+        /// Whose list.
+        issuer: String,
+        /// The file.
+        path: PathBuf,
+        /// When the next one was due.
+        next_update: UnixTime,
+    },
     /// Anything else that rustls-webpki found.
     #[error("the chain of `{subject}` is refused: {source}")]
     Refused {
@@ -89,6 +122,10 @@ impl ChainError {
             Self::NotForCodeSigning { .. } => "ask the authority for a certificate with `extendedKeyUsage = codeSigning`",
             Self::NotForSigning { .. } => "ask the authority for a certificate with `keyUsage = digitalSignature`",
             Self::CaAsSigner { .. } => "issue a code-signing certificate below it, or list this very certificate under `certificates` of a signer",
+            Self::NotForTimeStamping { .. } => "ask the authority for a certificate with `extendedKeyUsage = critical,timeStamping`",
+            Self::NoTimestampAuthorities => "add a `[[timestamp-authority]]` to the policy",
+            Self::Revoked { .. } | Self::SignerRevoked { .. } => "install a version that is signed by somebody who is still trusted",
+            Self::StaleCrl { .. } => "fetch the authority's current list, or set `stale-crl = \"warn\"`",
             Self::Refused { .. } => "look at the chain with `openssl cms -inform DER -cmsout -print`",
         }
     }
@@ -103,12 +140,12 @@ impl ChainError {
     }
 }
 
-/// Why the policy's certificates cannot be used. `signer` is the rule that names the file.
+/// Why the policy's certificates, lists or revocations cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("signer `{signer}`: `{}`: {problem}", path.display())]
+#[error("{whose}: `{}`: {problem}", path.display())]
 pub struct TrustError {
-    /// The rule's name.
-    pub signer: String,
+    /// The rule of the policy that names the file.
+    pub whose: String,
     /// The file that it names.
     pub path: PathBuf,
     /// What is wrong with the file.
@@ -184,6 +221,24 @@ pub enum TrustProblem {
         /// Whose certificate.
         subject: String,
     },
+    /// Not a revocation list.
+    #[error("it is no certificate revocation list: {reason}")]
+    Crl {
+        /// What the reader said.
+        reason: String,
+    },
+    /// No `BEGIN X509 CRL` in it.
+    #[error("it holds no revocation list")]
+    NoCrl,
+    /// More lists than can be meant.
+    #[error("with it there are more than {limit} revocation lists")]
+    TooManyLists {
+        /// The bound.
+        limit: usize,
+    },
+    /// The file of single revocations.
+    #[error("{}", .0.report())]
+    Revoked(RecordError),
     /// Expired, not valid yet, or (pinned) not for signing code.
     #[error(transparent)]
     Unfit(ChainError),
@@ -195,6 +250,7 @@ impl TrustProblem {
         match self {
             Self::File(problem) => problem.is_io(),
             Self::Read(_) => true,
+            Self::Revoked(problem) => problem.is_system(),
             _ => false,
         }
     }
@@ -216,6 +272,10 @@ impl TrustProblem {
             Self::NotAuthority { .. } => {
                 "to trust this one certificate by itself, list it under `certificates`; otherwise name its root under `anchors`".to_owned()
             }
+            Self::Crl { .. } => "look at it with `openssl crl -noout -text`; delta and indirect lists are not supported".to_owned(),
+            Self::NoCrl => "it must be DER, or contain `-----BEGIN X509 CRL-----`".to_owned(),
+            Self::TooManyLists { .. } => "remove the lists of authorities that the policy does not trust".to_owned(),
+            Self::Revoked(_) => "mend the file, or write it anew with `enforcer revoke`".to_owned(),
             Self::Unfit(ChainError::Expired { .. }) => "replace it by its successor, or remove it from the policy".to_owned(),
             Self::Unfit(problem) => problem.hint().to_owned(),
         }

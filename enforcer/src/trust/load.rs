@@ -1,34 +1,84 @@
 //! Reading PEM files of certificates, and deciding whether they are fit for what the policy wants of them.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::error::TrustProblem;
-use super::{Anchor, CertificateFacts, Rule, TrustError};
+use super::{Anchor, CertificateFacts, Rule, TrustError, fingerprint};
 use crate::measure;
-use crate::policy::Signer;
+use crate::policy::{Signer, TimestampAuthority};
 
-/// Reads what one signer of the policy names.
-pub(super) fn rule(signer: &Signer, number: u32, now: UnixTime) -> Result<Rule, TrustError> {
-    let mut rule = Rule { number, name: Arc::from(signer.name.as_str()), uses: signer.uses, anchors: Vec::new(), pinned: Vec::new() };
-    let blame = |path: &Path| {
-        let (signer, path) = (signer.name.clone(), path.to_owned());
-        move |problem| TrustError { signer, path, problem: Box::new(problem) }
-    };
-    for path in &signer.anchors {
-        let anchors = read_certificates(path).and_then(|all| all.iter().map(|certificate| anchor(certificate, now)).collect::<Result<Vec<_>, _>>());
-        rule.anchors.extend(anchors.map_err(blame(path))?);
-    }
+/// Reads what one signer of the policy names. Outdated anchors are allowed where timestamps let signatures outlive them.
+pub(super) fn rule(signer: &Signer, number: u32, now: UnixTime, outdated_allowed: bool) -> Result<Rule, TrustError> {
+    let reader = Reader { whose: format!("signer `{}`", signer.name), now: (!outdated_allowed).then_some(now) };
+    let mut pinned = Vec::new();
     for path in &signer.pinned {
-        let certificates = read_certificates(path).map_err(blame(path))?;
-        certificates.iter().try_for_each(|certificate| check_pinned(certificate, now)).map_err(blame(path))?;
-        rule.pinned.extend(certificates);
+        let certificates = reader.certificates(path)?;
+        certificates.iter().try_for_each(|certificate| check_pinned(certificate, reader.now)).map_err(reader.blame(path))?;
+        pinned.extend(certificates);
     }
-    Ok(rule)
+    Ok(Rule {
+        number,
+        name: Arc::from(signer.name.as_str()),
+        uses: signer.uses,
+        entitlements: signer.entitlements.as_slice().into(),
+        anchors: reader.anchors(&signer.anchors)?,
+        pinned,
+        intermediates: reader.all_certificates(&signer.intermediates)?,
+    })
+}
+
+/// Reads what one timestamp authority of the policy names.
+pub(super) fn timestamp_rule(authority: &TimestampAuthority, number: u32) -> Result<Rule, TrustError> {
+    // What an anchor that has expired certified while it was valid goes on to count.
+    let reader = Reader { whose: format!("timestamp authority `{}`", authority.name), now: None };
+    Ok(Rule {
+        number,
+        name: Arc::from(authority.name.as_str()),
+        uses: 0,
+        entitlements: Arc::default(),
+        anchors: reader.anchors(&authority.anchors)?,
+        pinned: Vec::new(),
+        intermediates: reader.all_certificates(&authority.intermediates)?,
+    })
+}
+
+/// Reads the files of one rule of the policy.
+struct Reader {
+    /// The rule, for errors.
+    whose: String,
+    /// The time at which anchors and pinned certificates have to be valid, if they have to.
+    now: Option<UnixTime>,
+}
+
+impl Reader {
+    fn blame(&self, path: &Path) -> impl Fn(TrustProblem) -> TrustError {
+        let (whose, path) = (self.whose.clone(), path.to_owned());
+        move |problem| TrustError { whose: whose.clone(), path: path.clone(), problem: Box::new(problem) }
+    }
+
+    fn certificates(&self, path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+        read_certificates(path).map_err(self.blame(path))
+    }
+
+    fn all_certificates(&self, paths: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+        let all = paths.iter().map(|path| self.certificates(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    fn anchors(&self, paths: &[PathBuf]) -> Result<Vec<Anchor>, TrustError> {
+        let mut anchors = Vec::new();
+        for path in paths {
+            for certificate in &self.certificates(path)? {
+                anchors.push(anchor(certificate, self.now).map_err(self.blame(path))?);
+            }
+        }
+        Ok(anchors)
+    }
 }
 
 /// Every certificate of a PEM file; each can be parsed and there is at least one.
@@ -59,18 +109,18 @@ pub fn read_pem(path: &Path) -> Result<Vec<u8>, TrustProblem> {
     Ok(bytes)
 }
 
-fn anchor(certificate: &CertificateDer<'static>, now: UnixTime) -> Result<Anchor, TrustProblem> {
+fn anchor(certificate: &CertificateDer<'static>, now: Option<UnixTime>) -> Result<Anchor, TrustProblem> {
     let facts = fit_facts(certificate, now)?;
     if !facts.is_ca || facts.certificate_signing == Some(false) {
         return Err(TrustProblem::NotAuthority { subject: facts.subject });
     }
     match webpki::anchor_from_trusted_cert(certificate) {
-        Ok(trust) => Ok(Anchor { trust: trust.to_owned(), subject: facts.subject, validity: facts.validity }),
+        Ok(trust) => Ok(Anchor { trust: trust.to_owned(), subject: facts.subject, fingerprint: fingerprint(certificate), validity: facts.validity }),
         Err(source) => Err(TrustProblem::Anchor { subject: facts.subject, source }),
     }
 }
 
-fn check_pinned(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), TrustProblem> {
+fn check_pinned(certificate: &CertificateDer<'_>, now: Option<UnixTime>) -> Result<(), TrustProblem> {
     let facts = fit_facts(certificate, now)?;
     facts.may_sign_code(true).map_err(TrustProblem::Unfit)?;
     match webpki::EndEntityCert::try_from(certificate) {
@@ -80,9 +130,11 @@ fn check_pinned(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), T
 }
 
 /// What anchors and pinned certificates have in common: readable, in time, with a usable key.
-fn fit_facts(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<CertificateFacts, TrustProblem> {
+fn fit_facts(certificate: &CertificateDer<'_>, now: Option<UnixTime>) -> Result<CertificateFacts, TrustProblem> {
     let facts = CertificateFacts::of(certificate).map_err(|problem| TrustProblem::Certificate { number: 1, problem })?;
-    facts.validity.check(&facts.subject, now).map_err(TrustProblem::Unfit)?;
+    if let Some(now) = now {
+        facts.validity.check(&facts.subject, now).map_err(TrustProblem::Unfit)?;
+    }
     match facts.key {
         Ok(_) => Ok(facts),
         Err(kind) => Err(TrustProblem::Key { subject: facts.subject, kind }),

@@ -1,74 +1,178 @@
-//! Anchors, chains and time: whose signature counts, and for what.
+//! Anchors, chains, revocation and time: whose signature counts, and for what.
 //!
 //! [`TrustStore::accept`] turns a certificate into an [`Authority`], which nothing else makes. Never looks at signed bytes (that is
 //! [`crate::signature`]'s work) and never reads a clock: time is a parameter.
 
 mod certificate;
 mod chain;
+mod crl;
 mod error;
 mod load;
 mod record;
 mod revoked;
 mod security_versions;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 
 pub use certificate::{CertificateFacts, KeyKind, Validity, date};
+pub use crl::OverdueCrl;
 pub use error::{CertificateProblem, ChainError, TrustError, TrustProblem};
 pub use load::{read_certificates, read_pem};
 pub use record::RecordError;
 pub use revoked::{Revocation, Revoked, Subject, parse_sha256};
 pub use security_versions::SecurityVersions;
 
-use crate::policy::Signer;
+use crate::policy::{Policy, Signer};
+use chain::{Candidate, Purpose};
+use crl::Crls;
 
 /// The signers of a policy with their certificates read: rules in the policy's order.
 pub struct TrustStore {
     rules: Vec<Rule>,
+    timestamp_rules: Vec<Rule>,
+    /// Pinned certificates and intermediates of all signers.
+    certificates: Vec<(CertificateDer<'static>, CertificateFacts)>,
+    revocation: Revocations,
+    /// Chains that were accepted, by what they were made of: most files of a host are signed by few certificates.
+    accepted: Mutex<HashMap<[u8; 32], Arc<Authority>>>,
 }
 
-/// A signer of the policy, ready for use.
+/// Who is trusted no longer.
+struct Revocations {
+    crls: Crls,
+    revoked: Revoked,
+}
+
+/// A signer or a timestamp authority of the policy, ready for use.
 struct Rule {
     number: u32,
     name: Arc<str>,
     uses: u32,
+    entitlements: Arc<[String]>,
     anchors: Vec<Anchor>,
     pinned: Vec<CertificateDer<'static>>,
+    intermediates: Vec<CertificateDer<'static>>,
 }
 
 struct Anchor {
     trust: TrustAnchor<'static>,
     subject: String,
+    fingerprint: [u8; 32],
     validity: Validity,
 }
 
 impl TrustStore {
-    /// Reads every certificate that the signers name. All or nothing: one unfit certificate is an error.
-    pub fn load(signers: &[Signer], now: UnixTime) -> Result<Self, TrustError> {
-        let rules = signers.iter().zip(0..).map(|(signer, number)| load::rule(signer, number, now)).collect::<Result<_, _>>()?;
-        Ok(Self { rules })
+    /// Reads every certificate, revocation list and revocation that the policy names. All or nothing: one that is unfit is an error.
+    pub fn load(policy: &Policy, now: UnixTime) -> Result<Self, TrustError> {
+        // With timestamps, signatures outlive their anchors.
+        let outdated_allowed = !policy.timestamp_authorities.is_empty();
+        let load = |(signer, number)| load::rule(signer, number, now, outdated_allowed);
+        let rules: Vec<Rule> = policy.signers.iter().zip(0..).map(load).collect::<Result<_, _>>()?;
+        let certificates = rules.iter().flat_map(|rule| rule.pinned.iter().chain(&rule.intermediates));
+        // Reading them has succeeded before.
+        let certificates = certificates.filter_map(|one| Some((one.clone(), CertificateFacts::of(one).ok()?))).collect();
+        let timestamp_rules =
+            policy.timestamp_authorities.iter().zip(0..).map(|(one, number)| load::timestamp_rule(one, number)).collect::<Result<_, _>>()?;
+        let revoked = Revoked::load(&policy.revocation.file).map_err(|problem| TrustError {
+            whose: "revocations".to_owned(),
+            path: policy.revocation.file.clone(),
+            problem: Box::new(TrustProblem::Revoked(problem)),
+        })?;
+        let revocation = Revocations { crls: Crls::load(&policy.revocation)?, revoked };
+        Ok(Self { rules, timestamp_rules, certificates, revocation, accepted: Mutex::default() })
     }
 
-    /// Decides whether this certificate may sign code at this time: the first rule of the policy that says yes.
+    /// What is wrong with the files of each signer by itself, for a report on all of them.
+    pub fn check_signer(signer: &Signer, now: UnixTime) -> Result<(), TrustError> {
+        load::rule(signer, 0, now, false).map(|_| ())
+    }
+
+    /// Decides whether this certificate may sign code: the first rule of the policy that says yes.
     ///
-    /// `others` are certificates that came with the signature; they can complete a chain and add no trust.
-    pub fn accept(&self, certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>], now: UnixTime) -> Result<Authority, ChainError> {
+    /// `others` are certificates that came with the signature; they can complete a chain and add no trust. `signed_at` is when a trusted timestamp
+    /// says that the signature was made: then the chain has to hold at that time, and goes on to do so. Revocations count either way.
+    pub fn accept(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        signed_at: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Result<Arc<Authority>, ChainError> {
+        let key = cache_key(certificate, others, signed_at);
+        if let Some(known) = self.lock().get(&key).cloned()
+            && known.check(now).is_ok()
+        {
+            return Ok(known);
+        }
         let facts = CertificateFacts::of(certificate)?;
+        let candidate = Candidate { certificate, facts: &facts, others, at: signed_at.unwrap_or(now), now };
         let mut failure = None;
         for rule in &self.rules {
-            match chain::accept(rule, certificate, &facts, others, now) {
-                Ok(validity) => return Ok(Authority::new(rule, certificate, &facts, validity)),
+            if self.revocation.revoked.has_signer(&rule.name) {
+                failure = Some(ChainError::more_telling(failure, ChainError::SignerRevoked { name: rule.name.to_string() }));
+                continue;
+            }
+            match chain::accept(rule, Purpose::CodeSigning, &candidate, &self.revocation) {
+                Ok(path) => {
+                    let authority = Arc::new(Authority::new(rule, &candidate, path, signed_at));
+                    let mut accepted = self.lock();
+                    if accepted.len() >= MAX_ACCEPTED {
+                        accepted.clear();
+                    }
+                    accepted.insert(key, Arc::clone(&authority));
+                    return Ok(authority);
+                }
                 Err(error) => failure = Some(ChainError::more_telling(failure, error)),
             }
         }
         Err(failure.unwrap_or(ChainError::NoSigners))
     }
 
-    /// The pinned certificates: a signature may leave its signer's certificate out when the policy pins it.
-    pub fn pinned(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
-        self.rules.iter().flat_map(|rule| &rule.pinned)
+    /// Decides whether this certificate could certify a time at that very time; the name of the policy's authority that it belongs to.
+    pub fn accept_timestamp(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        at: UnixTime,
+        now: UnixTime,
+    ) -> Result<&str, ChainError> {
+        let facts = CertificateFacts::of(certificate)?;
+        let candidate = Candidate { certificate, facts: &facts, others, at, now };
+        let mut failure = None;
+        for rule in &self.timestamp_rules {
+            match chain::accept(rule, Purpose::TimeStamping, &candidate, &self.revocation) {
+                Ok(_) => return Ok(&rule.name),
+                Err(error) => failure = Some(ChainError::more_telling(failure, error)),
+            }
+        }
+        Err(failure.unwrap_or(ChainError::NoTimestampAuthorities))
+    }
+
+    /// The certificates that a signature may leave out: pinned ones and intermediates.
+    pub fn certificates(&self) -> impl Iterator<Item = (&CertificateDer<'static>, &CertificateFacts)> {
+        self.certificates.iter().map(|(certificate, facts)| (certificate, facts))
+    }
+
+    /// The certificates that a timestamp may leave out.
+    pub fn timestamp_certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.timestamp_rules.iter().flat_map(|rule| &rule.intermediates)
+    }
+
+    /// Single digests, certificates and signers that are revoked.
+    pub fn revoked(&self) -> &Revoked {
+        &self.revocation.revoked
+    }
+
+    /// The revocation lists whose next update is overdue.
+    pub fn overdue_crls(&self, now: UnixTime) -> Vec<OverdueCrl> {
+        self.revocation.crls.overdue(now)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Arc<Authority>>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -78,16 +182,25 @@ pub struct Authority {
     signer: u32,
     name: Arc<str>,
     uses: u32,
+    entitlements: Arc<[String]>,
     validity: Validity,
-    subject: String,
+    signed_at: Option<UnixTime>,
+    chain: Vec<String>,
     fingerprint: [u8; 32],
 }
 
 impl Authority {
-    fn new(rule: &Rule, certificate: &CertificateDer<'_>, facts: &CertificateFacts, validity: Validity) -> Self {
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, certificate).as_ref());
-        Self { signer: rule.number, name: Arc::clone(&rule.name), uses: rule.uses, validity, subject: facts.subject.clone(), fingerprint }
+    fn new(rule: &Rule, candidate: &Candidate<'_>, path: chain::Accepted, signed_at: Option<UnixTime>) -> Self {
+        Self {
+            signer: rule.number,
+            name: Arc::clone(&rule.name),
+            uses: rule.uses,
+            entitlements: Arc::clone(&rule.entitlements),
+            validity: if signed_at.is_some() { Validity { not_after: None, ..path.validity } } else { path.validity }.until(path.known_until),
+            signed_at,
+            chain: path.subjects,
+            fingerprint: fingerprint(candidate.certificate),
+        }
     }
 
     /// The number of the policy's signer rule.
@@ -105,14 +218,34 @@ impl Authority {
         self.uses
     }
 
-    /// When every certificate of the chain is valid.
+    /// The entitlements that the rule grants to whom its signatures give them.
+    pub fn entitlements(&self) -> &[String] {
+        &self.entitlements
+    }
+
+    /// When the chain holds; without an end when a timestamp says when the signature was made.
     pub fn validity(&self) -> Validity {
         self.validity
     }
 
+    /// Whether it holds at this time: it may have been accepted long ago.
+    pub fn check(&self, now: UnixTime) -> Result<(), ChainError> {
+        self.validity.check(self.subject(), now)
+    }
+
+    /// When the signature was made, if a trusted timestamp says so.
+    pub fn signed_at(&self) -> Option<UnixTime> {
+        self.signed_at
+    }
+
     /// The subject of the signer's certificate.
     pub fn subject(&self) -> &str {
-        &self.subject
+        self.chain.first().map_or("", String::as_str)
+    }
+
+    /// The subjects from the signer's certificate to the anchor; a pinned certificate stands alone.
+    pub fn chain(&self) -> &[String] {
+        &self.chain
     }
 
     /// SHA-256 of the signer's certificate (DER).
@@ -120,3 +253,26 @@ impl Authority {
         self.fingerprint
     }
 }
+
+/// SHA-256 of a certificate's DER.
+pub fn fingerprint(certificate: &[u8]) -> [u8; 32] {
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, certificate).as_ref());
+    fingerprint
+}
+
+/// Everything that the decision about a chain rests on, besides the store itself and the time.
+fn cache_key(certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>], signed_at: Option<UnixTime>) -> [u8; 32] {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for one in std::iter::once(certificate).chain(others) {
+        context.update(&(one.len() as u64).to_le_bytes());
+        context.update(one);
+    }
+    context.update(&signed_at.map_or([0; 8], |time| time.as_secs().to_le_bytes()));
+    let mut key = [0; 32];
+    key.copy_from_slice(context.finish().as_ref());
+    key
+}
+
+/// Chains that are remembered. A host knows few; an attacker can make many, and then each costs what it costs.
+const MAX_ACCEPTED: usize = 1024;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use enforcer::measure;
 use enforcer::policy::Policy;
-use enforcer::signature::Examiner;
+use enforcer::signature::{Examiner, Facts};
 use enforcer::trust::TrustStore;
 use rustls_pki_types::UnixTime;
 
@@ -205,13 +205,13 @@ impl Scene {
             Ok(policy) => policy,
             Err(error) => panic!("{}: the policy is wrong: {error}", variant.name),
         };
-        let trust = match TrustStore::load(&policy.signers, now) {
+        let trust = match TrustStore::load(&policy, now) {
             Ok(trust) => trust,
             Err(error) => return (Refused, format!("the policy's certificates: {error}")),
         };
-        let examiner = Examiner::new(&policy.sources, trust, policy.limits.max_file_size, now);
+        let examiner = Examiner::new(&policy, trust, &Facts::at(now));
         let file = measure::open(&self.file).unwrap();
-        let examination = examiner.examine(&file, Some(&self.file), now).unwrap();
+        let examination = examiner.examine(&file, Some(&self.file), &Facts::at(now)).unwrap();
         match examination.outcome() {
             Ok(verified) => (Accepted, verified.subject().to_owned()),
             Err(rejected) => (Refused, format!("{}: {rejected}", rejected.code())),

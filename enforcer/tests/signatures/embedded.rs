@@ -1,5 +1,6 @@
 //! Signatures inside ELF files: the file still runs, strangers can check it by hand, and nothing in it can be changed.
 
+use enforcer::signature::Facts;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -204,7 +205,7 @@ fn every_changed_byte_of_a_signed_file_is_noticed() {
         let mut bytes = good.clone();
         bytes[offset] ^= 1 << (offset % 8);
         fs::write(&program, bytes).unwrap();
-        let examination = examiner.examine(&enforcer::measure::open(&program).unwrap(), Some(&program), scene.now).unwrap();
+        let examination = examiner.examine(&enforcer::measure::open(&program).unwrap(), Some(&program), &Facts::at(scene.now)).unwrap();
         assert!(examination.outcome().is_err(), "byte {offset} of {}, signature at {signature:?}", good.len());
     }
     fs::write(&program, [good.as_slice(), b"x"].concat()).unwrap();

@@ -1,5 +1,6 @@
 //! Bytes from attackers: mutated by the thousand, and made to be expensive. Nothing panics, and only unchanged bytes are accepted.
 
+use enforcer::signature::Facts;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,7 @@ fn mutated_signatures_never_panic_and_are_never_accepted() {
         let good = fs::read(&path).unwrap();
         let examiner = scene.examiner();
         let opened = measure::open(&file).unwrap();
-        assert_eq!(word(&examiner.examine(&opened, Some(&file), scene.now).unwrap()), "detached vendor");
+        assert_eq!(word(&examiner.examine(&opened, Some(&file), &Facts::at(scene.now)).unwrap()), "detached vendor");
         for round in 0..1500 {
             let mut bytes = good.clone();
             numbers.mutate(&mut bytes);
@@ -67,7 +68,7 @@ fn mutated_signatures_never_panic_and_are_never_accepted() {
             }
             parsed += usize::from(Signature::parse(&bytes).is_ok());
             fs::write(&path, &bytes).unwrap();
-            let examination = examiner.examine(&opened, Some(&file), scene.now).unwrap();
+            let examination = examiner.examine(&opened, Some(&file), &Facts::at(scene.now)).unwrap();
             assert!(examination.outcome().is_err(), "{kind}, round {round}: accepted");
         }
     }
@@ -85,7 +86,7 @@ fn mutated_elf_files_never_panic_and_are_never_accepted() {
     let check = |bytes: &[u8], what: &dyn Fn() -> String| {
         fs::write(&path, bytes).unwrap();
         let file = measure::open(&path).unwrap();
-        assert!(examiner.examine(&file, Some(&path), scene.now).unwrap().outcome().is_err(), "{}", what());
+        assert!(examiner.examine(&file, Some(&path), &Facts::at(scene.now)).unwrap().outcome().is_err(), "{}", what());
     };
     let mut numbers = Numbers(0x00c0_ffee);
     for round in 0..1500 {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use enforcer::measure;
-use enforcer::policy::{Signer, Sources};
-use enforcer::signature::{Examination, Examiner};
+use enforcer::policy::{Policy, Signer, Sources};
+use enforcer::signature::{Examination, Examiner, Facts};
 use enforcer::trust::TrustStore;
 use rustls_pki_types::UnixTime;
 use tempfile::TempDir;
@@ -17,6 +17,8 @@ pub struct Scene {
     pub folder: TempDir,
     pub signers: Vec<Signer>,
     pub sources: Sources,
+    /// Everything else.
+    pub rest: Policy,
     pub now: UnixTime,
 }
 
@@ -24,7 +26,13 @@ impl Scene {
     /// One signer rule, `vendor`, which trusts the test root.
     pub fn new() -> Self {
         let signer = rule("vendor", &[&PKI.root.certificate], &[]);
-        Self { folder: tempfile::tempdir().unwrap(), signers: vec![signer], sources: Sources::default(), now: later(UnixTime::now(), 1) }
+        let folder = tempfile::tempdir().unwrap();
+        let mut rest = Policy::parse("version = 1\nmode = \"audit\"\n", Path::new("policy.toml")).unwrap();
+        // Nothing of the machine that runs the tests counts.
+        rest.revocation.crls.clear();
+        rest.revocation.file = folder.path().join("revoked.toml");
+        let sources = Sources { manifests: Vec::new(), stores: Vec::new() };
+        Self { folder, signers: vec![signer], sources, rest, now: later(UnixTime::now(), 1) }
     }
 
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
@@ -38,7 +46,12 @@ impl Scene {
     }
 
     pub fn examiner(&self) -> Examiner {
-        Examiner::new(&self.sources, TrustStore::load(&self.signers, self.now).unwrap(), MAX_SIZE, self.now)
+        let policy = self.policy();
+        Examiner::new(&policy, TrustStore::load(&policy, self.now).unwrap(), &Facts::at(self.now))
+    }
+
+    pub fn policy(&self) -> Policy {
+        Policy { signers: self.signers.clone(), sources: self.sources.clone(), ..self.rest.clone() }
     }
 
     pub fn examine(&self, path: &Path) -> Examination {
@@ -47,7 +60,7 @@ impl Scene {
 
     pub fn examine_at(&self, path: &Path, now: UnixTime) -> Examination {
         let file = measure::open(path).unwrap();
-        self.examiner().examine(&file, Some(path), now).unwrap()
+        self.examiner().examine(&file, Some(path), &Facts::at(now)).unwrap()
     }
 
     /// `carrier signer` when it would run, else the code of the reason.
@@ -78,5 +91,3 @@ pub fn rule(name: &str, anchors: &[&Path], pinned: &[&Path]) -> Signer {
 pub fn later(time: UnixTime, days: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(time.as_secs() + days * 86_400))
 }
-
-pub const MAX_SIZE: u64 = 1 << 30;

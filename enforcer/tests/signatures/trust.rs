@@ -1,5 +1,6 @@
 //! Trust stores: what the policy names must be fit for it, or the error says which file, what is wrong and what helps.
 
+use enforcer::signature::Facts;
 use std::fs;
 use std::path::Path;
 
@@ -52,7 +53,7 @@ fn unfit_certificates_are_errors_with_file_reason_and_remedy() {
     ];
     for (anchor, path, expected, remedy) in cases {
         let signer = if anchor { rule("vendor", &[path], &[]) } else { rule("vendor", &[], &[path]) };
-        let Err(error) = TrustStore::load(&[signer], scene.now) else { panic!("{expected}: loaded") };
+        let Err(error) = TrustStore::check_signer(&signer, scene.now) else { panic!("{expected}: loaded") };
         let message = error.to_string();
         assert!(message.contains(expected) && message.contains("vendor") && message.contains(text(path)), "{expected}: {message}");
         assert!(error.hint().contains(remedy), "{expected}: {}", error.hint());
@@ -72,7 +73,7 @@ fn one_file_may_hold_several_certificates_and_an_anchor_that_expires_later_ends_
     // The root is valid for ten years.
     let examiner = scene.examiner();
     let opened = enforcer::measure::open(&file).unwrap();
-    let at = |days| crate::scene::word(&examiner.examine(&opened, Some(&file), later(scene.now, days)).unwrap());
+    let at = |days| crate::scene::word(&examiner.examine(&opened, Some(&file), &Facts::at(later(scene.now, days))).unwrap());
     assert_eq!(at(300), "detached vendor");
     assert_eq!(at(4000), "certificate-expired");
 }

@@ -10,7 +10,7 @@ use super::super::{Exit, Failure, Output, PolicyOption, ReportOption};
 use super::{counted, read};
 use crate::measure::MeasureError;
 use crate::policy::{Policy, Sources};
-use crate::signature::{Examiner, ManifestProblem};
+use crate::signature::{Examiner, Facts, ManifestProblem};
 use crate::text::{hex, printable};
 use crate::trust::{TrustStore, date};
 
@@ -37,9 +37,9 @@ impl Verify {
         // What is no readable file is the caller's mistake, not a manifest out of force.
         drop(read(&self.manifest)?);
         let now = UnixTime::now();
-        let trust = TrustStore::load(&policy.signers, now)?;
+        let trust = TrustStore::load(&policy, now)?;
         let sources = Sources { manifests: vec![self.manifest.clone()], stores: Vec::new() };
-        let examiner = Examiner::new(&sources, trust, policy.limits.max_file_size, now);
+        let examiner = Examiner::new(&Policy { sources, ..policy.clone() }, trust, &Facts::at(now));
         let (report, exit) = self.report(&examiner, &policy);
         if self.report.json {
             output.json(&report)?;
@@ -72,7 +72,7 @@ impl Verify {
                 name: verified.signer_name().to_owned(),
                 subject: verified.subject().to_owned(),
                 certificate_sha256: hex(&verified.fingerprint()),
-                not_after: date(verified.not_after()).replacen(' ', "T", 1).replace(" UTC", "Z"),
+                not_after: verified.not_after().map(|end| date(end).replacen(' ', "T", 1).replace(" UTC", "Z")),
             }),
             named_by_policy: is_named(&self.manifest, &policy.sources),
             reason: None,
@@ -123,7 +123,7 @@ struct Signer {
     name: String,
     subject: String,
     certificate_sha256: String,
-    not_after: String,
+    not_after: Option<String>,
 }
 
 #[derive(Serialize)]

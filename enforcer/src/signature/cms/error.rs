@@ -1,5 +1,7 @@
 //! Why bytes are no usable CMS signature.
 
+use crate::signature::claims::ClaimsError;
+
 /// Why bytes are no usable CMS signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -27,12 +29,36 @@ pub enum CmsError {
         /// How many.
         count: usize,
     },
-    /// PEM.
-    #[error("the signature is PEM; it must be DER")]
-    Pem,
-    /// BER's indefinite length.
-    #[error("the signature is BER with indefinite lengths; it must be DER")]
-    IndefiniteLength,
+    /// Broken armour.
+    #[error("the PEM armour of the signature is broken: {problem}")]
+    Pem {
+        /// What the reader said.
+        problem: String,
+    },
+    /// PEM of something else.
+    #[error("the PEM file holds `{found}`, not a signature (`CMS` or `PKCS7`)")]
+    PemLabel {
+        /// What it says it is.
+        found: String,
+    },
+    /// Indefinite lengths, and not even BER.
+    #[error("the signature is not well-formed BER: {problem}")]
+    Ber {
+        /// What the reader said.
+        problem: String,
+    },
+    /// Indefinite lengths without an end.
+    #[error("the signature is truncated: it is BER, and after {size} bytes its end has not come")]
+    BerTruncated {
+        /// What there is.
+        size: usize,
+    },
+    /// Nested without end.
+    #[error("the signature is nested more than {limit} deep")]
+    TooDeep {
+        /// The bound.
+        limit: usize,
+    },
     /// It does not begin like any CMS.
     #[error("this is no CMS signature")]
     NotCms,
@@ -48,18 +74,17 @@ pub enum CmsError {
     /// The content is inside.
     #[error("the signature contains its content; it must be detached")]
     Attached,
-    /// Signed content that claims to be something else than plain data.
-    #[error("the signed content is of the type {found}, not data")]
+    /// Signed content that claims to be something else than it should be.
+    #[error("the signed content is of the type {found}, not {expected}")]
     ContentType {
         /// Its object identifier.
         found: String,
+        /// What it should be.
+        expected: &'static str,
     },
-    /// Not exactly one signer.
-    #[error("the signature has {count} signers; exactly one is supported")]
-    SignerCount {
-        /// How many.
-        count: usize,
-    },
+    /// Certificates only.
+    #[error("nobody signed: the signature has no signer information")]
+    NoSigner,
     /// More of something than the bound.
     #[error("the signature has more than {limit} {what}")]
     TooMany {
@@ -106,6 +131,12 @@ pub enum CmsError {
         /// With which digest.
         digest: &'static str,
     },
+    /// RSA-PSS with another digest inside, or another salt length.
+    #[error("the parameters of RSA-PSS are not those for {digest}: the same digest for MGF1, and a salt of its length")]
+    PssParameters {
+        /// The signer's digest.
+        digest: &'static str,
+    },
     /// Parameters where none belong.
     #[error("an algorithm of the signature has parameters that it must not have")]
     Parameters,
@@ -130,6 +161,9 @@ pub enum CmsError {
         /// Which.
         name: &'static str,
     },
+    /// A claim that breaks its rules.
+    #[error("what the signature says about the program is wrong: {0}")]
+    Claims(#[from] ClaimsError),
 }
 
 // `der::Error` is no `std::error::Error` without a feature that nothing else needs.
@@ -143,13 +177,13 @@ impl CmsError {
     /// What a user can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Pem => "convert it: `openssl cms -cmsout -inform PEM -outform DER`",
-            Self::IndefiniteLength => "sign again without `-stream`",
+            Self::PemLabel { .. } => "a signature begins with `-----BEGIN CMS-----` or `-----BEGIN PKCS7-----`",
             Self::Attached => "sign again without `-nodetach`",
-            Self::SignerCount { .. } => "sign with one certificate, or keep the second signature in another carrier",
+            Self::PssParameters { .. } => "sign again with `-keyopt rsa_pss_saltlen:-1`",
+            Self::Claims(problem) => problem.hint(),
             Self::WeakDigest { .. } | Self::Digest { .. } => "sign again with `-md sha256`",
-            Self::Algorithm { .. } => "sign again with RSA (PKCS #1 v1.5), ECDSA with SHA-256 or SHA-384, or Ed25519",
-            Self::Empty | Self::Truncated { .. } => "copy the signature again, or sign again",
+            Self::Algorithm { .. } => "sign again with RSA, ECDSA or Ed25519, and SHA-256, SHA-384 or SHA-512",
+            Self::Empty | Self::Truncated { .. } | Self::BerTruncated { .. } | Self::Pem { .. } => "copy the signature again, or sign again",
             _ => "sign again: `enforcer sign`, or `openssl cms -sign -binary -outform DER`",
         }
     }

@@ -14,7 +14,7 @@ use enforcer_common::Digest;
 use super::replace::{Attribute, Change, Draft, Original};
 use super::template::Template;
 use super::{ATTRIBUTE, ContentDigest, Destination, IMA_ATTRIBUTE, MAX_SIGNATURE_SIZE, SignError, Signed, appended, embed, ima};
-use crate::measure::{self, Measurement, Part, Plan, Stamp};
+use crate::measure::{self, Measurement, Part, Plan, Region, Stamp};
 use crate::signature::{Carrier, elf, find};
 
 /// One file, about to be signed.
@@ -221,7 +221,7 @@ fn read(mut file: &File, measurement: &Measurement) -> Result<Vec<u8>, SignError
 }
 
 fn measured(file: &File, template: &Template, zeroed: Range<u64>) -> Result<Measurement, SignError> {
-    let part = Part { algorithm: template.scheme.digest(), zeroed };
+    let part = Part { algorithm: template.scheme.digest(), region: Region::zeroed(zeroed) };
     Ok(measure::measure(file, &Plan { max_size: u64::MAX, parts: vec![part], witnesses: &[] })?)
 }
 

@@ -5,7 +5,7 @@ use der::Sequence;
 use der::asn1::{Any, ObjectIdentifier};
 use der::oid::db::{rfc5912, rfc8410};
 use rustls_pki_types::SignatureVerificationAlgorithm;
-use webpki::ring as algorithms;
+use webpki::aws_lc_rs as algorithms;
 
 use super::{Algorithm, SignError};
 use crate::trust::KeyKind;

@@ -1,0 +1,106 @@
+//! A signature appended to a file, as the kernel's `scripts/sign-file` appends it to modules (`include/linux/module_signature.h`).
+//!
+//! `content | CMS | struct module_signature, 12 bytes | "~Module signature appended~\n"`. The content is what lies before the CMS. Reads the
+//! end of the file only, and remembers what it read, so that the pass over the content can prove that it is still there.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::cms::MAX_SIGNATURE_SIZE;
+use crate::measure::Witness;
+
+/// An appended signature.
+pub(super) struct Trailer {
+    /// How many bytes of the file were signed.
+    pub(super) content: u64,
+    /// The CMS.
+    pub(super) signature: Vec<u8>,
+    /// Everything that was read to find it.
+    pub(super) witness: Witness,
+}
+
+/// Why what a file ends in is no signature.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrailerError {
+    /// The file cannot be read.
+    #[error("cannot read the end of the file: {0}")]
+    Read(#[source] io::Error),
+    /// Not PKCS #7: keys by name and number, which kernels before 4.3 wrote.
+    #[error("the appended signature is of type {found}, not PKCS #7 (2)")]
+    Type {
+        /// The type.
+        found: u8,
+    },
+    /// Fields that must be zero.
+    #[error("the appended signature has fields that must be zero and are not")]
+    Reserved,
+    /// A length that does not fit.
+    #[error("the appended signature says that it has {size} bytes, which the file does not have")]
+    OutsideFile {
+        /// The length.
+        size: u32,
+    },
+    /// Too long.
+    #[error("the appended signature has more than {limit} bytes")]
+    TooLarge {
+        /// The bound.
+        limit: usize,
+    },
+}
+
+impl TrailerError {
+    /// What a user can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Read(_) => "check the disk",
+            _ => "sign again: `enforcer sign --append`, or the kernel's `sign-file`",
+        }
+    }
+}
+
+/// Finds the appended signature; `None` for a file that does not end in the marker.
+pub(super) fn locate(file: &File) -> Result<Option<Trailer>, TrailerError> {
+    let size = file.metadata().map_err(TrailerError::Read)?.len();
+    let Some(end) = size.checked_sub(MARKER.len() as u64) else { return Ok(None) };
+    let mut marker = [0; MARKER.len()];
+    if read(file, &mut marker, end)?.is_none() || marker != *MARKER {
+        return Ok(None);
+    }
+    let mut fixed = [0; FIXED];
+    let Some(start) = end.checked_sub(FIXED as u64) else { return Err(TrailerError::OutsideFile { size: 0 }) };
+    read(file, &mut fixed, start)?.ok_or(TrailerError::OutsideFile { size: 0 })?;
+    let [algorithm, hash, kind, signer_length, key_id_length, pad @ .., a, b, c, d] = fixed;
+    let length = u32::from_be_bytes([a, b, c, d]);
+    if kind != PKEY_ID_PKCS7 {
+        return Err(TrailerError::Type { found: kind });
+    }
+    if [algorithm, hash, signer_length, key_id_length] != [0; 4] || pad != [0; 3] {
+        return Err(TrailerError::Reserved);
+    }
+    if length as usize > MAX_SIGNATURE_SIZE {
+        return Err(TrailerError::TooLarge { limit: MAX_SIGNATURE_SIZE });
+    }
+    let content = start.checked_sub(length.into()).ok_or(TrailerError::OutsideFile { size: length })?;
+    let mut signature = vec![0; length as usize];
+    read(file, &mut signature, content)?.ok_or(TrailerError::OutsideFile { size: length })?;
+    let witness = Witness { offset: content, bytes: [&signature[..], &fixed, &marker].concat() };
+    Ok(Some(Trailer { content, signature, witness }))
+}
+
+/// `None` when the file ends before: then it has changed, and is not what it was.
+fn read(file: &File, buffer: &mut [u8], offset: u64) -> Result<Option<()>, TrailerError> {
+    match file.read_exact_at(buffer, offset) {
+        Ok(()) => Ok(Some(())),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(TrailerError::Read(error)),
+    }
+}
+
+/// `MODULE_SIG_STRING`.
+const MARKER: &[u8; 28] = b"~Module signature appended~\n";
+/// `sizeof(struct module_signature)`.
+const FIXED: usize = 12;
+/// `enum pkey_id_type`.
+const PKEY_ID_PKCS7: u8 = 2;

@@ -1,0 +1,169 @@
+//! Certificate revocation lists (RFC 5280 §5): loading them, and what they say about a chain.
+//!
+//! rustls-webpki parses the lists and checks their signatures while it builds a path. Decided here: which list of several counts, when one is
+//! stale, and that a certificate that any list of its issuer names is revoked, whatever part of the issuer's certificates the list is for.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateRevocationListDer, UnixTime};
+use webpki::{CertRevocationList, OwnedCertRevocationList};
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
+
+use super::certificate::{moment, name};
+use super::error::TrustProblem;
+use super::{CertificateFacts, ChainError, TrustError};
+use crate::measure;
+use crate::policy::{Revocation, StaleCrl};
+
+/// The revocation lists of a policy.
+pub(super) struct Crls {
+    lists: Vec<Crl>,
+    stale: StaleCrl,
+}
+
+/// One list.
+struct Crl {
+    path: PathBuf,
+    list: CertRevocationList<'static>,
+    issuer: String,
+    issuer_der: Vec<u8>,
+    this_update: UnixTime,
+    next_update: Option<UnixTime>,
+}
+
+/// A list whose next update is overdue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverdueCrl {
+    /// The file.
+    pub path: PathBuf,
+    /// Whose list it is.
+    pub issuer: String,
+    /// When the next one was due.
+    pub next_update: UnixTime,
+}
+
+impl Crls {
+    /// Reads every list that the policy names. All or nothing: one that cannot be read is an error.
+    pub(super) fn load(revocation: &Revocation) -> Result<Self, TrustError> {
+        let mut lists: Vec<Crl> = Vec::new();
+        for source in &revocation.crls {
+            let blame = |path: &Path| {
+                let path = path.to_owned();
+                move |problem| TrustError { whose: "revocation list".to_owned(), path, problem: Box::new(problem) }
+            };
+            for path in crl_files(source).map_err(blame(source))? {
+                for crl in read(&path).map_err(blame(&path))? {
+                    match lists.iter_mut().find(|other| other.is_for_the_same(&crl)) {
+                        // The newer one says all that the older one said, or takes it back on purpose.
+                        Some(other) if other.this_update < crl.this_update => *other = crl,
+                        Some(_) => {}
+                        None => lists.push(crl),
+                    }
+                }
+                if lists.len() > MAX_LISTS {
+                    return Err(blame(&path)(TrustProblem::TooManyLists { limit: MAX_LISTS }));
+                }
+            }
+        }
+        Ok(Self { lists, stale: revocation.stale_crl })
+    }
+
+    /// For rustls-webpki.
+    pub(super) fn lists(&self) -> Vec<&CertRevocationList<'static>> {
+        self.lists.iter().map(|crl| &crl.list).collect()
+    }
+
+    /// Whether a certificate of an accepted path is revoked, or its status unknown because the list is stale.
+    pub(super) fn check(&self, certificate: &CertificateFacts, now: UnixTime) -> Result<(), ChainError> {
+        for crl in self.of(certificate) {
+            let broken = |source| ChainError::Refused { subject: certificate.subject.clone(), source };
+            if crl.list.find_serial(&certificate.serial).map_err(broken)?.is_some() {
+                return Err(ChainError::Revoked { subject: certificate.subject.clone(), by: crl.issuer.clone() });
+            }
+            if let Some(next_update) = crl.next_update.filter(|due| *due < now && self.stale == StaleCrl::HardFail) {
+                return Err(ChainError::StaleCrl { issuer: crl.issuer.clone(), path: crl.path.clone(), next_update });
+            }
+        }
+        Ok(())
+    }
+
+    /// Until when this certificate's status is known; `None` is for ever.
+    pub(super) fn known_until(&self, certificate: &CertificateFacts) -> Option<UnixTime> {
+        match self.stale {
+            StaleCrl::HardFail => self.of(certificate).filter_map(|crl| crl.next_update).min(),
+            StaleCrl::Warn => None,
+        }
+    }
+
+    /// The lists whose next update is overdue.
+    pub(super) fn overdue(&self, now: UnixTime) -> Vec<OverdueCrl> {
+        let overdue = |crl: &Crl| {
+            let next_update = crl.next_update.filter(|due| *due < now)?;
+            Some(OverdueCrl { path: crl.path.clone(), issuer: crl.issuer.clone(), next_update })
+        };
+        self.lists.iter().filter_map(overdue).collect()
+    }
+
+    fn of(&self, certificate: &CertificateFacts) -> impl Iterator<Item = &Crl> {
+        self.lists.iter().filter(|crl| crl.issuer_der == certificate.issuer_der)
+    }
+}
+
+impl Crl {
+    fn is_for_the_same(&self, other: &Self) -> bool {
+        self.issuer_der == other.issuer_der && self.list.issuing_distribution_point() == other.list.issuing_distribution_point()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<Crl>, TrustProblem> {
+    let bytes = measure::read_bounded(path, MAX_CRL_SIZE).map_err(|problem| match problem {
+        measure::MeasureError::TooLarge { limit, .. } => TrustProblem::TooLarge { limit },
+        problem => problem.into(),
+    })?;
+    if bytes.starts_with(&[0x30]) {
+        return Ok(vec![crl(&bytes, path)?]);
+    }
+    let broken = |error: rustls_pki_types::pem::Error| TrustProblem::BrokenPem { reason: error.to_string() };
+    let all = CertificateRevocationListDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>().map_err(broken)?;
+    if all.is_empty() {
+        return Err(TrustProblem::NoCrl);
+    }
+    all.iter().map(|der| crl(der, path)).collect()
+}
+
+fn crl(der: &[u8], path: &Path) -> Result<Crl, TrustProblem> {
+    let broken = |reason: String| TrustProblem::Crl { reason };
+    let (rest, parsed) = CertificateRevocationList::from_der(der).map_err(|error| broken(error.to_string()))?;
+    if !rest.is_empty() {
+        return Err(broken(format!("{} bytes follow it", rest.len())));
+    }
+    let list = OwnedCertRevocationList::from_der(der).map_err(|error| broken(error.to_string()))?;
+    Ok(Crl {
+        path: path.to_owned(),
+        list: list.into(),
+        issuer: name(parsed.issuer()),
+        issuer_der: parsed.issuer().as_raw().to_vec(),
+        this_update: moment(parsed.last_update()),
+        next_update: parsed.next_update().map(moment),
+    })
+}
+
+/// A file names itself; a folder stands for its `*.crl` and `*.pem`. What is not there is empty: the policy's default names a folder before
+/// anybody has put a list there; a file that is named must exist.
+fn crl_files(source: &Path) -> Result<Vec<PathBuf>, TrustProblem> {
+    if !source.is_dir() {
+        let absent = source.extension().is_none() && source.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        return Ok(if absent { Vec::new() } else { vec![source.to_owned()] });
+    }
+    let mut paths = fs::read_dir(source)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "crl" || extension == "pem"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// The largest lists of public authorities have some megabytes.
+const MAX_CRL_SIZE: u64 = 16 << 20;
+const MAX_LISTS: usize = 256;
