@@ -64,6 +64,8 @@ boundary_enum! {
         Unreadable = 19 => "unreadable",
         /// The file was to be opened for writing while it is mapped as code.
         MappedAsCode = 20 => "mapped-as-code",
+        /// The file goes by a name that the policy binds to another component.
+        WrongComponent = 21 => "wrong-component",
     }
 }
 

@@ -9,6 +9,10 @@
 pub struct KernelLayout {
     /// `linux_binprm.file`
     pub linux_binprm_file: u32,
+    /// `linux_binprm.filename`
+    pub linux_binprm_filename: u32,
+    /// `linux_binprm.interp`
+    pub linux_binprm_interp: u32,
     /// `file.f_inode`
     pub file_f_inode: u32,
     /// `file.f_mode`
@@ -17,6 +21,16 @@ pub struct KernelLayout {
     pub file_f_path: u32,
     /// `path.dentry`
     pub path_dentry: u32,
+    /// `path.mnt`
+    pub path_mnt: u32,
+    /// `vfsmount.mnt_root`
+    pub vfsmount_mnt_root: u32,
+    /// `mount.mnt`
+    pub mount_mnt: u32,
+    /// `mount.mnt_parent`
+    pub mount_mnt_parent: u32,
+    /// `mount.mnt_mountpoint`
+    pub mount_mnt_mountpoint: u32,
     /// `dentry.d_name.name`
     pub dentry_name: u32,
     /// `inode.i_sb`

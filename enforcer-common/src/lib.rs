@@ -17,7 +17,7 @@ pub use digest::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, DIGEST_SIZE, Diges
 pub use event::{COMM_SIZE, Event, Hook, PATH_SIZE, PathKind, Reason, Request};
 pub use kernel::{Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout};
 pub use settings::{Counter, Heartbeat, Mode, Response, Settings};
-pub use verdict::{Asker, NAME_SIZE, Name, USE_EXEC, USE_LIBRARY, Verdict};
+pub use verdict::{Asker, Binding, BoundPath, NAME_SIZE, Name, SEVERAL, USE_EXEC, USE_LIBRARY, Verdict};
 
 #[cfg(feature = "user")]
 mod user {
@@ -28,7 +28,7 @@ mod user {
             unsafe impl aya::Pod for crate::$name {}
         )+ };
     }
-    pod!(Digest, Verdict, Asker, Name, Settings, Heartbeat, Event, Request, KernelLayout, Features);
+    pod!(Digest, Verdict, Asker, Name, Binding, BoundPath, Settings, Heartbeat, Event, Request, KernelLayout, Features);
 }
 
 /// Declares an enum whose values cross the kernel boundary as `u32`: a checked `from_raw`, and `ALL` in order.

@@ -52,9 +52,13 @@ pub struct Settings {
     pub max_waiting: u32,
     /// The daemon's publication: the current generation of verdicts.
     pub generation: u32,
+    /// How many names and paths belong to components; 0 means that none has to be looked at.
+    pub bound_names: u32,
+    /// Explicit padding.
+    pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 24 + 32 + 8);
+const _: () = assert!(size_of::<Settings>() == 24 + 32 + 16);
 
 /// The one element of the map `HEARTBEAT`, written by the daemon while its work progresses.
 #[repr(C)]

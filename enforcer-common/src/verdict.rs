@@ -1,5 +1,7 @@
 //! What is decided about a digest, and what is answered to one task.
 
+use crate::PATH_SIZE;
+
 /// May start as a program, script or interpreter (and be mapped as code, which a started program is).
 pub const USE_EXEC: u32 = 1 << 0;
 /// May be mapped as code: a shared library, or a program started through the dynamic loader.
@@ -17,8 +19,8 @@ pub struct Verdict {
     pub signer: u32,
     /// Which publication wrote it: a reload removes what an older one left behind.
     pub generation: u32,
-    /// Explicit padding.
-    pub reserved: u32,
+    /// The number of the component that the content is, from 1 (its place in the policy of this generation); 0 when it is none.
+    pub component: u32,
 }
 
 const _: () = assert!(size_of::<Verdict>() == 24);
@@ -40,15 +42,46 @@ pub struct Asker {
 
 const _: () = assert!(size_of::<Asker>() == 16);
 
-/// The key of the map `NAMES`: a file name that belongs to one component, filled up with zeros. The value is the component's number, from 1.
+/// The key of the map `NAMES`: a file name that belongs to one component.
+///
+/// The generation is that of the verdict which is held against it, so that a verdict and the names it is judged by always are of the same policy.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// The last part of a path.
+    /// The last part of a path, filled up with zeros, of which there is at least one.
     pub bytes: [u8; NAME_SIZE],
+    /// As in [`Verdict::generation`].
+    pub generation: u32,
 }
 
 /// Bytes of a [`Name`], of which the last is always zero.
 pub const NAME_SIZE: usize = 64;
 
-const _: () = assert!(size_of::<Name>() == NAME_SIZE);
+const _: () = assert!(size_of::<Name>() == NAME_SIZE + 4);
+
+/// The value of the map `NAMES`: who may go by the name. Components are numbered as in [`Verdict::component`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The component that alone may go by the name, wherever it lies; 0 when the name by itself is free.
+    pub component: u32,
+    /// The component to which a path with this last part belongs (the map `PATHS` has it), [`SEVERAL`] when there are more; 0 when there is none.
+    pub by_path: u32,
+}
+
+/// Paths of more than one component end in the same name.
+pub const SEVERAL: u32 = u32::MAX;
+
+const _: () = assert!(size_of::<Binding>() == 8);
+
+/// The key of the map `PATHS`: a whole path that belongs to one component, whose number is the value.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct BoundPath {
+    /// As the process sees it, filled up with zeros, of which there is at least one.
+    pub bytes: [u8; PATH_SIZE],
+    /// As in [`Name::generation`].
+    pub generation: u32,
+}
+
+const _: () = assert!(size_of::<BoundPath>() == PATH_SIZE + 4);

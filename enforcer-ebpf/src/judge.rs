@@ -8,7 +8,7 @@ use crate::{
     first_use,
     kernel::{self, file},
     maps::{self, SETTINGS, VERDICTS},
-    measure, report,
+    measure, names, report,
 };
 
 /// What a hook tells the kernel.
@@ -32,6 +32,8 @@ pub(crate) struct Question {
     pub(crate) file: *mut file,
     /// [`enforcer_common::USE_EXEC`] or [`enforcer_common::USE_LIBRARY`].
     pub(crate) wanted: u32,
+    /// The address of the path that a program was called by; 0 where there is none.
+    pub(crate) called_by: u64,
     /// Whether the hook may sleep, and so hash, wait, and spell out a path.
     pub(crate) sleepable: bool,
 }
@@ -85,7 +87,8 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
 /// Judges a file by its digest alone.
 #[inline(always)]
 fn by_digest(question: &Question, mut denial: Denial, settings: &Settings) -> Answer {
-    match look_up(&denial.digest, question, settings) {
+    let answer = look_up(&denial.digest, question, settings).and_then(|()| names::check(question, &denial.digest, settings));
+    match answer {
         Ok(()) => {
             maps::count(Counter::Allowed);
             Answer::Allow

@@ -26,10 +26,17 @@ pub(crate) enum VmAreaStruct {}
 #[unsafe(no_mangle)]
 static KERNEL: KernelLayout = KernelLayout {
     linux_binprm_file: 0,
+    linux_binprm_filename: 0,
+    linux_binprm_interp: 0,
     file_f_inode: 0,
     file_f_mode: 0,
     file_f_path: 0,
     path_dentry: 0,
+    path_mnt: 0,
+    vfsmount_mnt_root: 0,
+    mount_mnt: 0,
+    mount_mnt_parent: 0,
+    mount_mnt_mountpoint: 0,
     dentry_name: 0,
     inode_i_sb: 0,
     inode_i_ino: 0,
@@ -87,6 +94,13 @@ pub(crate) fn binprm_file(bprm: *const LinuxBinprm) -> *mut file {
     field!(bprm, linux_binprm_file as *mut file)
 }
 
+/// The address of the path that the program was called by; 0 for a script's interpreter, which was not called by anybody.
+pub(crate) fn binprm_called_by(bprm: *const LinuxBinprm) -> u64 {
+    let called_by = field!(bprm, linux_binprm_filename as u64);
+    // `binfmt_script` and `binfmt_misc` put the interpreter's path here, and leave the other one.
+    if called_by == field!(bprm, linux_binprm_interp as u64) { called_by } else { 0 }
+}
+
 pub(crate) fn file_inode(file: *const file) -> *mut inode {
     field!(file, file_f_inode as *mut inode)
 }
@@ -108,6 +122,47 @@ pub(crate) fn file_name(file: *const file) -> *const u8 {
     let dentry = unsafe { read_volatile(dentry.cast::<*const u8>()) };
     field!(dentry, dentry_name as *const u8)
 }
+
+/// The address of the name by which the file is known: the last part of its path, as far as it can be told from the file. A file that is mounted over
+/// another one goes by the other's name. `None` when it cannot be read.
+#[inline(always)]
+pub(crate) fn file_known_as(file: *const file) -> Option<u64> {
+    let path = file_path(file) as u64;
+    let mut dentry = 0;
+    let mut mount = 0;
+    if !read_word(path + u64::from(layout!(path_dentry)), &mut dentry) || !read_word(path + u64::from(layout!(path_mnt)), &mut mount) {
+        return None;
+    }
+    mount -= u64::from(layout!(mount_mnt));
+    for _ in 0..MAX_STACKED_MOUNTS {
+        let (mut root, mut parent) = (0, 0);
+        if !read_word(mount + u64::from(layout!(mount_mnt)) + u64::from(layout!(vfsmount_mnt_root)), &mut root)
+            || !read_word(mount + u64::from(layout!(mount_mnt_parent)), &mut parent)
+        {
+            return None;
+        }
+        // The root of all mounts, and of those that are mounted nowhere, is its own parent.
+        if root != dentry || parent == mount {
+            let mut name = 0;
+            return if read_word(dentry + u64::from(layout!(dentry_name)), &mut name) { Some(name) } else { None };
+        }
+        if !read_word(mount + u64::from(layout!(mount_mnt_mountpoint)), &mut dentry) {
+            return None;
+        }
+        mount = parent;
+    }
+    None
+}
+
+/// Whether the word at a kernel address could be read.
+#[inline(always)]
+fn read_word(address: u64, word: &mut u64) -> bool {
+    // SAFETY: the helper checks the address, and writes eight bytes.
+    unsafe { bpf_probe_read_kernel((word as *mut u64).cast(), 8, address as *const _) == 0 }
+}
+
+/// Files mounted over each other in one place.
+const MAX_STACKED_MOUNTS: usize = 16;
 
 pub(crate) fn inode_number(inode: *const inode) -> u64 {
     field!(inode, inode_i_ino as u64)

@@ -26,6 +26,7 @@ mod judge;
 mod kernel;
 mod maps;
 mod measure;
+mod names;
 mod report;
 
 /// The kernel lends some of the helpers (`bpf_ima_file_hash`, `bpf_d_path`, `bpf_probe_read_kernel`) to GPL-compatible programs only.

@@ -5,13 +5,29 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, InodeStorage, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use enforcer_common::{Asker, Counter, Digest, Event, Heartbeat, Request, Settings, Verdict};
+use enforcer_common::{Asker, Binding, BoundPath, Counter, Digest, Event, Heartbeat, Name, Request, Settings, Verdict};
 
-use crate::measure::Measured;
+use crate::{measure::Measured, names::Scratch};
 
 /// What is decided about each digest. The loader sets the size from the policy.
 #[btf_map]
 pub(crate) static VERDICTS: HashMap<Digest, Verdict, 262_144, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// File names that belong to components.
+#[btf_map]
+pub(crate) static NAMES: HashMap<Name, Binding, 65_536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Whole paths that belong to components.
+#[btf_map]
+pub(crate) static PATHS: HashMap<BoundPath, u32, 16_384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Room for a path, for each task that is looking one up. A CPU's own room would not do: the programs may be preempted.
+#[btf_map]
+pub(crate) static SCRATCH: HashMap<u64, Scratch, 65_536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// What [`SCRATCH`] begins with: one element, all zeros.
+#[btf_map]
+pub(crate) static BLANK: Array<Scratch, 1> = Array::new();
 
 /// What was measured of each inode, dropped by the kernel together with the inode.
 #[btf_map]

@@ -9,7 +9,7 @@ use enforcer_common::{Hook, Reason, Response, Settings, USE_LIBRARY};
 use crate::{
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, PROT_EXEC, PROT_WRITE, VmAreaStruct},
-    measure,
+    measure, names,
 };
 
 /// `int file_mprotect(struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)`
@@ -30,7 +30,7 @@ fn try_file_mprotect(ctx: &LsmContext) -> Result<Answer, Fault> {
     let settings = judge::settings()?;
     let vma: *const VmAreaStruct = ctx.arg(0);
     let file = kernel::vma_file(vma);
-    let question = Question { hook: Hook::FileMprotect, file, wanted: USE_LIBRARY, sleepable: false };
+    let question = Question { hook: Hook::FileMprotect, file, wanted: USE_LIBRARY, called_by: 0, sleepable: false };
 
     if prot & PROT_WRITE != 0 {
         let denial = Denial::without_digest(Reason::WritableAndExecutable);
@@ -58,7 +58,10 @@ fn mapped_file(question: &Question, file: *mut kernel::file, settings: &Settings
     let mut denial = Denial::without_digest(Reason::NotMeasured);
     if measure::reusable(kernel::file_inode(file), &mut denial.digest) {
         match judge::known(&denial.digest, question.wanted) {
-            Some(Ok(())) => return Answer::Allow,
+            Some(Ok(())) => match names::check(question, &denial.digest, settings) {
+                Ok(()) => return Answer::Allow,
+                Err(reason) => denial.reason = reason,
+            },
             Some(Err(reason)) => denial.reason = reason,
             None => denial.reason = Reason::Untrusted,
         }

@@ -32,7 +32,7 @@ fn try_file_open(ctx: &LsmContext) -> Result<Answer, Fault> {
     if !kernel::inode_is_mapped(inode) || !measure::was_code(inode) {
         return Ok(Answer::Allow);
     }
-    let question = Question { hook: Hook::FileOpen, file, wanted: 0, sleepable: true };
+    let question = Question { hook: Hook::FileOpen, file, wanted: 0, called_by: 0, sleepable: true };
     let denial = Denial::without_digest(Reason::MappedAsCode);
     let settings = judge::settings()?;
     Ok(judge::deny(&question, &denial, Response::Deny as u32, settings))

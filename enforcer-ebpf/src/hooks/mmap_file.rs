@@ -28,7 +28,7 @@ fn try_mmap_file(ctx: &LsmContext) -> Result<Answer, Fault> {
     }
     let settings = judge::settings()?;
     let file = kernel::file_argument(ctx, 0);
-    let question = Question { hook: Hook::MmapFile, file, wanted: USE_LIBRARY, sleepable: true };
+    let question = Question { hook: Hook::MmapFile, file, wanted: USE_LIBRARY, called_by: 0, sleepable: true };
     if prot & PROT_WRITE != 0 {
         let denial = Denial::without_digest(Reason::WritableAndExecutable);
         if judge::deny(&question, &denial, settings.writable_and_executable, settings) == Answer::Deny {

@@ -26,6 +26,7 @@ pub fn explain(reason: Reason) -> &'static str {
         Reason::TooLarge => "The file is larger than the policy's `max-file-size`.",
         Reason::Unreadable => "The daemon could not find or read the file to look for its signature.",
         Reason::MappedAsCode => "The file is mapped as code somewhere, and was to be opened for writing.",
+        Reason::WrongComponent => "The file is trusted, and goes by a name that the policy keeps for other software.",
         Reason::Fault => "Something that must not happen happened inside Enforcer's kernel program.",
     }
 }
@@ -91,6 +92,10 @@ pub fn remedy(record: &Record) -> String {
         .to_owned(),
         Reason::NotMeasured => "Start the program again: its files are measured when they are mapped.".to_owned(),
         Reason::TooLarge => "Raise `max-file-size` in the policy's [limits], if a file of this size is meant to run.".to_owned(),
+        Reason::WrongComponent => format!(
+            "Run `enforcer verify {file}` to see which identifier its signature has; the `[[component]]` of the policy that has this name under `names` \
+                or `paths` says which one it must have."
+        ),
         Reason::Fault => "Report this, with the kernel's release and this record: it is a bug in Enforcer.".to_owned(),
     }
 }

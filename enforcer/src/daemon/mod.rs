@@ -6,6 +6,7 @@
 mod events;
 mod explain;
 mod locate;
+mod names;
 mod own_code;
 mod protected;
 mod publish;
@@ -94,7 +95,10 @@ impl Shared {
     }
 
     /// Publishes everything that the manifests vouch for, and sets the settings.
+    ///
+    /// The names come before the verdicts that are held against them: each verdict meets the names of its own policy.
     fn put_in_force(&self, ground: &Ground) -> Result<(), KernelError> {
+        names::bind(&self.maps, &ground.policy, ground.generation)?;
         for verified in &ground.own_code {
             self.publisher.allow(verified, ground.generation)?;
         }
@@ -121,6 +125,8 @@ fn settings(policy: &Policy, generation: u32) -> Settings {
         heartbeat_timeout: nanoseconds(HEARTBEAT_TIMEOUT),
         max_waiting: policy.limits.max_waiting,
         generation,
+        bound_names: names::count(policy),
+        reserved: 0,
     }
 }
 

@@ -26,14 +26,17 @@ impl Publisher {
             Some(Some(end)) => end,
             Some(None) => return Ok(()),
         };
-        let verdict = Verdict { expires_at, uses: with_own_mappings(verified.uses()), signer: verified.signer(), generation, reserved: 0 };
+        let (uses, signer, component) = (with_own_mappings(verified.uses()), verified.signer(), verified.component());
+        let verdict = Verdict { expires_at, uses, signer, generation, component };
         self.maps.publish(&verified.digest(), &verdict)?;
         verified.fsverity().map_or(Ok(()), |digest| self.maps.publish(&digest, &verdict))
     }
 
-    /// Removes every verdict of another generation; how many there were.
+    /// Removes every verdict of another generation, and then the names that they were held against; how many verdicts there were.
     pub fn retire_others(&self, generation: u32) -> Result<usize, KernelError> {
-        self.maps.retain(|_, verdict| verdict.generation == generation)
+        let retired = self.maps.retain(|_, verdict| verdict.generation == generation)?;
+        self.maps.retain_names(|of| of == generation)?;
+        Ok(retired)
     }
 }
 

@@ -32,10 +32,17 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
     let any = |paths: &[&str]| Lookup { btf: &btf }.offset(paths);
     let layout = KernelLayout {
         linux_binprm_file: offset("linux_binprm.file")?,
+        linux_binprm_filename: offset("linux_binprm.filename")?,
+        linux_binprm_interp: offset("linux_binprm.interp")?,
         file_f_inode: offset("file.f_inode")?,
         file_f_mode: offset("file.f_mode")?,
         file_f_path: offset("file.f_path")?,
         path_dentry: offset("path.dentry")?,
+        path_mnt: offset("path.mnt")?,
+        vfsmount_mnt_root: offset("vfsmount.mnt_root")?,
+        mount_mnt: offset("mount.mnt")?,
+        mount_mnt_parent: offset("mount.mnt_parent")?,
+        mount_mnt_mountpoint: offset("mount.mnt_mountpoint")?,
         dentry_name: offset("dentry.d_name.name")?,
         inode_i_sb: offset("inode.i_sb")?,
         inode_i_ino: offset("inode.i_ino")?,

@@ -7,20 +7,36 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use enforcer_common::{Asker, Counter, Digest, Heartbeat, Reason, Settings, Verdict};
+use enforcer_common::{Asker, Binding, BoundPath, Counter, Digest, Heartbeat, Name, Reason, Settings, Verdict};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 10] =
-    ["VERDICTS", "REFUSALS", "SETTINGS", "HEARTBEAT", "COUNTERS", "EVENTS", "REQUESTS", "MEASURED", "WAITING", "AYA_LOGS"];
+pub(super) const MAPS: [&str; 14] = [
+    "VERDICTS",
+    "NAMES",
+    "PATHS",
+    "REFUSALS",
+    "SETTINGS",
+    "HEARTBEAT",
+    "COUNTERS",
+    "EVENTS",
+    "REQUESTS",
+    "MEASURED",
+    "WAITING",
+    "SCRATCH",
+    "BLANK",
+    "AYA_LOGS",
+];
 
 /// Handles of the pinned maps. Each call is one system call on one map; the kernel replaces a value as a whole.
 pub struct Maps {
     verdicts: Mutex<HashMap<MapData, Digest, Verdict>>,
     max_verdicts: u32,
+    names: Mutex<HashMap<MapData, Name, Binding>>,
+    paths: Mutex<HashMap<MapData, BoundPath, u32>>,
     refusals: Mutex<HashMap<MapData, Asker, u32>>,
     settings: Mutex<Array<MapData, Settings>>,
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
@@ -35,6 +51,8 @@ impl Maps {
         Ok(Self {
             verdicts: Mutex::new(HashMap::try_from(Map::HashMap(verdicts)).map_err(|error| failed("VERDICTS", &error))?),
             max_verdicts,
+            names: Mutex::new(hash_map(folder, "NAMES")?),
+            paths: Mutex::new(hash_map(folder, "PATHS")?),
             refusals: Mutex::new(HashMap::try_from(Map::LruHashMap(pinned(folder, "REFUSALS")?)).map_err(|error| failed("REFUSALS", &error))?),
             settings: Mutex::new(array(folder, "SETTINGS")?),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
@@ -60,6 +78,22 @@ impl Maps {
             }
             Err(error) => Err(failed("VERDICTS", &error)),
         }
+    }
+
+    /// Binds a name to a component, for the verdicts of the name's generation.
+    pub fn bind_name(&self, name: &Name, binding: &Binding) -> Result<(), KernelError> {
+        bind(&mut lock(&self.names), "NAMES", name, binding)
+    }
+
+    /// Binds a whole path to a component, for the verdicts of the path's generation.
+    pub fn bind_path(&self, path: &BoundPath, component: u32) -> Result<(), KernelError> {
+        bind(&mut lock(&self.paths), "PATHS", path, &component)
+    }
+
+    /// Removes the names and paths of all generations that `keep` refuses.
+    pub fn retain_names(&self, keep: impl Fn(u32) -> bool) -> Result<(), KernelError> {
+        unbind(&mut lock(&self.names), "NAMES", |name| keep(name.generation))?;
+        unbind(&mut lock(&self.paths), "PATHS", |path| keep(path.generation))
     }
 
     /// Refuses one waiting task.
@@ -169,6 +203,24 @@ pub fn monotonic() -> u64 {
 fn nanoseconds(clock: ClockId) -> u64 {
     let now = clock_gettime(clock);
     now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+}
+
+fn hash_map<K: aya::Pod, V: aya::Pod>(folder: &Path, name: &'static str) -> Result<HashMap<MapData, K, V>, KernelError> {
+    HashMap::try_from(Map::HashMap(pinned(folder, name)?)).map_err(|error| failed(name, &error))
+}
+
+fn bind<K: aya::Pod, V: aya::Pod>(map: &mut HashMap<MapData, K, V>, name: &'static str, key: &K, value: &V) -> Result<(), KernelError> {
+    match map.insert(key, value, 0) {
+        Ok(()) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => Err(KernelError::NamesFull { map: name }),
+        Err(error) => Err(failed(name, &error)),
+    }
+}
+
+fn unbind<K: aya::Pod, V: aya::Pod>(map: &mut HashMap<MapData, K, V>, name: &'static str, keep: impl Fn(&K) -> bool) -> Result<(), KernelError> {
+    // Collected first: a removal during the walk would start the walk again from the beginning.
+    let stale: Vec<K> = map.keys().filter_map(Result::ok).filter(|key| !keep(key)).collect();
+    stale.iter().try_for_each(|key| map.remove(key).map_err(|error| failed(name, &error)))
 }
 
 fn array<T: aya::Pod>(folder: &Path, name: &'static str) -> Result<Array<MapData, T>, KernelError> {

@@ -87,6 +87,12 @@ pub enum KernelError {
         /// How many fit.
         max: u32,
     },
+    /// A map of bound names or paths is full.
+    #[error("the kernel's map `{map}` is full: while a policy replaces another one, it holds the names and paths of the `[[component]]`s of both")]
+    NamesFull {
+        /// Which one.
+        map: &'static str,
+    },
     /// A pin cannot be made, read or removed.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Pin {

@@ -94,7 +94,7 @@ pub struct Others {
 impl Others {
     /// Lets a canary pass them, so that what is seen of it is this build's doing alone.
     pub fn let_pass(&self, canary: &Digest) -> Result<(), KernelError> {
-        let verdict = Verdict { expires_at: boottime() + CANARY_PASSES, uses: USE_EXEC | USE_LIBRARY, signer: 0, generation: 0, reserved: 0 };
+        let verdict = Verdict { expires_at: boottime() + CANARY_PASSES, uses: USE_EXEC | USE_LIBRARY, signer: 0, generation: 0, component: 0 };
         self.maps.iter().try_for_each(|maps| maps.publish(canary, &verdict))
     }
 }
