@@ -1,6 +1,8 @@
 //! Signatures made by the `openssl` command are judged by us, and ours by it.
 #![allow(missing_docs, unreachable_pub)]
 
+#[path = "signatures/claims.rs"]
+mod claims;
 #[path = "signatures/commands.rs"]
 mod commands;
 #[path = "signatures/detached.rs"]
@@ -11,9 +13,13 @@ mod embedded;
 mod hostile;
 #[path = "signatures/pki.rs"]
 mod pki;
+#[path = "signatures/revocation.rs"]
+mod revocation;
 #[path = "signatures/scene.rs"]
 mod scene;
 #[path = "signatures/signing.rs"]
 mod signing;
+#[path = "signatures/timestamps.rs"]
+mod timestamps;
 #[path = "signatures/trust.rs"]
 mod trust;

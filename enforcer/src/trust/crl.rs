@@ -140,6 +140,9 @@ fn crl(der: &[u8], path: &Path) -> Result<Crl, TrustProblem> {
     if !rest.is_empty() {
         return Err(broken(format!("{} bytes follow it", rest.len())));
     }
+    if parsed.version().is_none() {
+        return Err(broken("it has version 1, and RFC 5280 wants 2 (with `openssl ca`: set `crlnumber`)".to_owned()));
+    }
     let list = OwnedCertRevocationList::from_der(der).map_err(|error| broken(error.to_string()))?;
     Ok(Crl {
         path: path.to_owned(),
