@@ -19,6 +19,10 @@ mod limbo;
 mod list;
 #[path = "conformance/message.rs"]
 mod message;
+#[path = "conformance/revocation.rs"]
+mod revocation;
+#[path = "conformance/signers.rs"]
+mod signers;
 #[path = "conformance/structure.rs"]
 mod structure;
 #[path = "conformance/tree.rs"]

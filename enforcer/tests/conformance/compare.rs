@@ -27,8 +27,18 @@ pub struct Variant {
     /// Seconds since 1970.
     pub at: u64,
     pub reference: Reference,
+    /// The timestamp, by itself, and what it is about.
+    pub timestamp: Option<Timestamp>,
     /// Our verdict as it ought to be, where that is known beforehand.
     pub ours: Option<Verdict>,
+}
+
+/// A timestamp token (RFC 3161), the bytes that it certifies, and the time that it says.
+#[derive(Clone)]
+pub struct Timestamp {
+    pub token: Vec<u8>,
+    pub value: Vec<u8>,
+    pub time: u64,
 }
 
 /// Whom the verifier trusts.
@@ -41,8 +51,12 @@ pub struct Trust {
     pub intermediates: Vec<Vec<u8>>,
     /// Revocation lists; with any, every certificate of a chain needs one.
     pub revocations: Vec<Vec<u8>>,
+    /// Authorities that certify times.
+    pub timestamps: Vec<Vec<u8>>,
     /// More lines for the policy, which openssl has no equal for.
     pub policy: String,
+    /// The same for its table `revocation`.
+    pub revocation_policy: &'static str,
 }
 
 /// What ours is compared with.
@@ -50,6 +64,8 @@ pub struct Trust {
 pub enum Reference {
     /// `openssl cms -verify`.
     Openssl,
+    /// `openssl ts -verify`, and `openssl cms -verify` at the time that it certifies.
+    OpensslTs,
     /// A published corpus.
     Published(Verdict),
 }
@@ -94,7 +110,7 @@ impl Variant {
     /// Compared with openssl at [`NOW`].
     pub fn new(name: impl Into<String>, content: &[u8], signature: Vec<u8>, trust: &Trust) -> Self {
         let (content, trust) = (content.to_vec(), trust.clone());
-        Self { name: name.into(), content, signature, trust, at: NOW, reference: Reference::Openssl, ours: None }
+        Self { name: name.into(), content, signature, trust, at: NOW, reference: Reference::Openssl, timestamp: None, ours: None }
     }
 
     /// Says what our verdict has to be, whatever the other one is.
@@ -105,6 +121,12 @@ impl Variant {
 
     pub fn at(mut self, seconds: u64) -> Self {
         self.at = seconds;
+        self
+    }
+
+    pub fn timestamped(mut self, timestamp: Timestamp) -> Self {
+        self.timestamp = Some(timestamp);
+        self.reference = Reference::OpensslTs;
         self
     }
 
@@ -173,7 +195,12 @@ impl Scene {
         let (file, signature) = (folder.join("file"), folder.join("file.p7s"));
         fs::write(&file, &variant.content).unwrap();
         fs::write(&signature, &variant.signature).unwrap();
-        for (name, all) in [("anchors.pem", &trust.anchors), ("pinned.pem", &trust.pinned), ("intermediates.pem", &trust.intermediates)] {
+        for (name, all) in [
+            ("anchors.pem", &trust.anchors),
+            ("pinned.pem", &trust.pinned),
+            ("intermediates.pem", &trust.intermediates),
+            ("tsa.pem", &trust.timestamps),
+        ] {
             if !all.is_empty() {
                 fs::write(folder.join(name), all.iter().map(|der| pem("CERTIFICATE", der)).collect::<String>()).unwrap();
             }
@@ -190,40 +217,25 @@ impl Scene {
     }
 
     fn judge(&self, variant: &Variant) -> Outcome {
-        let (ours, our_reason) = self.ours(variant);
+        let (ours, our_reason) = examine(&self.policy(variant), &self.file, variant.at);
         let (theirs, their_reason) = match variant.reference {
-            Reference::Openssl => self.openssl(variant),
+            Reference::Openssl => self.openssl(variant, variant.at),
+            Reference::OpensslTs => self.openssl_ts(variant),
             Reference::Published(verdict) => (verdict, "as published".to_owned()),
         };
         Outcome { variant: variant.name.clone(), ought: variant.ours, ours, our_reason, theirs, their_reason }
     }
 
-    /// Our verdict, by the library's front door: a policy's text, and the examination of a file.
-    fn ours(&self, variant: &Variant) -> (Verdict, String) {
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(variant.at));
-        let policy = match Policy::parse(&self.policy(variant), &self.folder.join("policy.toml")) {
-            Ok(policy) => policy,
-            Err(error) => panic!("{}: the policy is wrong: {error}", variant.name),
-        };
-        let trust = match TrustStore::load(&policy, now) {
-            Ok(trust) => trust,
-            Err(error) => return (Refused, format!("the policy's certificates: {error}")),
-        };
-        let examiner = Examiner::new(&policy, trust, &Facts::at(now));
-        let file = measure::open(&self.file).unwrap();
-        let examination = examiner.examine(&file, Some(&self.file), &Facts::at(now)).unwrap();
-        match examination.outcome() {
-            Ok(verified) => (Accepted, verified.subject().to_owned()),
-            Err(rejected) => (Refused, format!("{}: {rejected}", rejected.code())),
-        }
-    }
-
+    /// The policy that says the same as openssl's options.
     fn policy(&self, variant: &Variant) -> String {
         let trust = &variant.trust;
         let mut text = "version = 1\nmode = \"enforce\"\n".to_owned();
         text += "[sources]\nmanifests = []\nstores = []\n";
-        if !trust.revocations.is_empty() {
-            let _ = writeln!(text, "[revocation]\ncrls = [\"{}/crls.pem\"]", self.folder.display());
+        let folder = self.folder.display();
+        let crls = if trust.revocations.is_empty() { String::new() } else { format!("\"{folder}/crls.pem\"") };
+        let _ = writeln!(text, "[revocation]\ncrls = [{crls}]\nfile = \"{folder}/revoked.toml\"\n{}", trust.revocation_policy);
+        if !trust.timestamps.is_empty() {
+            let _ = writeln!(text, "[[timestamp-authority]]\nname = \"times\"\nanchors = [\"{folder}/tsa.pem\"]");
         }
         text += "[[signer]]\nname = \"signer\"\n";
         let lists = [
@@ -240,10 +252,10 @@ impl Scene {
     }
 
     /// What `openssl cms -verify` says. Purpose `any`, because OpenSSL 3.0 has none for code signing.
-    fn openssl(&self, variant: &Variant) -> (Verdict, String) {
+    fn openssl(&self, variant: &Variant, at: u64) -> (Verdict, String) {
         let mut command = Command::new("openssl");
         command.args(["cms", "-verify", "-binary", "-purpose", "any", "-no-CApath", "-no-CAstore", "-out", "/dev/null"]);
-        command.args(["-inform", if self.is_pem { "PEM" } else { "DER" }, "-attime", &variant.at.to_string(), "-in"]);
+        command.args(["-inform", if self.is_pem { "PEM" } else { "DER" }, "-attime", &at.to_string(), "-in"]);
         command.arg(&self.signature).arg("-content").arg(&self.file).arg("-CAfile").arg(self.folder.join("openssl.pem"));
         if !variant.trust.intermediates.is_empty() || !variant.trust.pinned.is_empty() {
             command.arg("-certfile").arg(self.folder.join("others.pem"));
@@ -254,10 +266,49 @@ impl Scene {
         if !variant.trust.revocations.is_empty() {
             command.args(["-crl_check", "-crl_check_all"]);
         }
-        let output = command.output().expect("the openssl command is needed: apt install openssl");
-        let said = String::from_utf8_lossy(&output.stderr);
-        let errors = said.lines().filter_map(|line| line.split_once("error:").map(|(_, rest)| rest)).collect::<Vec<_>>().join(" | ");
-        (Verdict::of(output.status.success()), errors)
+        said_by(&mut command)
+    }
+
+    /// What `openssl ts -verify` and, at the time that the timestamp says, `openssl cms -verify` say; without a good timestamp, the latter now.
+    fn openssl_ts(&self, variant: &Variant) -> (Verdict, String) {
+        let Some(timestamp) = &variant.timestamp else { return self.openssl(variant, variant.at) };
+        let (token, value) = (self.folder.join("token"), self.folder.join("value"));
+        fs::write(&token, &timestamp.token).unwrap();
+        fs::write(&value, &timestamp.value).unwrap();
+        let mut command = Command::new("openssl");
+        command.args(["ts", "-verify", "-token_in", "-attime", &timestamp.time.to_string(), "-in"]).arg(token).arg("-data").arg(value);
+        command.arg("-CAfile").arg(self.folder.join("tsa.pem"));
+        match said_by(&mut command) {
+            (Accepted, _) => self.openssl(variant, timestamp.time),
+            (Refused, reason) => {
+                let (verdict, other) = self.openssl(variant, variant.at);
+                (verdict, format!("{reason}; {other}"))
+            }
+        }
+    }
+}
+
+/// How openssl ended, and its errors.
+fn said_by(command: &mut Command) -> (Verdict, String) {
+    let output = command.output().expect("the openssl command is needed: apt install openssl");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let errors = said.lines().filter_map(|line| line.split_once("error:").map(|(_, rest)| rest)).collect::<Vec<_>>().join(" | ");
+    (Verdict::of(output.status.success()), errors)
+}
+
+/// Our verdict, by the library's front door: a policy's text, and the examination of a file.
+pub fn examine(policy: &str, file: &Path, at: u64) -> (Verdict, String) {
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(at));
+    let policy = Policy::parse(policy, Path::new("policy.toml")).unwrap_or_else(|error| panic!("the policy is wrong: {error}"));
+    let trust = match TrustStore::load(&policy, now) {
+        Ok(trust) => trust,
+        Err(error) => return (Refused, format!("the policy's certificates: {error}")),
+    };
+    let examiner = Examiner::new(&policy, trust, &Facts::at(now));
+    let examination = examiner.examine(&measure::open(file).unwrap(), Some(file), &Facts::at(now)).unwrap();
+    match examination.outcome() {
+        Ok(verified) => (Accepted, format!("{}, {}", verified.carrier().name(), verified.subject())),
+        Err(rejected) => (Refused, format!("{}: {rejected}", rejected.code())),
     }
 }
 

