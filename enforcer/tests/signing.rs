@@ -11,5 +11,7 @@ mod pki;
 mod scene;
 #[path = "signing/trees.rs"]
 mod trees;
+#[path = "signing/trial.rs"]
+mod trial;
 #[path = "signing/two_steps.rs"]
 mod two_steps;

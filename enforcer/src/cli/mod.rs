@@ -16,6 +16,7 @@ mod run;
 mod sign;
 mod status;
 mod stop;
+mod trust;
 mod verify;
 
 use std::ffi::OsString;
@@ -59,6 +60,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
         Command::Manifest(arguments) => manifest::run(arguments, output),
+        Command::Trust(arguments) => trust::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
@@ -90,6 +92,7 @@ enum Command {
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
+    Trust(trust::Arguments),
     Policy(policy::Arguments),
     Stop(stop::Arguments),
     Completions(completions::Arguments),

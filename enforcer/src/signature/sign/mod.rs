@@ -15,6 +15,7 @@ mod scheme;
 mod signed_data;
 mod template;
 mod ticket;
+pub mod trial;
 
 use std::fs;
 use std::path::{Path, PathBuf};
