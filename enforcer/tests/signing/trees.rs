@@ -97,10 +97,11 @@ fn an_interruption_leaves_whole_signatures_and_no_drafts() {
     }
     let process = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
-    assert!(!child.wait().unwrap().success(), "it was interrupted before its end");
+    assert_eq!(child.wait().unwrap().code(), Some(3), "it was interrupted before its end");
     let mut told = String::new();
     child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    assert!(no_drafts(&scene.path("tree")), "{told}");
+    assert!(told.contains("interrupted") && told.contains("hint"), "{told}");
+    assert!(no_drafts(&scene.path("tree")));
     let mut signed = 0;
     for number in (0..6000).step_by(7) {
         let script = scene.path(&format!("tree/{}/script{number}", number / 100));

@@ -1,5 +1,6 @@
 //! `enforcer sign`: files and folders in, signed files out.
 
+mod interrupt;
 mod options;
 mod prepare;
 
@@ -66,9 +67,11 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     let json = arguments.report.json;
     if let Some(folder) = arguments.steps.attach {
         let progress = progress("signing");
-        let answers = sign::attach(&folder, now, || progress.inc(1)).map_err(|error| failure(&error))?;
+        let stop = interrupt::watch()?;
+        let answers = sign::attach(&folder, now, || progress.inc(1), &stop).map_err(|error| failure(&error))?;
         progress.finish_and_clear();
-        return report(&answers, json, false, started, output);
+        let exit = report(answers, json, false, started, output)?;
+        return interrupt::unless(&stop).map(|()| exit);
     }
     let has_folders = arguments.files.iter().any(|file| file.is_dir());
     let found = arguments.files.iter().flat_map(|root| measure::code_files(root));
@@ -83,15 +86,18 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     let identity =
         Identity::with_settings(&arguments.key.unwrap_or_default(), &certificate, chain, settings, now).map_err(|error| failure(&error))?;
     let progress = progress("signing");
-    let answers = identity.sign_all(found, &destination, || progress.inc(1));
+    let stop = interrupt::watch()?;
+    let answers = identity.sign_all(found, &destination, || progress.inc(1), &stop);
     progress.finish_and_clear();
-    report(&answers, json, has_folders, started, output)
+    let exit = report(answers, json, has_folders, started, output)?;
+    interrupt::unless(&stop).map(|()| exit)
 }
 
-fn report(answers: &[Answer], json: bool, has_folders: bool, started: Instant, output: &mut Output) -> Result<Exit, Failure> {
+fn report(mut answers: Vec<Answer>, json: bool, has_folders: bool, started: Instant, output: &mut Output) -> Result<Exit, Failure> {
+    answers.retain(|(_, answer)| !matches!(answer, Err(SignError::Interrupted)));
     let mut worst = Exit::Yes;
     let mut reports = Vec::new();
-    for (path, answer) in answers {
+    for (path, answer) in &answers {
         match answer {
             Ok(signed) => {
                 signed.notes.iter().for_each(|note| tell("note", path, note));

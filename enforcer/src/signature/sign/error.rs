@@ -104,6 +104,9 @@ pub enum SignError {
     /// Signing in two steps.
     #[error(transparent)]
     Ticket(#[from] TicketError),
+    /// Somebody wanted it to stop.
+    #[error("interrupted before it was signed")]
+    Interrupted,
     /// ring refused.
     #[error("the key could not sign")]
     Signing,
@@ -201,6 +204,7 @@ impl SignError {
             Self::Ima { .. } => "use RSA without `--rsa-pss`, P-256 or P-384; or `--xattr`, which takes every kind",
             Self::ContentTooLarge { .. } => "sign it with signed attributes: leave out `--no-attributes`, or use another carrier than `--ima`",
             Self::Ticket(problem) => problem.hint(),
+            Self::Interrupted => "sign it again; nothing was changed",
             Self::Trailer => "install the file again; or cut its end off with `truncate`",
             Self::Attribute { source, .. } => match source.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::OPNOTSUPP) => "this file system has no such attributes; put the signature beside the file: `--detach`, or into a store",
@@ -227,7 +231,7 @@ impl SignError {
     /// Whether the machine failed (exit status 3), rather than the input being unfit (exit status 2).
     pub fn is_io(&self) -> bool {
         match self {
-            Self::Name(_) | Self::Write { .. } | Self::Keep { .. } | Self::Attribute { .. } => true,
+            Self::Name(_) | Self::Write { .. } | Self::Keep { .. } | Self::Attribute { .. } | Self::Interrupted => true,
             Self::File(problem) => problem.is_io(),
             Self::Ticket(problem) => problem.is_io(),
             Self::Elf(problem) => problem.is_io(),

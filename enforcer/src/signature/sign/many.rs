@@ -2,6 +2,7 @@
 
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -11,15 +12,17 @@ use super::replace::{self, Change, Volumes};
 use super::{Answer, SignError, Signed};
 use crate::measure::{self, MeasureError};
 
-/// Drafts each file, then puts the batch in place. The answers come in the order of the files.
+/// Drafts each file, then puts the batch in place, until `stop` is set. The answers come in the order of the files.
 pub(super) fn sign<I: Send>(
     mut files: impl Iterator<Item = (I, PathBuf, Result<(), MeasureError>)> + Send,
     draft: impl Fn(I, &Path) -> Result<(Change, Signed), SignError> + Sync,
     done: impl Fn() + Sync,
+    stop: &AtomicBool,
 ) -> Vec<Answer> {
     let size = batch_size();
+    let stopped = || stop.load(Ordering::Relaxed);
     let batches = iter::from_fn(|| {
-        let batch: Vec<_> = files.by_ref().take(size).collect();
+        let batch: Vec<_> = files.by_ref().take(if stopped() { 0 } else { size }).collect();
         (!batch.is_empty()).then_some(batch)
     });
     let volumes = Mutex::new(Volumes::default());
@@ -27,11 +30,16 @@ pub(super) fn sign<I: Send>(
         let mut changes = Vec::new();
         let mut answers = Vec::new();
         for (item, path, found) in batch {
-            let drafted = found.map_err(SignError::from).and_then(|()| draft(item, &path)).map(|(change, signed)| {
+            let wanted = if stopped() { Err(SignError::Interrupted) } else { found.map_err(SignError::from) };
+            let drafted = wanted.and_then(|()| draft(item, &path)).map(|(change, signed)| {
                 changes.push(change);
                 signed
             });
             answers.push((path, drafted));
+        }
+        if stopped() {
+            // The drafts go away unseen.
+            return answers.into_iter().map(|(path, _)| (path, Err(SignError::Interrupted))).collect();
         }
         let (outcomes, changed) = replace::commit(changes);
         volumes.lock().unwrap_or_else(PoisonError::into_inner).join(changed);

@@ -19,6 +19,7 @@ pub mod trial;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use enforcer_common::Digest;
 use rustls_pki_types::UnixTime;
@@ -101,14 +102,15 @@ impl Identity {
         Ok(signed)
     }
 
-    /// Signs many files, on all processors, and tells of each when it is done. On an error about a file, that file is as it was.
+    /// Signs many files, on all processors, and tells of each when it is done, until `stop` is set. On an error about a file, that file is as it was.
     pub fn sign_all(
         &self,
         files: impl Iterator<Item = (PathBuf, Result<(), MeasureError>)> + Send,
         destination: &Destination,
         done: impl Fn() + Sync,
+        stop: &AtomicBool,
     ) -> Vec<Answer> {
-        many::sign(files.map(|(path, found)| ((), path, found)), |(), path| self.draft(path, destination), done)
+        many::sign(files.map(|(path, found)| ((), path, found)), |(), path| self.draft(path, destination), done, stop)
     }
 
     fn draft(&self, path: &Path, destination: &Destination) -> Result<(replace::Change, Signed), SignError> {

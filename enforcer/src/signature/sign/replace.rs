@@ -1,8 +1,8 @@
 //! Replacing a file whole or not at all: a draft in the same folder, synced, put in the original's place.
 //!
-//! Mode, owner and extended attributes are kept, or the file is not replaced. What a power cut leaves is the old file or the new one. A draft has
-//! no name where the file system can do without, so that a killed process leaves none behind. Many drafts are synced at once ([`commit`]): one
-//! wait for the disk instead of one for each file.
+//! Mode, owner and extended attributes are kept, or the file is not replaced. What a power cut leaves is the old file or the new one. A draft of
+//! a new file has no name where the file system can do without, so that a killed process leaves none behind. Many drafts are synced at once
+//! ([`commit`]): one wait for the disk instead of one for each file.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -124,7 +124,8 @@ impl Draft {
 
     fn of(path: &Path) -> io::Result<Self> {
         let folder = folder_of(path);
-        if *NAMES_BY_DESCRIPTOR {
+        // Where something is to be replaced, a name is needed anyway before the rename, and ext4 is many times slower that way round.
+        if *NAMES_BY_DESCRIPTOR && path.symlink_metadata().is_err() {
             let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
             match rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR) {
                 Ok(file) => return Ok(Self { file: file.into(), name: None, path: path.to_owned(), original: None }),
@@ -157,13 +158,11 @@ impl Draft {
         }
         let here = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let link = |name: &Path| rustix::fs::linkat(CWD, &here, CWD, name, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from);
-        if self.original.is_none() {
-            match link(&self.path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                outcome => return outcome,
-            }
+        match link(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            outcome => return outcome,
         }
-        // A link never replaces anything, a rename does.
+        // Somebody was faster. A link never replaces anything, a rename does.
         let (_, name) = tempfile::Builder::new().prefix(PREFIX).make_in(folder_of(&self.path), link)?.into_parts();
         name.persist(&self.path).map_err(|error| error.error)
     }

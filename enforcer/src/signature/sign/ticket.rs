@@ -9,6 +9,7 @@ mod error;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use der::asn1::UintRef;
 use der::{Encode, Sequence};
@@ -86,7 +87,7 @@ fn prepare_one(folder: &Path, template: &Template, path: &Path, number: usize, d
 }
 
 /// Puts the values of a prepared folder into the files. Every one of them is checked before the first file is touched.
-pub fn attach(folder: &Path, now: UnixTime, done: impl Fn() + Sync) -> Result<Vec<Answer>, SignError> {
+pub fn attach(folder: &Path, now: UnixTime, done: impl Fn() + Sync, stop: &AtomicBool) -> Result<Vec<Answer>, SignError> {
     let text = measure::read_bounded(&folder.join(TICKET), MAX_TICKET).map_err(TicketError::Unreadable)?;
     let ticket: Ticket = serde_json::from_slice(&text).map_err(TicketError::Json)?;
     if ticket.format != FORMAT {
@@ -106,6 +107,7 @@ pub fn attach(folder: &Path, now: UnixTime, done: impl Fn() + Sync) -> Result<Ve
             work.complete(&template, &value)
         },
         done,
+        stop,
     ))
 }
 
