@@ -34,11 +34,13 @@ use crate::text::{hex, printable};
   enforcer sign --key key.pem --certificate signer.pem --identifier com.example.tool --security-version 3 ./tool
   enforcer sign --key key.pem --certificate signer.pem --store /etc/enforcer/signatures /opt/tool
   enforcer sign --key key.pem --certificate signer.pem --append driver.ko
+  enforcer sign --key 'pkcs11:token=code;object=signer?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/run/pin' \\
+      --certificate signer.pem ./program
   enforcer sign --certificate signer.pem --prepare to-sign/ ./program     then sign to-sign/*.tbs, and:
   enforcer sign --attach to-sign/")]
 pub(super) struct Arguments {
-    /// The private key, PEM, not encrypted.
-    #[arg(long, value_name = "PEM", required_unless_present_any = ["prepare", "attach"])]
+    /// The private key: PEM, not encrypted, or a PKCS #11 URI (RFC 7512) of a key in a token.
+    #[arg(long, value_name = "PEM|URI", required_unless_present_any = ["prepare", "attach"])]
     key: Option<PathBuf>,
     /// Its code-signing certificate, PEM.
     #[arg(long, value_name = "PEM", required_unless_present = "attach")]

@@ -14,8 +14,8 @@ use crate::signature::sign::{Destination, Identity, Settings};
 /// Who signs.
 #[derive(clap::Args)]
 pub(in crate::cli) struct SignerOption {
-    /// The private key, PEM, not encrypted.
-    #[arg(long, value_name = "PEM")]
+    /// The private key: PEM, not encrypted, or a PKCS #11 URI (RFC 7512) of a key in a token.
+    #[arg(long, value_name = "PEM|URI")]
     key: PathBuf,
     /// Its code-signing certificate, PEM.
     #[arg(long, value_name = "PEM")]

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::super::elf::ElfError;
 use super::ticket::TicketError;
+use super::token::TokenError;
 use crate::measure::MeasureError;
 use crate::signature::claims::ClaimsError;
 use crate::trust::{ChainError, TrustProblem};
@@ -107,6 +108,9 @@ pub enum SignError {
     /// Somebody wanted it to stop.
     #[error("interrupted before it was signed")]
     Interrupted,
+    /// The key in a token.
+    #[error("the key in the token: {0}")]
+    Token(#[from] TokenError),
     /// ring refused.
     #[error("the key could not sign")]
     Signing,
@@ -205,6 +209,7 @@ impl SignError {
             Self::ContentTooLarge { .. } => "sign it with signed attributes: leave out `--no-attributes`, or use another carrier than `--ima`",
             Self::Ticket(problem) => problem.hint(),
             Self::Interrupted => "sign it again; nothing was changed",
+            Self::Token(problem) => problem.hint(),
             Self::Trailer => "install the file again; or cut its end off with `truncate`",
             Self::Attribute { source, .. } => match source.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::OPNOTSUPP) => "this file system has no such attributes; put the signature beside the file: `--detach`, or into a store",

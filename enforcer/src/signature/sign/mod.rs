@@ -15,6 +15,7 @@ mod scheme;
 mod signed_data;
 mod template;
 mod ticket;
+mod token;
 pub mod trial;
 
 use std::fs;
@@ -29,6 +30,7 @@ pub use replace::write_new as write_whole;
 pub use scheme::Scheme;
 pub use template::Settings;
 pub use ticket::{Prepared, TicketError, attach, prepare};
+pub use token::TokenError;
 
 use super::Carrier;
 use super::cms::MAX_SIGNATURE_SIZE;
@@ -37,11 +39,18 @@ use crate::trust::KeyKind;
 use key::PrivateKey;
 use plan::Work;
 use template::Template;
+use token::{SCHEME, TokenKey, TokenUri};
 
 /// Who signs: a key, its certificate, and the certificates between it and the root.
 pub struct Identity {
-    key: PrivateKey,
+    key: Key,
     template: Template,
+}
+
+/// Where the key is.
+enum Key {
+    Here(Box<PrivateKey>),
+    Token(TokenKey),
 }
 
 /// Where a signature goes.
@@ -78,7 +87,7 @@ pub struct Signed {
 }
 
 impl Identity {
-    /// Reads a PEM key and certificate, and refuses a pair that could not sign code at this time.
+    /// Reads a PEM key (or opens the one that a `pkcs11:` URI names) and a certificate, and refuses a pair that could not sign code at this time.
     pub fn load(key: &Path, certificate: &Path, chain: Option<&Path>, now: UnixTime) -> Result<Self, SignError> {
         Self::with_settings(key, certificate, chain, Settings::default(), now)
     }
@@ -86,8 +95,21 @@ impl Identity {
     /// The same, for signatures that say more than the customary, or are written in another way.
     pub fn with_settings(key: &Path, certificate: &Path, chain: Option<&Path>, settings: Settings, now: UnixTime) -> Result<Self, SignError> {
         let template = Template::load(certificate, chain, settings, now)?;
-        let loaded = PrivateKey::load(key, template.scheme.kind(), &template.facts.public_key);
-        Ok(Self { key: loaded.map_err(|problem| SignError::Key { path: key.to_owned(), problem })?, template })
+        let key = match key.to_str().filter(|key| key.starts_with(SCHEME)) {
+            Some(uri) => {
+                let key = TokenKey::open(&TokenUri::parse(uri)?)?;
+                // One trial, rather than a file for each mistake.
+                if !template.verifies(b"trial", &key.sign(b"trial", &template.scheme)?) {
+                    return Err(TokenError::Mismatch.into());
+                }
+                Key::Token(key)
+            }
+            None => {
+                let loaded = PrivateKey::load(key, template.scheme.kind(), &template.facts.public_key);
+                Key::Here(Box::new(loaded.map_err(|problem| SignError::Key { path: key.to_owned(), problem })?))
+            }
+        };
+        Ok(Self { key, template })
     }
 
     /// The subject of the certificate.
@@ -115,7 +137,17 @@ impl Identity {
 
     fn draft(&self, path: &Path, destination: &Destination) -> Result<(replace::Change, Signed), SignError> {
         let work = Work::plan(&self.template, &settled(path)?, destination)?;
-        let value = self.key.sign(work.message(), &self.template.scheme)?;
+        let value = match &self.key {
+            Key::Here(key) => key.sign(work.message(), &self.template.scheme)?,
+            Key::Token(key) => {
+                let value = key.sign(work.message(), &self.template.scheme)?;
+                // What comes over a cable is looked at before it is relied upon.
+                if !self.template.verifies(work.message(), &value) {
+                    return Err(TokenError::Mismatch.into());
+                }
+                value
+            }
+        };
         work.complete(&self.template, &value)
     }
 }
