@@ -176,6 +176,14 @@ pub struct Limits {
 }
 
 impl Policy {
+    /// The number of the component that a file at this absolute path has to be (its place in the policy, from 1), if its name or path is bound.
+    pub fn component_at(&self, path: &Path) -> Option<u32> {
+        let by_path = |component: &Component| component.paths.iter().any(|bound| bound == path);
+        let by_name = |component: &Component| path.file_name().is_some_and(|name| component.names.iter().any(|bound| bound.as_str() == name));
+        let place = self.components.iter().position(by_path).or_else(|| self.components.iter().position(by_name))?;
+        u32::try_from(place + 1).ok()
+    }
+
     /// Reads and settles the policy in a file.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ pub struct SecurityVersions {
 }
 
 impl SecurityVersions {
+    /// Where the daemon keeps them, in its state folder.
+    pub const FILE_NAME: &str = "security-versions.toml";
+
     /// The lowest security version that may still run; 0 for an identifier that was never seen.
     pub fn floor(&self, identifier: &str) -> u32 {
         self.highest.get(identifier).copied().unwrap_or(0)

@@ -226,3 +226,41 @@ fn names_of_files_and_signers_cannot_steer_the_terminal() {
     let wrong = sign(&scene, &PKI.issue("p256", SIGNING), &["missing\x1b[2J"]);
     assert!(!stderr(&wrong).contains('\x1b'), "{}", stderr(&wrong));
 }
+
+#[test]
+fn one_file_is_explained_step_by_step() {
+    let scene = scene_with_policy();
+    let path = scene.path("policy.toml");
+    let component = "[[component]]\nidentifier = \"com.example.true\"\nnames = [\"true\"]\n";
+    fs::write(&path, fs::read_to_string(&path).unwrap() + component).unwrap();
+    fs::copy("/bin/true", scene.path("true")).unwrap();
+    let signer = PKI.signer("p256");
+    let claims = ["--identifier", "com.example.true", "--software-version", "9.1", "--security-version", "3", "--entitlement", "jit"];
+    assert_eq!(status(&sign(&scene, &signer, &[&claims[..], &["true"]].concat())), 0);
+    let explained = stdout(&verify(&scene, &["true"]));
+    for expected in [
+        "true: would run\n",
+        "├─ embedded signature: accepted\n│  └─ signer: CN=",
+        "ECDSA with SHA-256",
+        "says it is com.example.true 9.1, security version 3, asks for jit",
+        "entitlements granted, of those asked for: none",
+        "it is the component `com.example.true`",
+        "└─ verdict: allowed, until 20",
+    ] {
+        assert!(explained.contains(expected), "{expected}:\n{explained}");
+    }
+    // The name of one component, the signature of none.
+    fs::copy("/bin/false", scene.path("true")).unwrap();
+    assert_eq!(status(&sign(&scene, &signer, &["true"])), 0);
+    let other = verify(&scene, &["true"]);
+    assert!(stdout(&other).contains("wrong-component") && status(&other) == 1, "{}", stdout(&other));
+    let mut changed = fs::read(scene.path("true")).unwrap();
+    changed[0x100] ^= 1;
+    fs::write(scene.path("true"), changed).unwrap();
+    let denied = verify(&scene, &["--explain", "true"]);
+    let denied = stdout(&denied);
+    assert!(
+        denied.contains("embedded signature: not accepted") && denied.contains("denied at the step \"compare the content\" (digest-mismatch)"),
+        "{denied}"
+    );
+}

@@ -112,6 +112,16 @@ impl Output {
         Ok(())
     }
 
+    /// Text behind a margin, broken at the terminal's width, which goes on behind another margin.
+    pub fn hanging(&mut self, margin: &str, hanging: &str, style: Style, text: &str) -> Result<(), OutputError> {
+        let indent = unicode_width::UnicodeWidthStr::width(hanging).max(unicode_width::UnicodeWidthStr::width(margin));
+        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(20));
+        for (number, line) in wrapped(text, room).iter().enumerate() {
+            writeln!(self.sink, "{}{}", if number == 0 { margin } else { hanging }, paint(self.colour, style, line))?;
+        }
+        Ok(())
+    }
+
     /// A table as wide as the terminal at most.
     pub fn table(&mut self, table: &Table) -> Result<(), OutputError> {
         for line in table.lines(self.width, self.colour) {
