@@ -7,5 +7,11 @@ mod commands;
 mod deb;
 #[path = "manifests/hostile.rs"]
 mod hostile;
+#[path = "manifests/installed.rs"]
+mod installed;
+#[path = "manifests/oci.rs"]
+mod oci;
+#[path = "manifests/rpm.rs"]
+mod rpm_packages;
 #[path = "manifests/workshop.rs"]
 mod workshop;

@@ -5,7 +5,10 @@
 //! read here is run. Everything that an input says is bounded by [`Bounds`].
 
 pub mod deb;
+pub mod debian;
 mod error;
+pub mod oci;
+pub mod rpm;
 mod stream;
 mod tarball;
 mod tree;

@@ -13,7 +13,7 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::{ArchiveError, Bounds, Content};
 
-/// A reader that computes SHA-256 of what passes through it.
+/// A reader that computes a digest of what passes through it.
 pub(super) struct Hashing<R> {
     inner: R,
     context: digest::Context,
@@ -21,13 +21,22 @@ pub(super) struct Hashing<R> {
 
 impl<R: Read> Hashing<R> {
     pub(super) fn new(inner: R) -> Self {
-        Self { inner, context: digest::Context::new(&digest::SHA256) }
+        Self::with(inner, &digest::SHA256)
     }
 
-    /// Reads what is left, and tells the digest of all.
+    pub(super) fn with(inner: R, algorithm: &'static digest::Algorithm) -> Self {
+        Self { inner, context: digest::Context::new(algorithm) }
+    }
+
+    /// Reads what is left, and tells the SHA-256 of all.
     pub(super) fn finish(&mut self) -> io::Result<Digest> {
+        Ok(sha256(&self.finish_bytes()?))
+    }
+
+    /// The same, for other algorithms.
+    pub(super) fn finish_bytes(&mut self) -> io::Result<digest::Digest> {
         io::copy(self, &mut io::sink())?;
-        Ok(sha256(self.context.clone()))
+        Ok(self.context.clone().finish())
     }
 }
 
@@ -56,12 +65,12 @@ pub(super) fn content(mut input: impl Read, executable: bool) -> io::Result<Cont
         context.update(&buffer[..read]);
         size += read as u64;
     }
-    Ok(Content { digest: sha256(context), size, executable, elf: head == ELF })
+    Ok(Content { digest: sha256(&context.finish()), size, executable, elf: head == ELF })
 }
 
-fn sha256(context: digest::Context) -> Digest {
+fn sha256(digest: &digest::Digest) -> Digest {
     let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
+    bytes.copy_from_slice(digest.as_ref());
     Digest::sha256(bytes)
 }
 
@@ -99,6 +108,59 @@ impl<R: Read> Read for Peeking<R> {
         buffer[..count].copy_from_slice(&self.ahead[..count]);
         self.ahead.drain(..count);
         Ok(count)
+    }
+}
+
+/// A reader that gives so many bytes and then refuses, until it is told otherwise: for libraries that keep what they read.
+pub(super) struct Allowed<R> {
+    inner: R,
+    allowance: Allowance,
+}
+
+/// What an [`Allowed`] may still give.
+#[derive(Clone)]
+pub(super) struct Allowance(Rc<Cell<Given>>);
+
+#[derive(Clone, Copy, Default)]
+struct Given {
+    left: u64,
+    limit: u64,
+    ended: bool,
+}
+
+impl Allowance {
+    pub(super) fn only(&self, bytes: u64) {
+        self.0.set(Given { left: bytes, limit: bytes, ended: false });
+    }
+
+    pub(super) fn lift(&self) {
+        self.only(u64::MAX);
+    }
+
+    /// Whether there was nothing more to give when it was last set.
+    pub(super) fn was_at_the_end(&self) -> bool {
+        let given = self.0.get();
+        given.ended && given.left == given.limit
+    }
+}
+
+impl<R> Allowed<R> {
+    pub(super) fn new(inner: R) -> (Self, Allowance) {
+        let allowance = Allowance(Rc::default());
+        (Self { inner, allowance: allowance.clone() }, allowance)
+    }
+}
+
+impl<R: Read> Read for Allowed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let given = self.allowance.0.get();
+        if given.left == 0 {
+            return Err(ArchiveError::LongHeader { limit: given.limit }.into());
+        }
+        let room = buffer.len().min(usize::try_from(given.left).unwrap_or(usize::MAX));
+        let read = self.inner.read(&mut buffer[..room])?;
+        self.allowance.0.set(Given { left: given.left.saturating_sub(read as u64), ended: read == 0 && room > 0, ..given });
+        Ok(read)
     }
 }
 

@@ -2,13 +2,11 @@
 //!
 //! Nothing is kept of a file but its digest, and nothing is written anywhere. What a tree of entries comes to is `tree`'s business.
 
-use std::cell::Cell;
 use std::io::{self, Read};
-use std::rc::Rc;
 
 use tar::EntryType;
 
-use super::stream::content;
+use super::stream::{Allowed, content};
 use super::{ArchiveError, Bounds, Content};
 
 /// One entry, under its name from the root of the tree: no `/` at either end, no `.` or `..` in it; the root itself is empty.
@@ -34,16 +32,21 @@ pub(super) enum Kind {
 /// Reads an archive to its end, and hands on each entry.
 pub(super) fn read(input: impl Read, bounds: &Bounds, mut each: impl FnMut(Entry) -> Result<(), ArchiveError>) -> Result<(), ArchiveError> {
     // The library keeps long names and extended headers in memory, however long they are, and reads them in `next`; contents are read here.
-    let allowance = Rc::new(Cell::new(0));
-    let mut archive = tar::Archive::new(Allowed { inner: input, allowance: Rc::clone(&allowance) });
+    let (input, allowance) = Allowed::new(input);
+    let mut archive = tar::Archive::new(input);
     let mut entries = archive.entries()?;
     let mut count = 0;
     let mut left = bounds.unpacked;
     loop {
-        allowance.set(MAX_HEADERS);
+        allowance.only(MAX_HEADERS);
         let Some(entry) = entries.next() else { break };
-        let mut entry = entry?;
-        allowance.set(u64::MAX);
+        let mut entry = match entry {
+            Ok(entry) => entry,
+            // Some builders of images leave out the padding behind the last file, and the end mark. Compression and digests tell a cut.
+            Err(_) if allowance.was_at_the_end() => break,
+            Err(error) => return Err(error.into()),
+        };
+        allowance.lift();
         count += 1;
         if count > bounds.entries {
             return Err(ArchiveError::TooManyEntries { limit: bounds.entries });
@@ -56,7 +59,7 @@ pub(super) fn read(input: impl Read, bounds: &Bounds, mut each: impl FnMut(Entry
         io::copy(&mut entry, &mut io::sink())?;
     }
     // To the end, so that the compression's own checksum is looked at.
-    allowance.set(u64::MAX);
+    allowance.lift();
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
     Ok(())
 }
@@ -118,24 +121,6 @@ fn checked_length(path: Vec<u8>, bounds: &Bounds) -> Result<Vec<u8>, ArchiveErro
 
 pub(super) fn lossy(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
-}
-
-struct Allowed<R> {
-    inner: R,
-    allowance: Rc<Cell<u64>>,
-}
-
-impl<R: Read> Read for Allowed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.allowance.get();
-        if left == 0 {
-            return Err(ArchiveError::LongHeader { limit: MAX_HEADERS }.into());
-        }
-        let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let read = self.inner.read(&mut buffer[..room])?;
-        self.allowance.set(left.saturating_sub(read as u64));
-        Ok(read)
-    }
 }
 
 /// Long names, extended attributes and the map of a sparse file; the kernel's own bound on attributes is 64 KiB each.

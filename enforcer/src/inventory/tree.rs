@@ -15,11 +15,18 @@ use super::{ArchiveError, Bounds, Content, PackedFile};
 pub(super) struct Tree {
     nodes: BTreeMap<Vec<u8>, Node>,
     names: usize,
+    layer: usize,
     bounds: Bounds,
 }
 
+struct Node {
+    kind: Leaf,
+    /// Which archive it came from.
+    layer: usize,
+}
+
 #[derive(Clone)]
-enum Node {
+enum Leaf {
     File(Content),
     Symlink(Vec<u8>),
     Directory,
@@ -28,7 +35,12 @@ enum Node {
 
 impl Tree {
     pub(super) fn new(bounds: &Bounds) -> Self {
-        Self { nodes: BTreeMap::new(), names: 0, bounds: *bounds }
+        Self { nodes: BTreeMap::new(), names: 0, layer: 0, bounds: *bounds }
+    }
+
+    /// What is added from now on lies above what is there.
+    pub(super) fn next_layer(&mut self) {
+        self.layer += 1;
     }
 
     /// Unpacks one entry.
@@ -38,46 +50,74 @@ impl Tree {
         }
         let path = self.place(&entry.path)?;
         let leaf = match entry.kind {
-            Kind::File(content) => Node::File(content),
-            Kind::Symlink(text) => Node::Symlink(text),
-            Kind::Special => Node::Special,
+            Kind::File(content) => Leaf::File(content),
+            Kind::Symlink(text) => Leaf::Symlink(text),
+            Kind::Special => Leaf::Special,
             Kind::Directory => {
                 // A folder over a folder adds to it.
-                if !matches!(self.nodes.get(&path), Some(Node::Directory)) {
-                    self.insert(path, Node::Directory)?;
+                if !matches!(self.nodes.get(&path), Some(Node { kind: Leaf::Directory, .. })) {
+                    self.insert(path, Leaf::Directory)?;
                 }
                 return Ok(());
             }
             Kind::HardLink(target) => match self.nodes.get(&self.place(&target)?) {
-                Some(kind @ (Node::File(_) | Node::Symlink(_) | Node::Special)) => kind.clone(),
+                Some(Node { kind: kind @ (Leaf::File(_) | Leaf::Symlink(_) | Leaf::Special), .. }) => kind.clone(),
                 _ => return Err(ArchiveError::HardLink { link: lossy(&path), target: lossy(&target) }),
             },
         };
         self.insert(path, leaf)
     }
 
+    /// Removes what lower layers have at `path` and below it.
+    pub(super) fn remove(&mut self, path: &[u8]) -> Result<(), ArchiveError> {
+        let path = self.place(path)?;
+        let layer = self.layer;
+        if self.nodes.get(&path).is_some_and(|node| node.layer < layer) {
+            self.forget(&path);
+        }
+        self.remove_below(&path);
+        Ok(())
+    }
+
+    /// Removes what lower layers have below the folder `path`.
+    pub(super) fn remove_children(&mut self, path: &[u8]) -> Result<(), ArchiveError> {
+        // As if for a file in it, so that a link to the folder is followed.
+        let inside = self.place(&[path, b"/x"].concat())?;
+        let folder = inside.strip_suffix(b"/x").unwrap_or_default().to_vec();
+        self.remove_below(&folder);
+        Ok(())
+    }
+
     /// Every regular file.
     pub(super) fn into_files(self) -> Vec<PackedFile> {
-        let files = self.nodes.into_iter().filter_map(|(path, node)| match node {
-            Node::File(content) => Some((path, content)),
+        let files = self.nodes.into_iter().filter_map(|(path, node)| match node.kind {
+            Leaf::File(content) => Some((path, content)),
             _ => None,
         });
         files.map(|(path, content)| PackedFile { path: absolute(path), content }).collect()
     }
 
-    fn insert(&mut self, path: Vec<u8>, kind: Node) -> Result<(), ArchiveError> {
-        if !matches!(kind, Node::Directory) && matches!(self.nodes.get(&path), Some(Node::Directory)) {
+    fn insert(&mut self, path: Vec<u8>, kind: Leaf) -> Result<(), ArchiveError> {
+        if !matches!(kind, Leaf::Directory) && matches!(self.nodes.get(&path), Some(Node { kind: Leaf::Directory, .. })) {
             self.below(&path).iter().for_each(|path| self.forget(path));
         }
-        self.names += path.len() + if let Node::Symlink(text) = &kind { text.len() } else { 0 };
+        self.names += path.len() + if let Leaf::Symlink(text) = &kind { text.len() } else { 0 };
         if self.names > self.bounds.names {
             return Err(ArchiveError::TooManyNames { limit: self.bounds.names });
         }
-        self.nodes.insert(path, kind);
+        self.nodes.insert(path, Node { kind, layer: self.layer });
         if self.nodes.len() > self.bounds.entries {
             return Err(ArchiveError::TooManyEntries { limit: self.bounds.entries });
         }
         Ok(())
+    }
+
+    fn remove_below(&mut self, folder: &[u8]) {
+        for path in self.below(folder) {
+            if self.nodes.get(&path).is_some_and(|node| node.layer < self.layer) {
+                self.forget(&path);
+            }
+        }
     }
 
     fn forget(&mut self, path: &[u8]) {
@@ -111,9 +151,9 @@ impl Tree {
             if rest.is_empty() {
                 break;
             }
-            match self.nodes.get(&place) {
-                None | Some(Node::Directory) => {}
-                Some(Node::Symlink(text)) => {
+            match self.nodes.get(&place).map(|node| &node.kind) {
+                None | Some(Leaf::Directory) => {}
+                Some(Leaf::Symlink(text)) => {
                     links += 1;
                     if links > MAX_LINKS {
                         return Err(ArchiveError::Loop(lossy(path)));
@@ -123,7 +163,7 @@ impl Tree {
                         rest.push_front(part.to_vec());
                     }
                 }
-                Some(Node::File(_) | Node::Special) => return Err(ArchiveError::Parent(lossy(path))),
+                Some(Leaf::File(_) | Leaf::Special) => return Err(ArchiveError::Parent(lossy(path))),
             }
         }
         Ok(place)

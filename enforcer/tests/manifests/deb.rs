@@ -86,8 +86,11 @@ fn links_between_folders_of_a_package_are_followed() {
     assert_eq!(listed["/usr/bin/script"], sum[..64], "{listed:?}");
 }
 
+/// Names and contents.
+type Members<'a> = &'a [(&'a str, &'a [u8])];
+
 /// An archive of these members, by `ar`.
-pub fn assemble(workshop: &Workshop, members: &[(&str, &[u8])]) -> PathBuf {
+pub fn assemble(workshop: &Workshop, members: Members<'_>) -> PathBuf {
     let package = workshop.path("assembled.deb");
     _ = fs::remove_file(&package);
     for (name, content) in members {
@@ -105,7 +108,7 @@ fn what_is_no_package_is_refused_with_its_reason_and_no_manifest_is_made() {
     workshop.run("tar", &["-C".as_ref(), tree.as_os_str(), "-cf".as_ref(), data.as_os_str(), ".".as_ref()]);
     let data = fs::read(data).unwrap();
     let data = data.as_slice();
-    let members: [(&[(&str, &[u8])], &str); 7] = [
+    let members: [(Members<'_>, &str); 7] = [
         (&[("debian-binary", b"2.0\n"), ("control.tar", b"")], "ends before its files"),
         (&[("debian-binary", b"3.0\n"), ("control.tar", b""), ("data.tar", data)], "its format is `3.0`"),
         (&[("control.tar", b""), ("debian-binary", b"2.0\n"), ("data.tar", data)], "it begins with `control.tar`"),

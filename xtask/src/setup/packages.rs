@@ -27,6 +27,13 @@ pub(crate) const TEST: &[Package] = &[
     // The kernel's own signer of modules, `scripts/sign-file`.
     ("linux-kbuild-*", "/usr/lib/linux-kbuild-*/scripts/sign-file"),
     ("softhsm2", "softhsm2-util"),
+    ("xz-utils", "xz"),
+    ("zstd", "zstd"),
+    ("rpm", "rpmbuild"),
+    ("rpm2cpio", "rpm2cpio"),
+    ("cpio", "cpio"),
+    ("umoci", "umoci"),
+    ("skopeo", "skopeo"),
 ];
 
 /// What `vm` needs.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use super::super::{Exit, Failure};
 use crate::inventory::PackedFile;
 use crate::measure::{self, MeasureError, Plan};
 use crate::signature::manifest::{Entry, write_entry};
+use crate::text::chain;
 
 /// The lines of a manifest, in the order of its sources; none of them twice.
 #[derive(Default)]
@@ -84,6 +86,12 @@ pub(super) struct Trouble {
     pub(super) message: String,
     pub(super) hint: Option<String>,
     pub(super) is_io: bool,
+}
+
+impl Trouble {
+    pub(super) fn new(error: &(dyn Error + 'static), hint: &str, is_io: bool) -> Self {
+        Self { message: chain(error), hint: Some(hint.to_owned()), is_io }
+    }
 }
 
 impl From<MeasureError> for Trouble {

@@ -2,6 +2,7 @@
 
 mod create;
 mod diff;
+mod left_out;
 mod listing;
 mod show;
 mod sign;

@@ -1,0 +1,114 @@
+//! What apt knows: the SHA-256 of each .deb, by its signed index, and where to get it.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use enforcer_common::Digest;
+use tempfile::TempDir;
+
+use super::dpkg::Package;
+use super::{DebianError, run};
+
+/// The SHA-256 of .debs, by apt's index.
+pub(super) struct Index(HashMap<Key, Vec<Digest>>);
+
+/// Name, version and architecture.
+type Key = (String, String, String);
+
+impl Index {
+    /// Asks apt about exactly these versions.
+    pub(super) fn of(packages: &[Package]) -> Result<Self, DebianError> {
+        refuse_unsigned()?;
+        let mut index = HashMap::<Key, Vec<Digest>>::new();
+        for batch in packages.chunks(MANY) {
+            let mut arguments = vec![OsString::from("show")];
+            arguments.extend(batch.iter().map(|package| OsString::from(exactly(package))));
+            // It fails when it knows none of them, which the missing records say better.
+            let (stdout, ..) = run("apt-cache", &arguments, Path::new("/"))?;
+            for record in String::from_utf8_lossy(&stdout).split("\n\n") {
+                if let Some((key, digest)) = entry(record) {
+                    index.entry(key).or_default().push(digest);
+                }
+            }
+        }
+        Ok(Self(index))
+    }
+
+    /// Several sources may hold different builds of one version.
+    pub(super) fn digests(&self, package: &Package) -> &[Digest] {
+        let key = (package.plain_name().to_owned(), package.version.clone(), package.architecture.clone());
+        self.0.get(&key).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A record of the index; those of dpkg's status, which apt shows too, have no `Filename` and no digest.
+fn entry(record: &str) -> Option<(Key, Digest)> {
+    let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::to_owned);
+    field("Filename")?;
+    let digits = field("SHA256")?;
+    let mut bytes = [0; 32];
+    if digits.len() != bytes.len() * 2 || !digits.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(((field("Package")?, field("Version")?, field("Architecture")?), Digest::sha256(bytes)))
+}
+
+/// What an index that nobody signed says proves nothing.
+fn refuse_unsigned() -> Result<(), DebianError> {
+    let arguments = ["indextargets", "--format", "$(TRUSTED) $(REPO_URI)", "Created-By: Packages"].map(OsString::from);
+    let (stdout, stderr, success) = run("apt-get", &arguments, Path::new("/"))?;
+    if !success {
+        return Err(DebianError::ToolFailed { program: "apt-get", message: stderr });
+    }
+    let text = String::from_utf8_lossy(&stdout);
+    match text.lines().find(|line| !line.is_empty() && !line.starts_with("yes ")) {
+        Some(line) => Err(DebianError::UnsignedIndex(line.split_once(' ').map_or(line, |(_, uri)| uri).to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// The .deb of a package in one of these folders or in apt's cache. Its name is no proof of anything: its digest is looked at when it is read.
+pub(super) fn local_deb(package: &Package, folders: &[PathBuf]) -> Option<PathBuf> {
+    let places = folders.iter().map(PathBuf::as_path).chain([Path::new(CACHE)]);
+    places.flat_map(|folder| package.file_names().map(|name| folder.join(name))).find(|path| path.is_file())
+}
+
+/// .debs that apt fetched; gone when this is dropped.
+pub(super) struct Fetched {
+    folder: TempDir,
+    complaint: String,
+}
+
+impl Fetched {
+    pub(super) fn fetch<'a>(packages: impl Iterator<Item = &'a Package>) -> Result<Self, DebianError> {
+        let failed = |source| DebianError::File { path: std::env::temp_dir(), source };
+        let folder = tempfile::Builder::new().prefix("enforcer-debs-").tempdir().map_err(failed)?;
+        // apt's own sandbox user cannot write into a folder that is ours alone; nothing of what is fetched is run or installed.
+        let mut arguments = ["download", "-q", "-o", "APT::Sandbox::User=root"].map(OsString::from).to_vec();
+        arguments.extend(packages.map(|package| OsString::from(exactly(package))));
+        let (_, complaint, success) = run("apt-get", &arguments, folder.path())?;
+        let complaint = if success { "apt-get did not say why".to_owned() } else { complaint };
+        Ok(Self { folder, complaint })
+    }
+
+    pub(super) fn deb(&self, package: &Package) -> Option<PathBuf> {
+        package.file_names().into_iter().map(|name| self.folder.path().join(name)).find(|path| path.is_file())
+    }
+
+    pub(super) fn complaint(&self) -> &str {
+        self.complaint.lines().last().unwrap_or_default()
+    }
+}
+
+/// `libc6:amd64=2.36-9`
+fn exactly(package: &Package) -> String {
+    format!("{}={}", package.name, package.version)
+}
+
+const CACHE: &str = "/var/cache/apt/archives";
+/// Names on one command line.
+const MANY: usize = 200;
