@@ -102,7 +102,7 @@ fn ima(file: &File) -> Option<Found> {
 
 fn read_attribute(file: &File, name: &str) -> io::Result<Option<Vec<u8>>> {
     // Most files have none; the size is asked for first, so that they cost one call and no allocation.
-    let size = match rustix::fs::fgetxattr(file, name, &mut [0_u8; 0][..]) {
+    let size = match rustix::fs::fgetxattr_query(file, name) {
         Ok(size) => size,
         Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
         Err(errno) => return Err(errno.into()),
