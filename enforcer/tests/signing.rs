@@ -9,6 +9,8 @@ mod claims;
 mod pki;
 #[path = "signing/scene.rs"]
 mod scene;
+#[path = "signing/timestamps.rs"]
+mod timestamps;
 #[path = "signing/token.rs"]
 mod token;
 #[path = "signing/trees.rs"]

@@ -16,6 +16,7 @@ mod run;
 mod sign;
 mod status;
 mod stop;
+mod timestamp;
 mod trust;
 mod verify;
 
@@ -60,6 +61,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
         Command::Manifest(arguments) => manifest::run(arguments, output),
+        Command::Timestamp(arguments) => timestamp::run(arguments, output),
         Command::Trust(arguments) => trust::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
@@ -92,6 +94,7 @@ enum Command {
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
+    Timestamp(timestamp::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
     Stop(stop::Arguments),

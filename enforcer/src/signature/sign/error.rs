@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::super::elf::ElfError;
+use super::stamp::StampError;
 use super::ticket::TicketError;
 use super::token::TokenError;
 use crate::measure::MeasureError;
@@ -111,6 +112,9 @@ pub enum SignError {
     /// The key in a token.
     #[error("the key in the token: {0}")]
     Token(#[from] TokenError),
+    /// A timestamp.
+    #[error(transparent)]
+    Stamp(#[from] StampError),
     /// ring refused.
     #[error("the key could not sign")]
     Signing,
@@ -210,6 +214,7 @@ impl SignError {
             Self::Ticket(problem) => problem.hint(),
             Self::Interrupted => "sign it again; nothing was changed",
             Self::Token(problem) => problem.hint(),
+            Self::Stamp(problem) => problem.hint(),
             Self::Trailer => "install the file again; or cut its end off with `truncate`",
             Self::Attribute { source, .. } => match source.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::OPNOTSUPP) => "this file system has no such attributes; put the signature beside the file: `--detach`, or into a store",
@@ -239,6 +244,7 @@ impl SignError {
             Self::Name(_) | Self::Write { .. } | Self::Keep { .. } | Self::Attribute { .. } | Self::Interrupted => true,
             Self::File(problem) => problem.is_io(),
             Self::Ticket(problem) => problem.is_io(),
+            Self::Stamp(StampError::Unreadable(problem)) => problem.is_io(),
             Self::Elf(problem) => problem.is_io(),
             Self::Key { problem: KeyError::File(problem), .. } => problem.is_io(),
             Self::Certificate { problem, .. } => problem.is_io(),

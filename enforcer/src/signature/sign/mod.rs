@@ -13,6 +13,7 @@ mod plan;
 mod replace;
 mod scheme;
 mod signed_data;
+pub mod stamp;
 mod template;
 mod ticket;
 mod token;
