@@ -32,7 +32,7 @@ pub struct Signature {
     pub certificates: Vec<CertificateDer<'static>>,
     /// What each signer states; one at least.
     pub statements: Vec<Statement>,
-    /// The content, where it is inside (timestamps).
+    /// The content, where it is inside: that of a timestamp always, and a copy of the file where openssl was told `-stream` or `-nodetach`.
     pub content: Option<Vec<u8>>,
 }
 
@@ -96,7 +96,7 @@ pub enum SignerId {
 /// Which content a signature is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// A file that lies elsewhere.
+    /// A file, which lies elsewhere.
     Detached,
     /// A TSTInfo (RFC 3161 §2.4.2) inside.
     Timestamp,
@@ -124,8 +124,7 @@ impl Signature {
         }
         let inside = match (content, signed_data.encapsulated.content) {
             (Content::Detached, None) => None,
-            (Content::Detached, Some(_)) => return Err(CmsError::Attached),
-            (Content::Timestamp, Some(inside)) => Some(inside.decode_as::<OctetStringRef<'_>>()?.as_bytes().to_vec()),
+            (_, Some(inside)) => Some(inside.decode_as::<OctetStringRef<'_>>()?.as_bytes().to_vec()),
             (Content::Timestamp, None) => return Err(CmsError::Empty),
         };
         let announced = signed_data.digest_algorithms.elements(MAX_DIGEST_ALGORITHMS, "digest algorithms")?;

@@ -15,6 +15,8 @@ pub(super) trait Content {
     fn content_digest(&mut self, algorithm: Algorithm) -> Result<ContentDigest, Rejected>;
     /// The signed bytes themselves, bounded.
     fn bytes(&mut self) -> Result<Cow<'_, [u8]>, Rejected>;
+    /// How many bytes are signed.
+    fn size(&self) -> u64;
     /// Its fs-verity digest, where the kernel guarantees one.
     fn fsverity(&self) -> Option<Digest>;
 }
@@ -29,6 +31,10 @@ impl Content for Bytes<'_> {
 
     fn bytes(&mut self) -> Result<Cow<'_, [u8]>, Rejected> {
         Ok(self.0.into())
+    }
+
+    fn size(&self) -> u64 {
+        self.0.len() as u64
     }
 
     fn fsverity(&self) -> Option<Digest> {
@@ -99,6 +105,10 @@ impl Content for FileContent<'_> {
             bytes.truncate(usize::try_from(end).unwrap_or(usize::MAX));
         }
         Ok(bytes.into())
+    }
+
+    fn size(&self) -> u64 {
+        self.region.end.unwrap_or(self.measurement.size)
     }
 
     fn fsverity(&self) -> Option<Digest> {

@@ -12,7 +12,7 @@ use super::find::{self, Found};
 use super::manifest::MAX_MANIFEST_SIZE;
 use super::rejected::{ManifestError, ManifestProblem, Rejected};
 use super::verify::{Facts, ManifestFault, ManifestInForce, Rules, SignerReport, Verified, verify_file};
-use crate::measure::{self, MeasureError, Witness};
+use crate::measure::{self, MeasureError, Part, Witness};
 use crate::policy::Policy;
 use crate::trust::TrustStore;
 
@@ -77,7 +77,12 @@ impl Examiner {
     /// When the file itself cannot be measured: then there is no digest that anything could be said about.
     pub fn examine(&self, file: &File, path: Option<&Path>, facts: &Facts<'_>) -> Result<Examination, MeasureError> {
         let mut found = find::at_file(file, path);
-        let parts = found.iter().flat_map(Found::parts).collect();
+        let mut parts: Vec<Part> = Vec::new();
+        for part in found.iter().flat_map(Found::parts) {
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
         let witnesses: Vec<Witness> = found.iter_mut().flat_map(|found| std::mem::take(&mut found.witnesses)).collect();
         let mut content = FileContent::measure(file, self.max_size, parts, &witnesses)?;
         let (digest, fsverity) = (content.digest(), content.fsverity());

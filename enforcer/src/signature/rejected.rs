@@ -95,6 +95,9 @@ pub enum Rejected {
     /// The signed digest is another one.
     #[error("the content is not the one that was signed: it was changed, or the signature belongs to another file")]
     DigestMismatch,
+    /// A content that could be the signed attributes of another signature.
+    #[error("the content is a set of signed attributes, which nobody signs as it is: it was cut out of another signature")]
+    LooksLikeAttributes,
     /// The signature value does not fit key and content.
     #[error("the signature does not verify with the key of `{subject}`: the content or the signature was changed")]
     BadSignature {
@@ -146,6 +149,7 @@ impl Rejected {
             Self::WrongSigner { .. } => "have it signed by one of the component's signers, or add this one to the `[[component]]`",
             Self::Rollback { .. } => "install a newer release",
             Self::Timestamp { problem, .. } => problem.hint(),
+            Self::LooksLikeAttributes => "sign it with signed attributes: without `-noattr`",
             Self::DigestMismatch | Self::BadSignature { .. } => "install the signed version again, or sign this one if the change is yours",
             Self::KeyKind { .. } => "sign again with RSA, ECDSA on P-256 or P-384, or Ed25519",
             Self::Chain(problem) => problem.hint(),
@@ -169,7 +173,7 @@ impl Rejected {
             Self::Cms(_) | Self::Elf(_) | Self::Trailer(_) | Self::Ima(_) => "read the signature",
             Self::Certificate(_) | Self::SignerUnknown | Self::SignerAmbiguous => "find the signer's certificate",
             Self::File(_) | Self::ContentTooLarge { .. } => "read the file",
-            Self::DigestMismatch | Self::NotSealed => "compare the content",
+            Self::DigestMismatch | Self::NotSealed | Self::LooksLikeAttributes => "compare the content",
             Self::BadSignature { .. } | Self::KeyKind { .. } => "check the signature value",
             Self::Timestamp { .. } => "check the timestamp",
             Self::Chain(_) => "follow the chain",
@@ -197,6 +201,7 @@ impl Rejected {
             Self::Certificate(_) => "bad-certificate",
             Self::SignerUnknown | Self::SignerAmbiguous => "signer-certificate",
             Self::DigestMismatch => "digest-mismatch",
+            Self::LooksLikeAttributes => "attributes-as-content",
             Self::BadSignature { .. } | Self::KeyKind { .. } => "bad-signature",
             Self::Chain(ChainError::UnknownIssuer { .. } | ChainError::NoSigners) => "unknown-issuer",
             Self::Chain(ChainError::Expired { .. }) => "certificate-expired",

@@ -4,12 +4,14 @@
 
 use std::sync::{Arc, LazyLock};
 
+use der::asn1::AnyRef;
+use der::{Decode, Tag, Tagged};
 use enforcer_common::Digest;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::carrier::Carrier;
 use super::claims::Claims;
-use super::cms::{Attributes, Scheme, Signature, Signed, SignerId, Statement};
+use super::cms::{Attributes, MAX_SIGNATURE_SIZE, Scheme, Signature, Signed, SignerId, Statement};
 use super::content::{Bytes, Content, FileContent};
 use super::manifest::{self, LineError};
 use super::value::{self, Message, Unfit};
@@ -227,7 +229,8 @@ fn verify(signature: &Signature, content: &mut impl Content, rules: &Rules, fact
     let mut failure = None;
     for statement in &signature.statements {
         let mut report = SignerReport::new(statement);
-        match authority(statement, signature, content, rules, facts, &mut report) {
+        let judged = same_content(signature, statement, content).and_then(|()| authority(statement, signature, content, rules, facts, &mut report));
+        match judged {
             Ok(authority) => {
                 report.authority = Some(Arc::clone(&authority));
                 accepted.push((authority, statement.claims()));
@@ -289,6 +292,14 @@ fn not_rolled_back(claims: &Claims, lowest: u32, facts: &Facts<'_>) -> Result<()
     }
 }
 
+/// A copy of the content inside of the signature decides nothing, but a copy of something else would be a signature that two readers understand in two ways.
+fn same_content(signature: &Signature, statement: &Statement, content: &mut impl Content) -> Result<(), Rejected> {
+    match &signature.content {
+        Some(inside) if statement.digest.digest(inside).bytes() != content.content_digest(statement.digest)?.bytes() => Err(Rejected::DigestMismatch),
+        _ => Ok(()),
+    }
+}
+
 /// RFC 5652 §5.6, then the chain. The cheap checks come first; each must hold.
 fn authority(
     statement: &Statement,
@@ -317,7 +328,13 @@ fn authority(
         match authenticate(statement, certificate_facts, content) {
             Ok(()) => return accept(statement, certificate, signature, rules, facts, report),
             // The content is another one, whoever signed it.
-            Err(error @ (Rejected::DigestMismatch | Rejected::ContentTooLarge { .. } | Rejected::File(_) | Rejected::NotSealed)) => {
+            Err(
+                error @ (Rejected::DigestMismatch
+                | Rejected::ContentTooLarge { .. }
+                | Rejected::File(_)
+                | Rejected::NotSealed
+                | Rejected::LooksLikeAttributes),
+            ) => {
                 return Err(error);
             }
             Err(error) => failure = error,
@@ -338,6 +355,9 @@ fn authenticate(statement: &Statement, certificate: &CertificateFacts, content: 
                 Scheme::Ed25519 => check(Message::Bytes(der)),
                 _ => check(Message::Digest(statement.digest.digest(der))),
             }
+        }
+        Signed::Content if content.size() <= MAX_SIGNATURE_SIZE as u64 && looks_like_attributes(&content.bytes()?) => {
+            return Err(Rejected::LooksLikeAttributes);
         }
         Signed::Content if statement.scheme == Scheme::Ed25519 => check(Message::Bytes(&content.bytes()?)),
         Signed::Content => check(Message::Digest(content.content_digest(statement.digest)?)),
@@ -382,6 +402,12 @@ fn accept(
         crate::trust::ChainError::Expired { subject, not_after } => Rejected::Timestamp { subject, not_after, problem },
         error => error.into(),
     })
+}
+
+/// Whether a content could be the signed attributes of something else. Whoever cuts the attributes out of a signature would otherwise have a signature
+/// without attributes whose content they are (RFC 9814 §5 warns of it for all of CMS).
+fn looks_like_attributes(content: &[u8]) -> bool {
+    AnyRef::from_der(content).is_ok_and(|set| set.tag() == Tag::Set)
 }
 
 impl SignerId {

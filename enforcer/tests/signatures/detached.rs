@@ -1,5 +1,9 @@
 //! Detached signatures and manifests as `openssl cms` makes them.
 
+use cms::content_info::ContentInfo;
+use cms::signed_data::{SignedData, SignerInfos};
+use der::asn1::{Any, ObjectIdentifier, SetOfVec};
+use der::{Decode, Encode};
 use enforcer::signature::Facts;
 use std::fs;
 use std::path::Path;
@@ -7,7 +11,7 @@ use std::process::Command;
 
 use enforcer::signature::{Carrier, Rejected};
 
-use crate::pki::{AUTHORITY, Identity, KEY_KINDS, PKI, SIGNING, cms_sign, text};
+use crate::pki::{AUTHORITY, Identity, KEY_KINDS, PKI, SIGNING, cms_sign, openssl, text};
 use crate::scene::{Scene, later, rule, word};
 
 #[test]
@@ -151,14 +155,12 @@ fn signatures_of_another_form_are_refused_by_name() {
     let file = scene.file("program", "content");
     let signature = scene.path("program.p7s");
     let signer = PKI.signer("rsa2048");
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["-md", "sha1"], "SHA-1"),
         (&["-md", "md5"], "MD5"),
         (&["-md", "sha1", "-noattr"], "SHA-1"),
         (&["-md", "sha224"], "not supported"),
-        (&["-nodetach"], "contains its content"),
         (&["-keyopt", "rsa_padding_mode:pss"], "parameters of RSA-PSS"),
-        (&["-stream", "-indef", "-nodetach"], "contains its content"),
         (&["-econtent_type", "1.2.3.4"], "not data"),
         (&["-nocerts"], "neither in the signature nor in the policy"),
     ];
@@ -187,6 +189,52 @@ fn a_signature_cut_from_another_file_or_by_another_key_is_refused() {
     let (trusted, thief) = (PKI.signer("p256"), PKI.self_signed(SIGNING));
     cms_sign(&file, &thief, &["-certfile", text(&trusted.certificate)], &scene.path("program.p7s"));
     assert_eq!(scene.word(&file), "unknown-issuer");
+}
+
+#[test]
+fn attributes_cut_out_of_a_signature_are_no_signed_content() {
+    let scene = Scene::new();
+    let file = scene.file("program", "content");
+    let signature = scene.path("program.p7s");
+    cms_sign(&file, &PKI.signer("p256"), &[], &signature);
+    // The same signature value, over what it really is over: the attributes as a SET OF.
+    let mut signed_data: SignedData = ContentInfo::from_der(&fs::read(&signature).unwrap()).unwrap().content.decode_as().unwrap();
+    let mut info = signed_data.signer_infos.0.as_slice()[0].clone();
+    let attributes = info.signed_attrs.take().unwrap().to_der().unwrap();
+    signed_data.signer_infos = SignerInfos(SetOfVec::try_from(vec![info]).unwrap());
+    let content_type = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
+    let info = ContentInfo { content_type, content: Any::encode_from(&signed_data).unwrap() };
+    fs::write(&signature, info.to_der().unwrap()).unwrap();
+    fs::write(&file, attributes).unwrap();
+    let arguments = ["cms", "-verify", "-binary", "-inform", "DER", "-purpose", "any", "-in", text(&signature), "-content", text(&file)];
+    openssl(&[&arguments[..], &["-CAfile", text(&PKI.root.certificate), "-out", "/dev/null"]].concat());
+    assert_eq!(scene.word(&file), "attributes-as-content", "what openssl accepts");
+}
+
+#[test]
+fn ber_and_pem_are_read_and_nothing_may_stand_behind_them() {
+    let scene = Scene::new();
+    let file = scene.file("program", "content");
+    let signature = scene.path("program.p7s");
+    let signer = PKI.signer("p256");
+    let other = scene.file("other", "another");
+    for form in [&["-stream"][..], &["-outform", "PEM"], &["-outform", "PEM", "-stream"], &["-nodetach"], &["-stream", "-indef", "-nodetach"]] {
+        cms_sign(&other, &signer, form, &signature);
+        assert_eq!(scene.word(&file), "digest-mismatch", "a copy of the content inside does not make it the file's");
+        cms_sign(&file, &signer, form, &signature);
+        assert_eq!(scene.word(&file), "detached vendor", "{form:?}");
+        let whole = fs::read(&signature).unwrap();
+        for tail in [&b"\0"[..], b"x", b"\n-----BEGIN CMS-----\nMAA=\n-----END CMS-----\n"] {
+            fs::write(&signature, [&whole, tail].concat()).unwrap();
+            assert_eq!(scene.word(&file), "bad-signature-format", "{form:?} {tail:?}");
+        }
+        for length in (0..whole.len()).step_by(5) {
+            fs::write(&signature, &whole[..length]).unwrap();
+            let word = scene.word(&file);
+            // The last line's end may be missing.
+            assert!(word == "bad-signature-format" || length + 5 > whole.len(), "{form:?} {length}: {word}");
+        }
+    }
 }
 
 #[test]

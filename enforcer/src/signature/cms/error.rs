@@ -71,9 +71,6 @@ pub enum CmsError {
         /// Its object identifier.
         found: String,
     },
-    /// The content is inside.
-    #[error("the signature contains its content; it must be detached")]
-    Attached,
     /// Signed content that claims to be something else than it should be.
     #[error("the signed content is of the type {found}, not {expected}")]
     ContentType {
@@ -178,7 +175,6 @@ impl CmsError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::PemLabel { .. } => "a signature begins with `-----BEGIN CMS-----` or `-----BEGIN PKCS7-----`",
-            Self::Attached => "sign again without `-nodetach`",
             Self::PssParameters { .. } => "sign again with `-keyopt rsa_pss_saltlen:-1`",
             Self::Claims(problem) => problem.hint(),
             Self::WeakDigest { .. } | Self::Digest { .. } => "sign again with `-md sha256`",
