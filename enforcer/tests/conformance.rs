@@ -21,6 +21,8 @@ mod list;
 mod message;
 #[path = "conformance/revocation.rs"]
 mod revocation;
+#[path = "conformance/scene.rs"]
+mod scene;
 #[path = "conformance/signers.rs"]
 mod signers;
 #[path = "conformance/structure.rs"]

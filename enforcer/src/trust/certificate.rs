@@ -73,6 +73,8 @@ pub struct CertificateFacts {
     pub validity: Validity,
     /// Whether basicConstraints says `CA:TRUE`.
     pub is_ca: bool,
+    /// How many authorities basicConstraints lets stand between it and a signer; `None` without a bound.
+    pub path_length: Option<u32>,
     /// Whether keyUsage allows digital signatures; `None` without the extension.
     pub digital_signature: Option<bool>,
     /// Whether keyUsage allows issuing certificates; `None` without the extension.
@@ -95,6 +97,7 @@ impl CertificateFacts {
             return Err(CertificateProblem(format!("{} bytes follow it", rest.len())));
         }
         let broken = |error: x509_parser::error::X509Error| CertificateProblem(error.to_string());
+        let constraints = parsed.basic_constraints().map_err(broken)?.map(|extension| extension.value);
         let key_usage = parsed.key_usage().map_err(broken)?.map(|extension| extension.value);
         let extended = parsed.extended_key_usage().map_err(broken)?;
         let time_stamping = extended.as_ref().is_some_and(|extension| extension.critical && is_time_stamping_alone(extension.value));
@@ -112,7 +115,8 @@ impl CertificateFacts {
             serial: parsed.raw_serial().to_vec(),
             key_id,
             validity: Validity { not_before: moment(parsed.validity().not_before), not_after: Some(moment(parsed.validity().not_after)) },
-            is_ca: parsed.basic_constraints().map_err(broken)?.is_some_and(|extension| extension.value.ca),
+            is_ca: constraints.is_some_and(|constraints| constraints.ca),
+            path_length: constraints.and_then(|constraints| constraints.path_len_constraint),
             digital_signature: key_usage.map(|usage| usage.digital_signature()),
             certificate_signing: key_usage.map(|usage| usage.key_cert_sign()),
             code_signing: extended.map(|usage| usage.code_signing),

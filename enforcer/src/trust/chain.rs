@@ -5,7 +5,7 @@
 
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::aws_lc_rs as algorithm;
-use webpki::{EndEntityCert, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy};
+use webpki::{EndEntityCert, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath};
 
 use super::certificate::earlier;
 use super::{Anchor, CertificateFacts, ChainError, Revocations, Rule, Validity, fingerprint};
@@ -76,15 +76,14 @@ fn path_to(anchors: &[&Anchor], rule: &Rule, purpose: Purpose, candidate: &Candi
         Purpose::CodeSigning => KeyUsage::required_if_present(CODE_SIGNING),
         Purpose::TimeStamping => KeyUsage::required_if_present(TIME_STAMPING),
     };
-    let path = end_entity.verify_for_usage(&algorithms(), &trusted, &others, candidate.at, usage, options, None).map_err(refused)?;
+    let fit = |path: &VerifiedPath<'_>| check_issuers(anchors, path);
+    let path = end_entity.verify_for_usage(&algorithms(), &trusted, &others, candidate.at, usage, options, Some(&fit)).map_err(refused)?;
     match purpose {
         Purpose::CodeSigning => facts.may_sign_code(false)?,
         Purpose::TimeStamping => facts.may_certify_times()?,
     }
     // The same authority may be listed twice, renewed: the path holds as long as one of its certificates does, and all listed here hold now.
-    let same = |anchor: &&&Anchor| {
-        anchor.trust.subject == path.anchor().subject && anchor.trust.subject_public_key_info == path.anchor().subject_public_key_info
-    };
+    let same = |anchor: &&&Anchor| anchor.is_the_end_of(&path);
     let unknown = || ChainError::UnknownIssuer { subject: facts.subject.clone(), issuer: facts.issuer.clone() };
     let not_revoked = |anchor: &&&Anchor| !revocation.revoked.has_certificate(&anchor.fingerprint);
     let anchor = anchors.iter().filter(same).max_by_key(|anchor| anchor.validity.not_after).ok_or_else(unknown)?;
@@ -99,6 +98,29 @@ fn path_to(anchors: &[&Anchor], rule: &Rule, purpose: Purpose, candidate: &Candi
     }
     accepted.subjects.push(anchor.subject.clone());
     Ok(accepted)
+}
+
+/// What rustls-webpki leaves open about those who issue: keyUsage (RFC 5280 §6.1.4 n), the kind of their key, and the anchor's bound on the length
+/// of the path. A path that fails is passed over, and others are tried.
+fn check_issuers(anchors: &[&Anchor], path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+    let mut count = 0;
+    for intermediate in path.intermediate_certificates() {
+        let facts = CertificateFacts::of(&intermediate.der()).map_err(|_| webpki::Error::BadDer)?;
+        if facts.certificate_signing == Some(false) {
+            return Err(webpki::Error::EndEntityUsedAsCa);
+        }
+        facts.key.map_err(|_| webpki::Error::InvalidSignatureForPublicKey)?;
+        count += 1;
+    }
+    let long_enough = |anchor: &&Anchor| anchor.path_length.is_none_or(|length| count <= length);
+    let is_bounded = !anchors.iter().filter(|anchor| anchor.is_the_end_of(path)).any(long_enough);
+    if is_bounded { Err(webpki::Error::PathLenConstraintViolated) } else { Ok(()) }
+}
+
+impl Anchor {
+    fn is_the_end_of(&self, path: &VerifiedPath<'_>) -> bool {
+        self.trust.subject == path.anchor().subject && self.trust.subject_public_key_info == path.anchor().subject_public_key_info
+    }
 }
 
 impl Accepted {

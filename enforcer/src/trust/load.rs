@@ -115,7 +115,13 @@ fn anchor(certificate: &CertificateDer<'static>, now: Option<UnixTime>) -> Resul
         return Err(TrustProblem::NotAuthority { subject: facts.subject });
     }
     match webpki::anchor_from_trusted_cert(certificate) {
-        Ok(trust) => Ok(Anchor { trust: trust.to_owned(), subject: facts.subject, fingerprint: fingerprint(certificate), validity: facts.validity }),
+        Ok(trust) => Ok(Anchor {
+            trust: trust.to_owned(),
+            subject: facts.subject,
+            fingerprint: fingerprint(certificate),
+            validity: facts.validity,
+            path_length: facts.path_length,
+        }),
         Err(source) => Err(TrustProblem::Anchor { subject: facts.subject, source }),
     }
 }

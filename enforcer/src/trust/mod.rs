@@ -62,6 +62,7 @@ struct Anchor {
     subject: String,
     fingerprint: [u8; 32],
     validity: Validity,
+    path_length: Option<u32>,
 }
 
 impl TrustStore {

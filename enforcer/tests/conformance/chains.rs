@@ -140,7 +140,6 @@ fn purposes() {
             ("issuing-and-signing", ISSUING | DIGITAL_SIGNATURE),
         ];
         variants.push(changed(format!("usage/{part}/absent"), part, |draft| replacing(draft, KEY_USAGE, None)).ought(Accepted));
-        let usages = usages.into_iter().filter(|(_, bits)| part != "intermediate" || bits & ISSUING == ISSUING);
         for (name, bits) in usages {
             variants.push(changed(format!("usage/{part}/{name}"), part, |draft| replacing(draft, KEY_USAGE, Some(key_usage(bits)))));
         }
@@ -154,7 +153,7 @@ fn purposes() {
             ("boolean-of-1", extension(BASIC_CONSTRAINTS, true, &sequence(vec![leaf("", 0x01, [1])]))),
         ];
         variants.push(changed(format!("constraints/{part}/absent"), part, |draft| replacing(draft, BASIC_CONSTRAINTS, None)));
-        for (name, value) in constraints.into_iter().filter(|(name, _)| (part, *name) != ("root", "length-0")) {
+        for (name, value) in constraints {
             variants.push(changed(format!("constraints/{part}/{name}"), part, |draft| replacing(draft, BASIC_CONSTRAINTS, Some(value.clone()))));
         }
     }
@@ -172,6 +171,7 @@ fn keys_and_digests() {
         ("p384", Accepted),
         ("ed25519", Accepted),
         ("rsa1024", Refused),
+        ("rsa2047", Refused),
         ("p224", Refused),
         ("p521", Refused),
         ("secp256k1", Refused),
@@ -220,7 +220,7 @@ fn keys_and_digests() {
 fn paths() {
     let mut variants = Vec::new();
     for bound in [None, Some(0), Some(1), Some(2)] {
-        for count in 0..=bound.map_or(3, usize::from) {
+        for count in 0..4 {
             let name = format!("length/{}-with-{count}", bound.map_or("unbounded".to_owned(), |bound: u8| bound.to_string()));
             let root = replacing(Draft::authority("root"), BASIC_CONSTRAINTS, Some(basic_constraints(Some(bound), true))).self_signed();
             let verdict = if bound.is_none_or(|bound| count <= usize::from(bound)) { Accepted } else { Refused };

@@ -1,21 +1,13 @@
 //! Our verdict beside another tool's, for groups of variants; what differs is in `differences.toml` with its reason, or the test fails.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-use enforcer::measure;
-use enforcer::policy::Policy;
-use enforcer::signature::{Examiner, Facts};
-use enforcer::trust::TrustStore;
-use rustls_pki_types::UnixTime;
 
 use crate::certificates::{Identity, NOW};
 use crate::differences::{Differences, Outcome};
+use crate::scene::{self, Shelf};
 
 /// One signature, and everything that its verdict depends on.
 pub struct Variant {
@@ -83,7 +75,7 @@ impl Verdict {
         if self == Accepted { "accepted" } else { "refused" }
     }
 
-    fn of(yes: bool) -> Self {
+    pub fn of(yes: bool) -> Self {
         if yes { Accepted } else { Refused }
     }
 }
@@ -138,15 +130,14 @@ impl Variant {
 
 /// Judges every variant twice, and fails with everything that is not as it is written down.
 pub fn group(name: &str, reference: &'static str, variants: &[Variant]) {
-    let folder = tempfile::tempdir().unwrap();
+    let shelf = Shelf::new();
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::with_capacity(variants.len()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some((number, variant)) = { Some(next.fetch_add(1, Ordering::Relaxed)) }.and_then(|at| Some((at, variants.get(at)?))) {
-                    let scene = Scene::new(&folder.path().join(number.to_string()), variant);
-                    let outcome = scene.judge(variant);
+                    let outcome = scene::judge(&shelf, number, variant);
                     outcomes.lock().unwrap().push((number, outcome));
                 }
             });
@@ -178,141 +169,4 @@ fn report(name: &str, reference: &str, outcomes: &[Outcome]) {
     if let Some(folder) = std::env::var_os("CONFORMANCE_REPORT") {
         fs::write(PathBuf::from(folder).join(format!("{name}.json")), line.to_string()).unwrap();
     }
-}
-
-/// The files of one variant.
-struct Scene {
-    folder: PathBuf,
-    file: PathBuf,
-    signature: PathBuf,
-    is_pem: bool,
-}
-
-impl Scene {
-    fn new(folder: &Path, variant: &Variant) -> Self {
-        fs::create_dir(folder).unwrap();
-        let trust = &variant.trust;
-        let (file, signature) = (folder.join("file"), folder.join("file.p7s"));
-        fs::write(&file, &variant.content).unwrap();
-        fs::write(&signature, &variant.signature).unwrap();
-        for (name, all) in [
-            ("anchors.pem", &trust.anchors),
-            ("pinned.pem", &trust.pinned),
-            ("intermediates.pem", &trust.intermediates),
-            ("tsa.pem", &trust.timestamps),
-        ] {
-            if !all.is_empty() {
-                fs::write(folder.join(name), all.iter().map(|der| pem("CERTIFICATE", der)).collect::<String>()).unwrap();
-            }
-        }
-        if !trust.revocations.is_empty() {
-            fs::write(folder.join("crls.pem"), trust.revocations.iter().map(|der| pem("X509 CRL", der)).collect::<String>()).unwrap();
-        }
-        let trusted = trust.anchors.iter().chain(&trust.pinned).map(|der| pem("CERTIFICATE", der));
-        let trusted: String = trusted.chain(trust.revocations.iter().map(|der| pem("X509 CRL", der))).collect();
-        fs::write(folder.join("openssl.pem"), trusted).unwrap();
-        let others = trust.intermediates.iter().chain(&trust.pinned).map(|der| pem("CERTIFICATE", der));
-        fs::write(folder.join("others.pem"), others.collect::<String>()).unwrap();
-        Self { folder: folder.to_owned(), file, signature, is_pem: variant.signature.starts_with(b"-----") }
-    }
-
-    fn judge(&self, variant: &Variant) -> Outcome {
-        let (ours, our_reason) = examine(&self.policy(variant), &self.file, variant.at);
-        let (theirs, their_reason) = match variant.reference {
-            Reference::Openssl => self.openssl(variant, variant.at),
-            Reference::OpensslTs => self.openssl_ts(variant),
-            Reference::Published(verdict) => (verdict, "as published".to_owned()),
-        };
-        Outcome { variant: variant.name.clone(), ought: variant.ours, ours, our_reason, theirs, their_reason }
-    }
-
-    /// The policy that says the same as openssl's options.
-    fn policy(&self, variant: &Variant) -> String {
-        let trust = &variant.trust;
-        let mut text = "version = 1\nmode = \"enforce\"\n".to_owned();
-        text += "[sources]\nmanifests = []\nstores = []\n";
-        let folder = self.folder.display();
-        let crls = if trust.revocations.is_empty() { String::new() } else { format!("\"{folder}/crls.pem\"") };
-        let _ = writeln!(text, "[revocation]\ncrls = [{crls}]\nfile = \"{folder}/revoked.toml\"\n{}", trust.revocation_policy);
-        if !trust.timestamps.is_empty() {
-            let _ = writeln!(text, "[[timestamp-authority]]\nname = \"times\"\nanchors = [\"{folder}/tsa.pem\"]");
-        }
-        text += "[[signer]]\nname = \"signer\"\n";
-        let lists = [
-            ("anchors", "anchors", &trust.anchors),
-            ("certificates", "pinned", &trust.pinned),
-            ("intermediates", "intermediates", &trust.intermediates),
-        ];
-        for (key, file, all) in lists {
-            if !all.is_empty() {
-                let _ = writeln!(text, "{key} = [\"{}/{file}.pem\"]", self.folder.display());
-            }
-        }
-        text + &trust.policy
-    }
-
-    /// What `openssl cms -verify` says. Purpose `any`, because OpenSSL 3.0 has none for code signing.
-    fn openssl(&self, variant: &Variant, at: u64) -> (Verdict, String) {
-        let mut command = Command::new("openssl");
-        command.args(["cms", "-verify", "-binary", "-purpose", "any", "-no-CApath", "-no-CAstore", "-out", "/dev/null"]);
-        command.args(["-inform", if self.is_pem { "PEM" } else { "DER" }, "-attime", &at.to_string(), "-in"]);
-        command.arg(&self.signature).arg("-content").arg(&self.file).arg("-CAfile").arg(self.folder.join("openssl.pem"));
-        if !variant.trust.intermediates.is_empty() || !variant.trust.pinned.is_empty() {
-            command.arg("-certfile").arg(self.folder.join("others.pem"));
-        }
-        if !variant.trust.pinned.is_empty() {
-            command.arg("-partial_chain");
-        }
-        if !variant.trust.revocations.is_empty() {
-            command.args(["-crl_check", "-crl_check_all"]);
-        }
-        said_by(&mut command)
-    }
-
-    /// What `openssl ts -verify` and, at the time that the timestamp says, `openssl cms -verify` say; without a good timestamp, the latter now.
-    fn openssl_ts(&self, variant: &Variant) -> (Verdict, String) {
-        let Some(timestamp) = &variant.timestamp else { return self.openssl(variant, variant.at) };
-        let (token, value) = (self.folder.join("token"), self.folder.join("value"));
-        fs::write(&token, &timestamp.token).unwrap();
-        fs::write(&value, &timestamp.value).unwrap();
-        let mut command = Command::new("openssl");
-        command.args(["ts", "-verify", "-token_in", "-attime", &timestamp.time.to_string(), "-in"]).arg(token).arg("-data").arg(value);
-        command.arg("-CAfile").arg(self.folder.join("tsa.pem"));
-        match said_by(&mut command) {
-            (Accepted, _) => self.openssl(variant, timestamp.time),
-            (Refused, reason) => {
-                let (verdict, other) = self.openssl(variant, variant.at);
-                (verdict, format!("{reason}; {other}"))
-            }
-        }
-    }
-}
-
-/// How openssl ended, and its errors.
-fn said_by(command: &mut Command) -> (Verdict, String) {
-    let output = command.output().expect("the openssl command is needed: apt install openssl");
-    let said = String::from_utf8_lossy(&output.stderr);
-    let errors = said.lines().filter_map(|line| line.split_once("error:").map(|(_, rest)| rest)).collect::<Vec<_>>().join(" | ");
-    (Verdict::of(output.status.success()), errors)
-}
-
-/// Our verdict, by the library's front door: a policy's text, and the examination of a file.
-pub fn examine(policy: &str, file: &Path, at: u64) -> (Verdict, String) {
-    let now = UnixTime::since_unix_epoch(Duration::from_secs(at));
-    let policy = Policy::parse(policy, Path::new("policy.toml")).unwrap_or_else(|error| panic!("the policy is wrong: {error}"));
-    let trust = match TrustStore::load(&policy, now) {
-        Ok(trust) => trust,
-        Err(error) => return (Refused, format!("the policy's certificates: {error}")),
-    };
-    let examiner = Examiner::new(&policy, trust, &Facts::at(now));
-    let examination = examiner.examine(&measure::open(file).unwrap(), Some(file), &Facts::at(now)).unwrap();
-    match examination.outcome() {
-        Ok(verified) => (Accepted, format!("{}, {}", verified.carrier().name(), verified.subject())),
-        Err(rejected) => (Refused, format!("{}: {rejected}", rejected.code())),
-    }
-}
-
-/// PEM of these bytes (RFC 7468).
-pub fn pem(label: &str, der: &[u8]) -> String {
-    der::pem::encode_string(label, der::pem::LineEnding::LF, der).unwrap()
 }

@@ -86,6 +86,7 @@ fn rfc5280() {
         pair("rfc5280::root-missing-basic-constraints", Refused, |draft| constraints(draft, None), same),
         pair("rfc5280::root-non-critical-basic-constraints", Refused, |draft| constraints(draft, Some(basic_constraints(Some(None), false))), same),
         pair("rfc5280::root-inconsistent-ca-extensions", Refused, |draft| replacing(draft, KEY_USAGE, Some(no_usage())), same),
+        triple("rfc5280::ica-ku-keycertsign", Refused, same, |draft| replacing(bounded(draft, 0), KEY_USAGE, Some(no_usage())), same),
         pair("rfc5280::leaf-ku-keycertsign", Refused, same, |draft| {
             replacing(draft, KEY_USAGE, Some(key_usage(DIGITAL_SIGNATURE | CERTIFICATE_SIGNING)))
         }),
