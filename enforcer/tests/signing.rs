@@ -9,6 +9,8 @@ mod claims;
 mod pki;
 #[path = "signing/scene.rs"]
 mod scene;
+#[path = "signing/seal.rs"]
+mod seal;
 #[path = "signing/timestamps.rs"]
 mod timestamps;
 #[path = "signing/token.rs"]

@@ -13,6 +13,7 @@ mod manifest;
 pub mod output;
 mod policy;
 mod run;
+mod seal;
 mod sign;
 mod status;
 mod stop;
@@ -61,6 +62,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
         Command::Manifest(arguments) => manifest::run(arguments, output),
+        Command::Seal(arguments) => seal::run(arguments, output),
         Command::Timestamp(arguments) => timestamp::run(arguments, output),
         Command::Trust(arguments) => trust::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
@@ -94,6 +96,7 @@ enum Command {
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
+    Seal(seal::Arguments),
     Timestamp(timestamp::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),

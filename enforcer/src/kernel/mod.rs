@@ -23,7 +23,7 @@ pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm, require_kernel};
 pub use programs::{HOOKS, Loaded, Others, load_or_adopt};
 pub use release::{Released, daemon_of, end_daemon, release};
 pub use urgency::{raise_priority, set_nice};
-pub use verity::fsverity_digest;
+pub use verity::{SealError, fsverity_digest, seal};
 
 /// Why the kernel side could not be set up or read.
 #[derive(Debug, thiserror::Error)]

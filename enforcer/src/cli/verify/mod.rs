@@ -84,7 +84,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
 }
 
 /// What the daemon has accepted; where nobody but root may read it, what is older is not known.
-fn security_versions() -> SecurityVersions {
+pub(super) fn security_versions() -> SecurityVersions {
     let path = Path::new(STATE_FOLDER).join(SecurityVersions::FILE_NAME);
     SecurityVersions::load(&path).unwrap_or_else(|error| {
         tell("note", &path, &format!("older releases are not recognised: {}", error.report()));
