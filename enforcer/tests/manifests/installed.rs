@@ -8,21 +8,32 @@ use serde_json::Value;
 
 use crate::workshop::{Workshop, is_code, status, stderr, stdout};
 
-/// Reads the package lists if apt cannot provide the installed version of `package` by those it has.
-fn apt_knows(workshop: &Workshop, package: &str) {
-    let script = format!("apt-cache show {package}=$(dpkg-query -Wf '${{Version}}' {package}) | grep -q ^Filename || apt-get update -q");
-    workshop.run("sh", &["-euc", &script]);
+/// Whether apt provides exactly the installed version: archives keep the newest one only, and this machine may be behind it.
+const PROVIDED: &str = "provided() { apt-cache show \"$1=$(dpkg-query -Wf '${Version}' \"$1\")\" 2>/dev/null | grep -q ^Filename; }";
+
+/// Makes sure that apt provides the installed version: by reading its lists, or else by bringing the package up to date.
+fn apt_provides(workshop: &Workshop, package: &str) {
+    let upgrade = format!("apt-get install -qy --only-upgrade {package}");
+    workshop.run("sh", &["-euc", &format!("{PROVIDED}; provided {package} || {{ apt-get update -q; provided {package}; }} || {upgrade}")]);
+}
+
+/// Those of some packages of every Debian system whose installed version apt provides.
+fn provided(workshop: &Workshop) -> Vec<String> {
+    apt_provides(workshop, "dash");
+    let script = format!("{PROVIDED}; for p in dash coreutils libc-bin grep findutils diffutils gzip mawk; do ! provided $p || echo $p; done");
+    String::from_utf8(workshop.run("sh", &["-euc", &script])).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]
 fn untouched_packages_are_listed_whole_by_what_apt_provides() {
     let workshop = Workshop::new();
-    apt_knows(&workshop, "dash");
-    let listed = workshop.create(&["--debian", "dash", "coreutils", "libc-bin"]);
-    let owned = String::from_utf8(workshop.run("dpkg-query", &["-L", "dash", "coreutils", "libc-bin"])).unwrap();
+    let packages = provided(&workshop);
+    let named: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let listed = workshop.create(&[&["--debian"], &named[..]].concat());
+    let owned = String::from_utf8(workshop.run("dpkg-query", &[&["-L"], &named[..]].concat())).unwrap();
     let on_disk = owned.lines().filter(|line| line.starts_with('/')).map(PathBuf::from);
     let code: Vec<PathBuf> = on_disk.filter(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) && is_code(path)).collect();
-    assert!(code.len() > 50, "{code:?}");
+    assert!(!code.is_empty());
     let real = |path: &PathBuf| path.parent().unwrap().canonicalize().unwrap().join(path.file_name().unwrap()).to_str().unwrap().to_owned();
     let sums = String::from_utf8(workshop.run("sha256sum", &code)).unwrap();
     let expected: crate::workshop::Digests = sums.lines().map(|line| (real(&PathBuf::from(&line[66..])), line[..64].to_owned())).collect();
@@ -46,7 +57,7 @@ fn report_after(workshop: &Workshop, change: &str, arguments: &[&str]) -> (i32, 
 #[test]
 fn changed_files_are_left_out_told_and_make_the_answer_no() {
     let workshop = Workshop::new();
-    apt_knows(&workshop, "debconf");
+    apt_provides(&workshop, "debconf");
     let (untouched, whole) = report_after(&workshop, ":", &[]);
     assert_eq!((untouched, &whole["left_out"]), (0, &serde_json::json!([])));
     let count = whole["entries"].as_u64().unwrap();
@@ -70,7 +81,7 @@ fn changed_files_are_left_out_told_and_make_the_answer_no() {
 #[test]
 fn a_deb_from_a_folder_counts_if_it_is_the_one_that_apts_index_names() {
     let workshop = Workshop::new();
-    apt_knows(&workshop, "debconf");
+    apt_provides(&workshop, "debconf");
     let version = "debconf=$(dpkg-query -Wf '${Version}' debconf)";
     workshop.run("sh", &["-euc", &format!("mkdir debs; cd debs; apt-get download -q -o APT::Sandbox::User=root {version}")]);
     assert_eq!(report_after(&workshop, ":", &["--debs", "debs", "--no-download"]).0, 0);
@@ -83,7 +94,7 @@ fn a_deb_from_a_folder_counts_if_it_is_the_one_that_apts_index_names() {
 #[test]
 fn what_was_left_out_is_told_with_a_remedy() {
     let workshop = Workshop::new();
-    apt_knows(&workshop, "debconf");
+    apt_provides(&workshop, "debconf");
     let script = "cp /usr/share/debconf/frontend changed; echo x >> changed; mount --bind changed /usr/share/debconf/frontend; exec ";
     let script = format!("{script} {} manifest create --debian debconf", env!("CARGO_BIN_EXE_enforcer"));
     let output = Command::new("unshare").args(["-rm", "sh", "-euc", &script]).current_dir(workshop.path("")).output().unwrap();

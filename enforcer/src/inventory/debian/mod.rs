@@ -123,7 +123,9 @@ impl Reason {
             }
             Self::Missing => "nothing to do if it was removed on purpose; `apt-get install --reinstall PACKAGE` brings it back",
             Self::Unreadable(error) => error.hint().unwrap_or("check the disk"),
-            Self::NotInApt => "run `apt-get update`; for a package from elsewhere, list its .deb or its files",
+            Self::NotInApt => {
+                "run `apt-get update`, and `apt-get upgrade`, since archives keep the newest version only; for a package from elsewhere, list its .deb or its files"
+            }
             Self::NoDeb(_) => "give a folder of .debs with `--debs DIR`, or run `apt-get update` and let apt fetch it",
             Self::WrongDeb { .. } => "remove that file: it is not the package that it is named for",
             Self::Deb(error) => error.hint(),
