@@ -27,6 +27,8 @@ mod scene;
 mod signers;
 #[path = "conformance/structure.rs"]
 mod structure;
+#[path = "conformance/tools.rs"]
+mod tools;
 #[path = "conformance/tree.rs"]
 mod tree;
 #[path = "conformance/vectors.rs"]

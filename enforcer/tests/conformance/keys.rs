@@ -6,6 +6,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 
+use cms::cert::x509::spki::SubjectPublicKeyInfoRef;
+use der::Decode;
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
 use tempfile::TempDir;
@@ -112,7 +114,8 @@ impl Key {
             }
             Signer::Command => {
                 let spki = openssl_with_input(&["pkey", "-inform", "DER", "-pubout", "-outform", "DER"], &pkcs8);
-                (spki.clone(), spki)
+                let public = SubjectPublicKeyInfoRef::from_der(&spki).unwrap().subject_public_key.raw_bytes().to_vec();
+                (spki, public)
             }
         };
         Arc::new(Self { kind: kind.to_owned(), spki, public, signer, path })
@@ -201,7 +204,8 @@ fn generate(kind: &str) -> Vec<u8> {
             &["-algorithm", "RSA", "-pkeyopt", &bits]
         }
     };
-    openssl_with_input(&[&["genpkey", "-quiet", "-outform", "DER"][..], arguments].concat(), &[])
+    let made = openssl_with_input(&[&["genpkey", "-quiet"][..], arguments].concat(), &[]);
+    openssl_with_input(&["pkcs8", "-topk8", "-nocrypt", "-outform", "DER"], &made)
 }
 
 /// What the `openssl` command makes of these bytes.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::differences;
 
 /// Every group that a test judges; a new one is entered here.
-const GROUPS: &str = "attributes bytes certificates ecdsa ed25519 elements fields keys limbo limbo-crl limbo-names limbo-pathlen names paths purposes revocation rsa \
+const GROUPS: &str = "attributes bytes certificates ecdsa ed25519 elements fields keys limbo limbo-crl limbo-names limbo-pathlen names openssl-signs paths purposes revocation rsa \
      rsa-pss signers time";
 
 #[test]
