@@ -1,7 +1,7 @@
 //! Our verdict beside those of other tools, on what they sign, on what is wrong with signatures, and on published corpora.
 //!
 //! `docs/conformance.md` tells what is compared with what.
-#![allow(missing_docs, unreachable_pub, dead_code)]
+#![allow(missing_docs, unreachable_pub)]
 
 #[path = "conformance/certificates.rs"]
 mod certificates;
@@ -27,6 +27,8 @@ mod scene;
 mod signers;
 #[path = "conformance/structure.rs"]
 mod structure;
+#[path = "conformance/timestamps.rs"]
+mod timestamps;
 #[path = "conformance/tools.rs"]
 mod tools;
 #[path = "conformance/tree.rs"]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::differences;
 
 /// Every group that a test judges; a new one is entered here.
-const GROUPS: &str = "attributes bytes certificates ecdsa ed25519 elements fields keys limbo limbo-crl limbo-names limbo-pathlen names openssl-signs paths purposes revocation rsa \
-     rsa-pss signers time";
+const GROUPS: &str = "attributes ber bytes certificates ecdsa ed25519 elements fields keys limbo limbo-crl limbo-names limbo-pathlen names openssl-signs paths purposes revocation rsa \
+     rsa-pss signers time timestamps";
 
 #[test]
 fn every_listed_difference_is_of_a_group_that_is_judged() {

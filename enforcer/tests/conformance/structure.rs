@@ -64,6 +64,30 @@ fn every_element_changed_in_every_way() {
     group("elements", "openssl", &variants);
 }
 
+/// The same signature in BER: as streaming signers write it, and with single elements that are not DER.
+#[test]
+fn every_element_in_ber() {
+    let mut variants = Vec::new();
+    for (style_name, style) in [
+        ("attributes", Style::PLAIN),
+        ("no-attributes", Style { attributes: false, ..Style::PLAIN }),
+        ("key-id", Style { key_id: true, ..Style::PLAIN }),
+    ] {
+        let tree = message(style).tree();
+        variants.push(Variant::new(format!("{style_name}/streamed"), CONTENT, tree.streamed(), &Trust::anchor(&CHAIN.root)));
+        for name in tree.names() {
+            for (change, change_name) in Change::ALL.into_iter().filter(|(change, _)| change.is_ber()) {
+                let Some(signature) = tree.varied(name, change) else { continue };
+                variants.push(Variant::new(format!("{style_name}/{name}/{change_name}"), CONTENT, signature, &Trust::anchor(&CHAIN.root)));
+                // And inside of a streamed whole, as tools write it.
+                let Some(signature) = tree.varied_and_streamed(name, change) else { continue };
+                variants.push(Variant::new(format!("{style_name}/{name}/streamed-{change_name}"), CONTENT, signature, &Trust::anchor(&CHAIN.root)));
+            }
+        }
+    }
+    group("ber", "openssl", &variants);
+}
+
 #[test]
 fn bytes_changed_cut_and_added() {
     let trust = Trust::anchor(&CHAIN.root);

@@ -147,6 +147,15 @@ impl Node {
         }
     }
 
+    /// One change, and the outermost element left open, as the first thing that streaming signers write.
+    pub fn varied_and_streamed(&self, name: &str, change: Change) -> Option<Vec<u8>> {
+        let Body::Branch(tag, elements) = &self.body else { return None };
+        self.varied(name, change).filter(|_| name != self.name)?;
+        let mut content = Vec::new();
+        elements.iter().for_each(|element| element.write(Some((name, change)), &mut content));
+        Some([&[*tag, 0x80][..], &content, &[0, 0]].concat())
+    }
+
     /// The same with another tag.
     pub fn tagged(mut self, new: u8) -> Self {
         match &mut self.body {
