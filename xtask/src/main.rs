@@ -8,6 +8,7 @@ mod build;
 mod cache;
 mod conformance;
 mod demo;
+mod fuzz;
 mod guest_tests;
 mod lint;
 mod process;
@@ -40,6 +41,7 @@ enum Command {
     Test(test::Arguments),
     Vm(vm::Arguments),
     Bench(bench::Arguments),
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => test::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Vm(arguments) => Ok(vm::main(arguments)),
     };
     outcome.unwrap_or_else(|error| {

@@ -43,7 +43,7 @@ impl ImaError {
 }
 
 /// The signature in the attribute's value; `None` where the attribute is a plain digest, which says nothing about who vouches for it.
-pub(super) fn parse(value: &[u8]) -> Option<Result<Signature, ImaError>> {
+pub fn parse(value: &[u8]) -> Option<Result<Signature, ImaError>> {
     match value.first() {
         Some(&EVM_IMA_XATTR_DIGSIG) => Some(signature(&value[1..], 2)),
         Some(&IMA_VERITY_DIGSIG) => Some(signature(&value[1..], 3)),

@@ -71,7 +71,7 @@ impl TimestampError {
 }
 
 /// When a signature value was made, by the word of a timestamp authority.
-pub(super) fn verify(token: &[u8], value: &[u8], trust: &TrustStore, now: UnixTime) -> Result<UnixTime, TimestampError> {
+pub fn verify(token: &[u8], value: &[u8], trust: &TrustStore, now: UnixTime) -> Result<UnixTime, TimestampError> {
     let signature = Signature::from_der(token, Content::Timestamp)?;
     let content = signature.content.as_deref().ok_or(TimestampError::Info)?;
     let info = TstInfo::parse(content)?;

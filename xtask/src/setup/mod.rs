@@ -46,6 +46,12 @@ pub(crate) fn for_tests() -> Result<()> {
     packages::install(packages::TEST)
 }
 
+/// What `fuzz` needs.
+pub(crate) fn for_fuzzing() -> Result<()> {
+    for_build()?;
+    packages::install(packages::FUZZ)
+}
+
 /// What `vm` needs.
 pub(crate) fn for_vm(refresh: bool) -> Result<()> {
     let _lock = cache::lock()?;

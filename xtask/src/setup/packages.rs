@@ -36,6 +36,9 @@ pub(crate) const TEST: &[Package] = &[
     ("skopeo", "skopeo"),
 ];
 
+/// What `fuzz` needs besides: libFuzzer is C++.
+pub(crate) const FUZZ: &[Package] = &[("g++", "g++")];
+
 /// What `vm` needs.
 pub(crate) const VM: &[Package] = &[
     ("qemu-system-x86", "qemu-system-x86_64"),
