@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
 
 use enforcer::policy::Policy;
 use enforcer::signature::sign;
@@ -50,7 +51,7 @@ pub(super) fn ticket(input: &[u8]) {
         folder
     });
     fs::write(FOLDER.path().join("ticket.json"), input).expect("writable");
-    match sign::attach(FOLDER.path(), scene::now(), || ()) {
+    match sign::attach(FOLDER.path(), scene::now(), || (), &AtomicBool::new(false)) {
         Ok(answers) => assert!(answers.iter().all(|(_, answer)| answer.is_err()), "a file was signed without a value"),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
