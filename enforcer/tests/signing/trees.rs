@@ -124,3 +124,12 @@ fn no_drafts(folder: &Path) -> bool {
         !is_draft && (!entry.file_type().unwrap().is_dir() || no_drafts(&entry.path()))
     })
 }
+
+#[test]
+fn a_store_that_is_not_there_is_told_of_once() {
+    let scene = Scene::new();
+    scripts(&scene, 2);
+    let said = scene.sign_fails(2, &PKI.signer("p256"), &["--store", "nowhere", "tree"]);
+    assert_eq!(said.matches("is no folder").count(), 1, "{said}");
+    assert!(said.contains("mkdir -p nowhere"), "{said}");
+}

@@ -77,7 +77,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     }
     let has_folders = arguments.files.iter().any(|file| file.is_dir());
     let found = arguments.files.iter().flat_map(|root| measure::code_files(root));
-    let (settings, destination) = (arguments.form.settle(arguments.claims), arguments.destination.settle());
+    let (settings, destination) = (arguments.form.settle(arguments.claims), arguments.destination.settle()?);
     // clap requires it wherever it is needed.
     let certificate = arguments.certificate.unwrap_or_default();
     let chain = arguments.chain.as_deref();

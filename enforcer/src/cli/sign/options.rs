@@ -6,10 +6,11 @@ use clap::ValueEnum;
 use rustls_pki_types::UnixTime;
 
 use super::failure;
-use crate::cli::Failure;
+use crate::cli::{Exit, Failure};
 use crate::measure::Algorithm;
 use crate::signature::claims::Claims;
 use crate::signature::sign::{Destination, Identity, Settings};
+use crate::text::printable;
 
 /// Who signs.
 #[derive(clap::Args)]
@@ -149,8 +150,13 @@ impl ClaimsOption {
 }
 
 impl DestinationOption {
-    pub(super) fn settle(self) -> Destination {
-        match self {
+    /// A store that is not there is told of once, not for each file.
+    pub(super) fn settle(self) -> Result<Destination, Failure> {
+        Ok(match self {
+            Self { store: Some(folder), .. } if !folder.is_dir() => {
+                let name = printable(&folder.to_string_lossy()).into_owned();
+                return Err(Failure::new(Exit::Usage, format!("the store `{name}` is no folder")).hint(format!("make it first: `mkdir -p {name}`")));
+            }
             Self { store: Some(folder), .. } => Destination::Store(folder),
             Self { append: true, .. } => Destination::Appended,
             Self { detach: true, .. } => Destination::Detached,
@@ -158,6 +164,6 @@ impl DestinationOption {
             Self { xattr: true, .. } => Destination::Xattr,
             Self { ima: true, .. } => Destination::Ima,
             _ => Destination::Automatic,
-        }
+        })
     }
 }
