@@ -2,6 +2,7 @@
 //!
 //! Two names are looked at: the one by which the file is known, which a copy, a hard link, a new name or a mount changes, and the one by which a program
 //! was called, which a symbolic link changes. A bound path is looked for only where its last part is found. What cannot be read is denied.
+#![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
 use core::{
     mem::MaybeUninit,
