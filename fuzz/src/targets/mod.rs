@@ -69,6 +69,9 @@ pub const TARGETS: &[Target] = &[
     Target::new("security-versions", nothing, texts::security_versions),
     Target::new("ticket", nothing, texts::ticket),
     Target { memory: packages::MEMORY, ..Target::new("deb", nothing, packages::deb) },
+    Target { memory: packages::MEMORY, ..Target::new("rpm", nothing, packages::rpm) },
+    Target { memory: packages::MEMORY, ..Target::new("oci", nothing, packages::oci) },
+    Target { memory: packages::MEMORY, ..Target::new("oci-layer", nothing, packages::oci_layer) },
 ];
 
 fn nothing() {}

@@ -1,4 +1,4 @@
-//! The fuzzers' scene and seeds, made by the tools that people use: openssl, the kernel's `sign-file`, evmctl, dpkg-deb, and `enforcer sign`.
+//! The fuzzers' scene and seeds, made by the tools that people use: openssl, the kernel's `sign-file`, evmctl, dpkg-deb, rpmbuild, umoci, and `enforcer sign`.
 //!
 //! Run by hand when a format gains a form; what it makes is committed. The keys stay in the temporary folder and go with it.
 
@@ -63,6 +63,11 @@ tsa_name = yes
 const PROGRAM64: &str = ".globl _start\n_start:\n mov $60, %eax\n xor %edi, %edi\n syscall\n";
 const PROGRAM32: &str = ".globl _start\n_start:\n mov $1, %eax\n xor %ebx, %ebx\n int $0x80\n";
 const SCRIPT: &str = "#!/bin/sh\nexit 0\n";
+
+const SPEC: &str = "Name: tool\nVersion: 1\nRelease: 1\nSummary: a tool\nLicense: MIT\nBuildArch: noarch\nAutoReqProv: no\n%description\nA tool.\n\
+    %install\ncp -a %{getenv:SEEDS}/tree/. %{buildroot}\nrm -r %{buildroot}/DEBIAN\n%files\n%defattr(-,root,root)\n/usr\n";
+const MACROS: &str = "%_topdir %{getenv:SEEDS}/rpmbuild\n%_dbpath %{getenv:SEEDS}/rpmdb\n%_buildhost localhost\n%__os_install_post %{nil}\n\
+    %_build_id_links none\n%_binaries_in_noarch_packages_terminate_build 0\n";
 
 /// Commands, in order, in the temporary folder; words are separated by blanks.
 const STEPS: &[&str] = &[
@@ -131,6 +136,22 @@ const STEPS: &[&str] = &[
     "dpkg-deb --root-owner-group -Zgzip --build tree gzip.deb",
     "dpkg-deb --root-owner-group -Zxz --build tree xz.deb",
     "dpkg-deb --root-owner-group -Zzstd --build tree zstd.deb",
+    "rpmbuild -bb --quiet --load macros --load gzip tool.spec",
+    "mv rpmbuild/RPMS/noarch/tool-1-1.noarch.rpm gzip.rpm",
+    "rpmbuild -bb --quiet --load macros --load plain tool.spec",
+    "mv rpmbuild/RPMS/noarch/tool-1-1.noarch.rpm plain.rpm",
+    "rpmbuild -bb --quiet --load macros --load zstd tool.spec",
+    "mv rpmbuild/RPMS/noarch/tool-1-1.noarch.rpm zstd.rpm",
+    // An image of two layers, the second of which takes a file away; and a layer with everything that layers may have.
+    "umoci init --layout layout",
+    "umoci new --image layout:v1",
+    "umoci insert --rootless --image layout:v1 tree/usr /usr",
+    "umoci insert --rootless --whiteout --image layout:v1 /usr/bin/alias",
+    "tar -C layout -cf image.tar .",
+    "cp -a tree/usr layer",
+    "touch layer/bin/.wh.gone",
+    "tar --owner 0 --group 0 --mtime @0 -cf layer.tar layer",
+    "gzip -nk layer.tar",
 ];
 
 const SCENE: &[&str] = &[
@@ -161,6 +182,9 @@ const SEEDS: &[(&str, &[&str])] = &[
     ("manifest", &["manifest"]),
     ("ticket", &["ticket.json"]),
     ("deb", &["none.deb", "gzip.deb", "xz.deb", "zstd.deb"]),
+    ("rpm", &["gzip.rpm", "plain.rpm", "zstd.rpm"]),
+    ("oci", &["image.tar"]),
+    ("oci-layer", &["layer.tar", "layer.tar.gz"]),
 ];
 
 /// Makes all of it anew, into `fuzz/scene` and `fuzz/corpus`.
@@ -222,6 +246,11 @@ fn prepare(folder: &Path) -> Result<()> {
         ("script", SCRIPT),
         ("stamped", "the value of a signature\n"),
         ("made-at", &made_at),
+        ("tool.spec", SPEC),
+        ("macros", MACROS),
+        ("gzip", "%_binary_payload w9.gzdio\n"),
+        ("plain", "%_binary_payload w.ufdio\n"),
+        ("zstd", "%_binary_payload w19.zstdio\n"),
     ];
     for (name, text) in texts {
         fs::write(folder.join(name), text)?;
@@ -246,7 +275,7 @@ fn run(line: &str, folder: &Path, enforcer: &Path, step: &Step) -> Result<()> {
         "sign-file" => sign_file()?,
         name => name.into(),
     };
-    process::run(Command::new(program).args(words).current_dir(folder).env("SOURCE_DATE_EPOCH", "0"), step).map(drop)
+    process::run(Command::new(program).args(words).current_dir(folder).env("SOURCE_DATE_EPOCH", "0").env("SEEDS", folder), step).map(drop)
 }
 
 /// The kernel's signer of modules, of whatever version is installed.
