@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use enforcer_common::Digest;
+use ring::digest::Context;
 
 use super::{Algorithm, ContentDigest, MeasureError, Stamp, within};
 use crate::kernel::fsverity_digest;
@@ -84,8 +85,7 @@ pub fn measure(file: &File, plan: &Plan<'_>) -> Result<Measurement, MeasureError
     if before.size > plan.max_size {
         return Err(MeasureError::TooLarge { size: before.size, limit: plan.max_size });
     }
-    let mut whole = Algorithm::Sha256.context();
-    let mut parts: Vec<_> = plan.parts.iter().map(|part| (part, part.algorithm.context())).collect();
+    let mut digests = Digests::new(&plan.parts);
     let mut buffer = vec![0; usize::try_from(before.size).unwrap_or(usize::MAX).clamp(1, BUFFER_SIZE)];
     let mut offset = 0;
     loop {
@@ -96,14 +96,7 @@ pub fn measure(file: &File, plan: &Plan<'_>) -> Result<Measurement, MeasureError
             Err(source) => return Err(MeasureError::Read { source }),
         };
         let bytes = &buffer[..read];
-        whole.update(bytes);
-        for (part, context) in &mut parts {
-            let signed = &bytes[within(&(0..part.region.end.unwrap_or(u64::MAX)), offset, read)];
-            let zeroed = within(&part.region.zeroed, offset, signed.len());
-            context.update(&signed[..zeroed.start]);
-            update_with_zeros(context, zeroed.len());
-            context.update(&signed[zeroed.end..]);
-        }
+        digests.update(bytes);
         if !plan.witnesses.iter().all(|witness| witness.agrees(offset, bytes)) {
             return Err(MeasureError::Changed);
         }
@@ -115,14 +108,69 @@ pub fn measure(file: &File, plan: &Plan<'_>) -> Result<Measurement, MeasureError
     if offset != before.size || Stamp::of(file)? != before {
         return Err(MeasureError::Changed);
     }
-    let value = whole.finish();
+    let (value, parts) = digests.finish();
     let bytes = value.as_ref().try_into().map_err(|_| MeasureError::Changed)?;
-    Ok(Measurement {
-        digest: Digest::sha256(bytes),
-        fsverity: fsverity_digest(file),
-        size: before.size,
-        parts: parts.into_iter().map(|(part, context)| ContentDigest::finish(part.algorithm, context)).collect(),
-    })
+    Ok(Measurement { digest: Digest::sha256(bytes), fsverity: fsverity_digest(file), size: before.size, parts })
+}
+
+/// SHA-256 of everything, and the parts' digests.
+struct Digests<'a> {
+    offset: u64,
+    whole: Context,
+    /// No context as long as it would be the same as `whole`: most signed bytes are hashed once.
+    parts: Vec<(&'a Part, Option<Context>)>,
+}
+
+impl<'a> Digests<'a> {
+    fn new(parts: &'a [Part]) -> Self {
+        let own = |part: &'a Part| (part, (part.algorithm != Algorithm::Sha256).then(|| part.algorithm.context()));
+        Self { offset: 0, whole: Algorithm::Sha256.context(), parts: parts.iter().map(own).collect() }
+    }
+
+    fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let mut length = bytes.len();
+            for (part, context) in self.parts.iter_mut().filter(|(_, context)| context.is_none()) {
+                match part.region.departs().saturating_sub(self.offset) {
+                    0 => *context = Some(self.whole.clone()),
+                    left => length = length.min(usize::try_from(left).unwrap_or(usize::MAX)),
+                }
+            }
+            let (piece, rest) = bytes.split_at(length);
+            self.whole.update(piece);
+            for (part, context) in &mut self.parts {
+                if let Some(context) = context {
+                    part.region.update(context, self.offset, piece);
+                }
+            }
+            self.offset += length as u64;
+            bytes = rest;
+        }
+    }
+
+    fn finish(self) -> (ring::digest::Digest, Vec<ContentDigest>) {
+        let Self { whole, parts, .. } = self;
+        let parts =
+            parts.into_iter().map(|(part, context)| ContentDigest::finish(part.algorithm, context.unwrap_or_else(|| whole.clone()))).collect();
+        (whole.finish(), parts)
+    }
+}
+
+impl Region {
+    /// Where it first differs from the whole file.
+    fn departs(&self) -> u64 {
+        let zeroed = if self.zeroed.is_empty() { u64::MAX } else { self.zeroed.start };
+        zeroed.min(self.end.unwrap_or(u64::MAX))
+    }
+
+    /// Adds what belongs to it of the bytes at `offset`.
+    fn update(&self, context: &mut Context, offset: u64, bytes: &[u8]) {
+        let signed = &bytes[within(&(0..self.end.unwrap_or(u64::MAX)), offset, bytes.len())];
+        let zeroed = within(&self.zeroed, offset, signed.len());
+        context.update(&signed[..zeroed.start]);
+        update_with_zeros(context, zeroed.len());
+        context.update(&signed[zeroed.end..]);
+    }
 }
 
 impl Witness {
@@ -138,7 +186,7 @@ impl Witness {
     }
 }
 
-fn update_with_zeros(context: &mut ring::digest::Context, mut count: usize) {
+fn update_with_zeros(context: &mut Context, mut count: usize) {
     const ZEROS: [u8; 4096] = [0; 4096];
     while count > 0 {
         let step = count.min(ZEROS.len());

@@ -37,6 +37,26 @@ fn zeroed_bytes_count_as_zeros_wherever_a_buffer_ends() {
 }
 
 #[test]
+fn parts_of_one_file_depart_from_the_whole_each_at_its_own_place() {
+    let bytes: Vec<u8> = (0..700_000_u32).map(|i| (i % 251 + 1) as u8).collect();
+    let file = file_with(&bytes);
+    let places = [0, 1, 63, 64, 262_143, 262_144, 262_145, 524_288, 699_999, 700_000];
+    let mut regions: Vec<Region> = places.into_iter().map(Region::up_to).collect();
+    regions.extend(places.windows(2).map(|pair| Region::zeroed(pair[0]..pair[1])));
+    regions.extend([Region::WHOLE, Region::up_to(800_000), Region { zeroed: 10..20, end: Some(15) }, Region { zeroed: 30..40, end: Some(262_144) }]);
+    let part = |algorithm| regions.iter().map(move |region| Part { algorithm, region: region.clone() });
+    let parts: Vec<Part> = part(Algorithm::Sha256).chain(part(Algorithm::Sha512)).collect();
+    let found = measure(&file, &Plan { max_size: u64::MAX, parts: parts.clone(), witnesses: &[] }).unwrap();
+    assert_eq!(found.digest.bytes, Algorithm::Sha256.digest(&bytes).bytes());
+    for (part, digest) in parts.iter().zip(found.parts) {
+        let mut signed = bytes.clone();
+        signed[part.region.zeroed.start as usize..part.region.zeroed.end as usize].fill(0);
+        signed.truncate(part.region.end.map_or(usize::MAX, |end| end as usize));
+        assert_eq!(digest.bytes(), part.algorithm.digest(&signed).bytes(), "{part:?}");
+    }
+}
+
+#[test]
 fn a_witness_that_no_longer_agrees_is_a_change() {
     let file = file_with(&vec![7; 600_000]);
     for offset in [0, 262_140, 599_992] {
