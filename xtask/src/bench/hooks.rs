@@ -1,35 +1,14 @@
-//! `cargo xtask bench`: what enforcement costs, in guest instructions.
+//! `cargo xtask bench hooks`: what enforcement costs, in guest instructions.
 //!
 //! One machine with one emulated CPU counts an instruction as a nanosecond, so what is measured does not depend on the host. With and without the
 //! enforcer are measured in the same boot.
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::guest_tests::GuestTests;
 use crate::ui;
 use crate::vm::{self, Accel, Mode};
-
-/// Measure what enforcement costs, in guest instructions.
-#[derive(Args)]
-pub(crate) struct Arguments {
-    /// What to measure
-    #[arg(value_enum)]
-    group: Group,
-    /// The kernel: a name in tests/kernels.toml
-    #[arg(long, default_value = "6.12")]
-    kernel: String,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Group {
-    /// Operations that the hooks see: exec, open, mmap, mprotect
-    Hooks,
-}
 
 /// A row of the guest's report.
 #[derive(Deserialize)]
@@ -48,12 +27,11 @@ struct Comparison {
     ratio: f64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Group::Hooks = arguments.group;
+pub(super) fn run(kernel: &str, json: bool) -> Result<()> {
     let tests = GuestTests::prepare()?;
     ui::remark("one emulated CPU that counts instructions: this takes some minutes");
     let mut spec = tests.machine("guest-tests bench hooks --json && enforcer stop --release >&2 && guest-tests bench hooks --json");
-    spec.kernel.clone_from(&arguments.kernel);
+    kernel.clone_into(&mut spec.kernel);
     spec.mode = Some(Mode::Enforce);
     spec.icount = true;
     spec.smp = 1;
@@ -62,8 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if outcome.status != 0 {
         bail!("the measurement ended with status {}:\n{}", outcome.status, String::from_utf8_lossy(&outcome.stderr));
     }
-    let comparisons = compare(&String::from_utf8_lossy(&outcome.stdout), &arguments.kernel)?;
-    if arguments.json {
+    let comparisons = compare(&String::from_utf8_lossy(&outcome.stdout), kernel)?;
+    if json {
         println!("{}", serde_json::to_string_pretty(&comparisons)?);
         return Ok(());
     }
