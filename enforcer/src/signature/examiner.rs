@@ -83,11 +83,20 @@ impl Examiner {
                 parts.push(part);
             }
         }
+        // Whoever has a signed file can change the unsigned parts of the signature in it, or put one into it: the digest of the whole is another one
+        // then, and that of the signed content is not.
+        let contents: Vec<Part> = if self.rules.trust.revoked().names_digests() { find::contents(&found) } else { Vec::new() };
+        for part in &contents {
+            if !parts.contains(part) {
+                parts.push(part.clone());
+            }
+        }
         let witnesses: Vec<Witness> = found.iter_mut().flat_map(|found| std::mem::take(&mut found.witnesses)).collect();
         let mut content = FileContent::measure(file, self.max_size, parts, &witnesses)?;
         let (digest, fsverity) = (content.digest(), content.fsverity());
         let mut attempts = Vec::new();
-        let is_revoked = [Some(digest), fsverity].iter().flatten().any(|digest| self.rules.trust.revoked().has_digest(digest));
+        let contents = contents.iter().filter_map(|part| content.known_sha256(part));
+        let is_revoked = [Some(digest), fsverity].into_iter().flatten().chain(contents).any(|digest| self.rules.trust.revoked().has_digest(&digest));
         if is_revoked {
             return Ok(Examination { digest, fsverity, attempts, revoked: Some(Rejected::Revoked) });
         }

@@ -31,5 +31,6 @@ mod verify;
 
 pub use carrier::Carrier;
 pub use examiner::{Attempt, Examination, Examiner};
+pub use find::content_digests;
 pub use rejected::{ManifestError, ManifestProblem, Rejected};
 pub use verify::{Facts, SignerReport, Verified};

@@ -8,6 +8,7 @@ use webpki::aws_lc_rs as algorithm;
 use webpki::{EndEntityCert, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath};
 
 use super::certificate::earlier;
+use super::twin::twins;
 use super::{Anchor, CertificateFacts, ChainError, Revocations, Rule, Validity, fingerprint};
 
 /// What a certificate is wanted for.
@@ -46,7 +47,8 @@ pub(super) fn accept(rule: &Rule, purpose: Purpose, candidate: &Candidate<'_>, r
     if rule.pinned.iter().any(|pinned| pinned == candidate.certificate) {
         facts.validity.check(&facts.subject, candidate.at)?;
         facts.may_sign_code(true)?;
-        revocation.check(facts, fingerprint(candidate.certificate), candidate.now)?;
+        revocation.check(facts, candidate.certificate, candidate.now)?;
+        revocation.crls.check_unverified(facts)?;
         return Ok(Accepted { validity: facts.validity, known_until: revocation.crls.known_until(facts), subjects: vec![facts.subject.clone()] });
     }
     let (current, outdated): (Vec<&Anchor>, Vec<_>) =
@@ -91,10 +93,10 @@ fn path_to(anchors: &[&Anchor], rule: &Rule, purpose: Purpose, candidate: &Candi
         return Err(ChainError::Revoked { subject: anchor.subject.clone(), by: REVOCATION_FILE.to_owned() });
     }
     let mut accepted = Accepted { validity: facts.validity.and(anchor.validity), known_until: None, subjects: Vec::new() };
-    accepted.add(facts, fingerprint(candidate.certificate), candidate.now, revocation)?;
+    accepted.add(facts, candidate.certificate, candidate.now, revocation)?;
     for intermediate in path.intermediate_certificates() {
         let der = intermediate.der();
-        accepted.add(&CertificateFacts::of(&der)?, fingerprint(&der), candidate.now, revocation)?;
+        accepted.add(&CertificateFacts::of(&der)?, &der, candidate.now, revocation)?;
     }
     accepted.subjects.push(anchor.subject.clone());
     Ok(accepted)
@@ -124,8 +126,8 @@ impl Anchor {
 }
 
 impl Accepted {
-    fn add(&mut self, facts: &CertificateFacts, fingerprint: [u8; 32], now: UnixTime, revocation: &Revocations) -> Result<(), ChainError> {
-        revocation.check(facts, fingerprint, now)?;
+    fn add(&mut self, facts: &CertificateFacts, der: &CertificateDer<'_>, now: UnixTime, revocation: &Revocations) -> Result<(), ChainError> {
+        revocation.check(facts, der, now)?;
         self.validity = self.validity.and(facts.validity);
         self.known_until = earlier(self.known_until, revocation.crls.known_until(facts));
         self.subjects.push(facts.subject.clone());
@@ -134,8 +136,9 @@ impl Accepted {
 }
 
 impl Revocations {
-    fn check(&self, facts: &CertificateFacts, fingerprint: [u8; 32], now: UnixTime) -> Result<(), ChainError> {
-        if self.revoked.has_certificate(&fingerprint) {
+    fn check(&self, facts: &CertificateFacts, der: &CertificateDer<'_>, now: UnixTime) -> Result<(), ChainError> {
+        let names = |der: &[u8]| self.revoked.has_certificate(&fingerprint(der));
+        if names(der) || twins(der).iter().any(|twin| names(twin)) {
             return Err(ChainError::Revoked { subject: facts.subject.clone(), by: REVOCATION_FILE.to_owned() });
         }
         self.crls.check(facts, now)

@@ -21,6 +21,8 @@ use crate::policy::{Revocation, StaleCrl};
 /// The revocation lists of a policy.
 pub(super) struct Crls {
     lists: Vec<Crl>,
+    /// Older than one of `lists` for the same.
+    superseded: Vec<Crl>,
     stale: StaleCrl,
 }
 
@@ -49,6 +51,7 @@ impl Crls {
     /// Reads every list that the policy names. All or nothing: one that cannot be read is an error.
     pub(super) fn load(revocation: &Revocation) -> Result<Self, TrustError> {
         let mut lists: Vec<Crl> = Vec::new();
+        let mut superseded = Vec::new();
         for source in &revocation.crls {
             let blame = |path: &Path| {
                 let path = path.to_owned();
@@ -58,17 +61,17 @@ impl Crls {
                 for crl in read(&path).map_err(blame(&path))? {
                     match lists.iter_mut().find(|other| other.is_for_the_same(&crl)) {
                         // The newer one says all that the older one said, or takes it back on purpose.
-                        Some(other) if other.this_update < crl.this_update => *other = crl,
-                        Some(_) => {}
+                        Some(other) if other.this_update < crl.this_update => superseded.push(std::mem::replace(other, crl)),
+                        Some(_) => superseded.push(crl),
                         None => lists.push(crl),
                     }
                 }
-                if lists.len() > MAX_LISTS {
+                if lists.len() + superseded.len() > MAX_LISTS {
                     return Err(blame(&path)(TrustProblem::TooManyLists { limit: MAX_LISTS }));
                 }
             }
         }
-        Ok(Self { lists, stale: revocation.stale_crl })
+        Ok(Self { lists, superseded, stale: revocation.stale_crl })
     }
 
     /// For rustls-webpki.
@@ -85,6 +88,18 @@ impl Crls {
             }
             if let Some(next_update) = crl.next_update.filter(|due| *due < now && self.stale == StaleCrl::HardFail) {
                 return Err(ChainError::StaleCrl { issuer: crl.issuer.clone(), path: crl.path.clone(), next_update });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any list with the name of this certificate's issuer revokes it: for pinned certificates, whose issuer nobody knows. There is no key to
+    /// check a list with then, so a newer one, which anybody may have made, takes nothing back.
+    pub(super) fn check_unverified(&self, certificate: &CertificateFacts) -> Result<(), ChainError> {
+        for crl in self.superseded.iter().filter(|crl| crl.issuer_der == certificate.issuer_der) {
+            let broken = |source| ChainError::Refused { subject: certificate.subject.clone(), source };
+            if crl.list.find_serial(&certificate.serial).map_err(broken)?.is_some() {
+                return Err(ChainError::Revoked { subject: certificate.subject.clone(), by: crl.issuer.clone() });
             }
         }
         Ok(())

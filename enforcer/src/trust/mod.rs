@@ -11,6 +11,7 @@ mod load;
 mod record;
 mod revoked;
 mod security_versions;
+mod twin;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -76,6 +76,11 @@ impl Revoked {
         self.digests.contains(digest)
     }
 
+    /// Whether any content was revoked.
+    pub fn names_digests(&self) -> bool {
+        !self.digests.is_empty()
+    }
+
     /// Whether the certificate with this fingerprint (SHA-256 of its DER) was revoked.
     pub fn has_certificate(&self, fingerprint: &[u8; 32]) -> bool {
         self.certificates.contains(fingerprint)

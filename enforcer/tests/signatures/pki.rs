@@ -166,7 +166,7 @@ fn contains(chain: &Path, certificate: &Path) -> bool {
     fs::read_to_string(chain).unwrap().contains(&fs::read_to_string(certificate).unwrap())
 }
 
-fn self_signed(folder: &Path, name: &str, kind: &str, extensions: &str) -> Identity {
+pub fn self_signed(folder: &Path, name: &str, kind: &str, extensions: &str) -> Identity {
     let at = |suffix: &str| folder.join(format!("{name}.{suffix}")).to_str().unwrap().to_owned();
     generate_key(&at("key"), kind);
     fs::write(at("extensions"), format!("[req]\ndistinguished_name=n\n[n]\n[x]\n{extensions}")).unwrap();
@@ -191,7 +191,7 @@ fn self_signed(folder: &Path, name: &str, kind: &str, extensions: &str) -> Ident
     Identity { certificate: at("pem").into(), key: at("key").into(), chain: None }
 }
 
-fn issue(folder: &Path, name: &str, kind: &str, extensions: &str, issuer: &Identity, more: &[&str]) -> Identity {
+pub fn issue(folder: &Path, name: &str, kind: &str, extensions: &str, issuer: &Identity, more: &[&str]) -> Identity {
     let at = |suffix: &str| folder.join(format!("{name}.{suffix}")).to_str().unwrap().to_owned();
     generate_key(&at("key"), kind);
     fs::write(at("extensions"), extensions).unwrap();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use enforcer::policy::StaleCrl;
-use enforcer::signature::Facts;
+use enforcer::signature::sign::Destination;
+use enforcer::signature::{Facts, content_digests};
 use enforcer::trust::TrustStore;
 
 use crate::pki::{Identity, PKI, SIGNING, cms_sign, openssl, text};
@@ -43,6 +44,35 @@ fn a_pinned_certificate_is_revoked_by_its_issuers_list_too() {
     revoke(&PKI.intermediate, &[&signer], 30, "DER", &list);
     scene.rest.revocation.crls = vec![list];
     assert_eq!(scene.word(&file), "revoked");
+}
+
+#[test]
+fn a_newer_list_that_a_stranger_made_hides_no_revocation() {
+    let mut scene = Scene::new();
+    let folder = scene.folder.path();
+    let crls = folder.join("crls");
+    fs::create_dir(&crls).unwrap();
+    let [ours, theirs] = ["ours", "theirs"].map(|name| {
+        let folder = folder.join(name);
+        fs::create_dir(&folder).unwrap();
+        crate::pki::self_signed(&folder, "authority", "p256", crate::pki::AUTHORITY)
+    });
+    let signer = crate::pki::issue(&folder.join("ours"), "signer", "p256", SIGNING, &ours, &["-days", "30"]);
+    let file = signed(&scene, "program", &signer);
+    revoke(&ours, &[&signer], 30, "DER", &crls.join("ours.crl"));
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    revoke(&theirs, &[], 30, "DER", &crls.join("theirs.crl"));
+    for (rule, good, bad) in [
+        (rule("pinned", &[], &[&signer.certificate]), "detached pinned", "revoked"),
+        // There the key is known, and a list that it did not sign is an error.
+        (rule("vendor", &[&ours.certificate], &[]), "detached vendor", "certificate-chain"),
+    ] {
+        scene.signers = vec![rule];
+        scene.rest.revocation.crls = Vec::new();
+        assert_eq!(scene.word(&file), good);
+        scene.rest.revocation.crls = vec![crls.clone()];
+        assert_eq!(scene.word(&file), bad);
+    }
 }
 
 #[test]
@@ -133,6 +163,93 @@ fn digests_certificates_and_signers_of_the_policys_list_are_refused() {
     }
     fs::write(&revoked, "[[digest]]\nsha256 = \"12\"\n").unwrap();
     assert!(TrustStore::load(&scene.policy(), scene.now).is_err(), "what cannot be read is no empty list");
+}
+
+/// Of an ECDSA signature (r, s), (r, n - s) is another one that verifies: a certificate with another fingerprint, which anybody can make.
+fn twin(certificate: &Path, order: &str, name: &Path) {
+    let der = name.with_extension("der");
+    openssl(&["x509", "-in", text(certificate), "-outform", "DER", "-out", text(&der)]);
+    let script = "import sys
+der, order = open(sys.argv[1], 'rb').read(), int(sys.argv[2], 16)
+def read(at):
+    size, start = der[at + 1], at + 2
+    if size & 128:
+        start, size = start + (size & 127), int.from_bytes(der[start:start + (size & 127)], 'big')
+    return start, start + size
+def write(tag, content):
+    size = len(content)
+    length = bytes([size]) if size < 128 else bytes([129, size]) if size < 256 else bytes([130, size >> 8, size & 255])
+    return bytes([tag]) + length + content
+inside = read(0)[0]
+algorithm = read(inside)[1]
+value = read(algorithm)[1]
+pair = read(read(value)[0] + 1)[0]
+r_end = read(pair)[1]
+s = order - int.from_bytes(der[slice(*read(r_end))], 'big')
+pair = write(48, der[pair:r_end] + write(2, s.to_bytes(s.bit_length() // 8 + 1, 'big')))
+open(sys.argv[1], 'wb').write(write(48, der[inside:value] + write(3, bytes([0]) + pair)))
+";
+    let made = Command::new("python3").args(["-c", script, text(&der), order]).status().unwrap();
+    assert!(made.success());
+    openssl(&["x509", "-inform", "DER", "-in", text(&der), "-out", text(name)]);
+}
+
+#[test]
+fn a_revoked_certificate_is_refused_with_the_other_signature_of_its_issuer_too() {
+    let p256 = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let p384 = "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973";
+    for (kind, order) in [("p256", p256), ("p384", p384)] {
+        let mut scene = Scene::new();
+        let folder = scene.folder.path().join(kind);
+        fs::create_dir(&folder).unwrap();
+        let root = crate::pki::self_signed(&folder, "root", kind, crate::pki::AUTHORITY);
+        let signer = crate::pki::issue(&folder, "signer", "p256", SIGNING, &root, &["-days", "30"]);
+        scene.signers = vec![rule("vendor", &[&root.certificate], &[])];
+        let other = scene.path("twin.pem");
+        twin(&signer.certificate, order, &other);
+        openssl(&["verify", "-CAfile", text(&root.certificate), "-purpose", "any", text(&other)]);
+        let file = scene.file("program", "content");
+        cms_sign(&file, &signer, &["-nocerts", "-certfile", text(&other)], &scene.path("program.p7s"));
+        assert_eq!(scene.word(&file), "detached vendor", "{kind}");
+        let fingerprint = |certificate: &Path| {
+            let told = openssl(&["x509", "-in", text(certificate), "-noout", "-fingerprint", "-sha256"]).stdout;
+            String::from_utf8(told).unwrap().trim().split_once('=').unwrap().1.to_owned()
+        };
+        assert_ne!(fingerprint(&signer.certificate), fingerprint(&other));
+        fs::write(scene.path("revoked.toml"), format!("[[certificate]]\nsha256 = \"{}\"\n", fingerprint(&signer.certificate))).unwrap();
+        assert_eq!(scene.word(&file), "revoked", "{kind}");
+    }
+}
+
+#[test]
+fn a_revoked_content_stays_revoked_with_another_signature_in_the_file() {
+    let scene = Scene::new();
+    let sign = |path: &Path, destination| drop(crate::signing::identity(&PKI.signer("p256")).sign(path, &destination).unwrap());
+    let revoke = |digests: &[String]| {
+        let entries: String = digests.iter().map(|digest| format!("[[digest]]\nsha256 = \"{digest}\"\n")).collect();
+        fs::write(scene.path("revoked.toml"), entries).unwrap();
+    };
+    let program = scene.path("program");
+    fs::copy("/bin/true", &program).unwrap();
+    let unsigned = sha256sum(&program);
+    sign(&program, Destination::Embedded);
+    let first = sha256sum(&program);
+    let contents = content_digests(&fs::File::open(&program).unwrap()).unwrap();
+    let contents: Vec<String> = contents.iter().map(|digest| digest.bytes.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+    assert_eq!((contents.len(), &contents[0]), (2, &first));
+    sign(&program, Destination::Embedded);
+    assert_ne!(sha256sum(&program), first, "another value of the same content");
+    revoke(&contents[..1]);
+    assert_eq!(scene.word(&program), "embedded vendor", "its name changed");
+    revoke(&contents);
+    assert_eq!(scene.word(&program), "revoked");
+    // A signature from elsewhere, put behind the content.
+    let copy = scene.path("copy");
+    fs::copy("/bin/true", &copy).unwrap();
+    sign(&copy, Destination::Appended);
+    assert_ne!(sha256sum(&copy), unsigned);
+    revoke(&[unsigned]);
+    assert_eq!(scene.word(&copy), "revoked");
 }
 
 #[test]
