@@ -40,7 +40,7 @@ use crate::trust::KeyKind;
 use key::PrivateKey;
 use plan::Work;
 use template::Template;
-use token::{SCHEME, TokenKey, TokenUri};
+use token::{TokenKey, TokenUri, is_uri};
 
 /// Who signs: a key, its certificate, and the certificates between it and the root.
 pub struct Identity {
@@ -96,7 +96,7 @@ impl Identity {
     /// The same, for signatures that say more than the customary, or are written in another way.
     pub fn with_settings(key: &Path, certificate: &Path, chain: Option<&Path>, settings: Settings, now: UnixTime) -> Result<Self, SignError> {
         let template = Template::load(certificate, chain, settings, now)?;
-        let key = match key.to_str().filter(|key| key.starts_with(SCHEME)) {
+        let key = match key.to_str().filter(|key| is_uri(key)) {
             Some(uri) => {
                 let key = TokenKey::open(&TokenUri::parse(uri)?)?;
                 // One trial, rather than a file for each mistake.

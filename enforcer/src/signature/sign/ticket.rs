@@ -8,6 +8,7 @@ mod error;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -82,7 +83,9 @@ fn prepare_one(folder: &Path, template: &Template, path: &Path, number: usize, d
     };
     let entry = Entry { name: format!("{number:04}-{name}"), path: text(&path)?, carrier, store, content_digest: hex(work.content().bytes()) };
     let tbs = entry.at(folder, "tbs");
-    fs::write(&tbs, work.message()).map_err(SignError::write(&tbs))?;
+    // In a folder that somebody else may write to, a link of that name could lead anywhere.
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(&tbs);
+    file.and_then(|mut file| file.write_all(work.message())).map_err(SignError::write(&tbs))?;
     Ok(entry)
 }
 

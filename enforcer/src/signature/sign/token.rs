@@ -19,7 +19,7 @@ use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 
 pub use error::TokenError;
-pub(super) use uri::{SCHEME, TokenUri};
+pub(super) use uri::{TokenUri, is_uri};
 
 use super::scheme::digest_size;
 use super::ticket::ecdsa_der;

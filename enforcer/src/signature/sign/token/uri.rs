@@ -6,8 +6,13 @@ use percent_encoding::percent_decode_str;
 
 use super::TokenError;
 
-/// What every such URI begins with.
-pub(in crate::signature::sign) const SCHEME: &str = "pkcs11:";
+/// What every such URI begins with, in upper or lower case (RFC 3986 §3.1).
+const SCHEME: &str = "pkcs11:";
+
+/// Whether this names a key in a token. What does not is taken for a file's name, and told in errors, which a PIN must not be.
+pub(in crate::signature::sign) fn is_uri(text: &str) -> bool {
+    text.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
+}
 
 /// Which key, in which token, over which library. What is not said is not asked for.
 #[derive(Default)]
@@ -27,6 +32,7 @@ pub(in crate::signature::sign) struct TokenUri {
 impl TokenUri {
     pub(in crate::signature::sign) fn parse(text: &str) -> Result<Self, TokenError> {
         // The parser's own message quotes the URI, and with it the PIN.
+        let text = &format!("{SCHEME}{}", text.get(SCHEME.len()..).unwrap_or_default());
         let parsed = pk11_uri_parser::parse(text).map_err(|_| TokenError::Uri)?;
         let text = |value: Option<&str>| value.map(|value| percent_decode_str(value).decode_utf8().map(String::from)).transpose();
         let text = |value| text(value).map_err(|_| TokenError::Uri);
@@ -82,6 +88,13 @@ mod tests {
             let refused = TokenUri::parse(wrong);
             assert!(refused.is_err() || refused.is_ok_and(|uri| uri.pin_source.is_some_and(|path| path.starts_with("|cat"))), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_scheme_may_be_written_in_capitals() {
+        assert!(is_uri("PKCS11:object=a") && is_uri("pkcs11:") && !is_uri("pkcs11") && !is_uri("./pkcs11:a"));
+        let uri = TokenUri::parse("PKCS11:object=a?pin-value=1234").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((uri.object.as_deref(), uri.pin_value.as_deref()), (Some("a"), Some("1234")));
     }
 
     #[test]
