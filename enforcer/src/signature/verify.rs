@@ -18,7 +18,7 @@ use super::value::{self, Message, Unfit};
 use super::{Rejected, ima, timestamp};
 use crate::policy::{Component, SeveralSigners};
 use crate::text::hex;
-use crate::trust::{Authority, CertificateFacts, SecurityVersions, TrustStore, fingerprint};
+use crate::trust::{Authority, CertificateFacts, ChainError, SecurityVersions, TrustStore, Validity, fingerprint};
 
 /// What a decision rests on besides policy and content.
 #[derive(Clone, Copy, Debug)]
@@ -198,7 +198,7 @@ impl ManifestInForce {
             return None;
         }
         // Accepted when it was loaded, which may be long ago.
-        let still = self.accepted.authority.check(facts.now).map_err(Rejected::Chain).and_then(|()| not_rolled_back(&self.accepted.claims, 0, facts));
+        let still = self.accepted.check(facts.now).map_err(Rejected::Chain).and_then(|()| not_rolled_back(&self.accepted.claims, 0, facts));
         Some(still.map(|()| self.verified(file.digest(), file.fsverity())))
     }
 
@@ -251,6 +251,11 @@ fn verify(signature: &Signature, content: &mut impl Content, rules: &Rules, fact
 }
 
 impl Accepted {
+    /// Whether it holds at this time, with each of its signers.
+    fn check(&self, now: UnixTime) -> Result<(), ChainError> {
+        Validity { not_after: self.not_after, ..self.authority.validity() }.check(self.authority.subject(), now)
+    }
+
     /// What several accepted signers amount to: what all of them say and may.
     fn of(signers: &[(Arc<Authority>, Claims)], rules: &Rules, facts: &Facts<'_>) -> Result<Self, Rejected> {
         let [(authority, claims), others @ ..] = signers else { return Err(Rejected::SignerUnknown) };
@@ -399,7 +404,7 @@ fn accept(
     report.timestamp_problem = Some(problem.to_string());
     // A signature whose certificate is valid needs no timestamp.
     accept(None).map_err(|error| match error {
-        crate::trust::ChainError::Expired { subject, not_after } => Rejected::Timestamp { subject, not_after, problem },
+        ChainError::Expired { subject, not_after } => Rejected::Timestamp { subject, not_after, problem },
         error => error.into(),
     })
 }
