@@ -1,6 +1,8 @@
 //! Signatures made by the `openssl` command are judged by us, and ours by it.
 #![allow(missing_docs, unreachable_pub)]
 
+#[path = "signatures/appended.rs"]
+mod appended;
 #[path = "signatures/claims.rs"]
 mod claims;
 #[path = "signatures/commands.rs"]

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use enforcer_common::Digest;
 
 use super::Rejected;
+use super::cms::MAX_SIGNATURE_SIZE;
 use crate::measure::{self, Algorithm, ContentDigest, MeasureError, Measurement, Part, Plan, Region, Witness};
 
 /// What `verify` asks of a content.
@@ -53,18 +54,26 @@ pub(super) struct FileContent<'a> {
     witnesses: &'a [Witness],
     /// What the signature at hand is about.
     region: Region,
+    /// How often a long content was read into memory.
+    reads: usize,
 }
 
 impl<'a> FileContent<'a> {
     /// Measures the file, with all digests that are known to be needed, in one pass.
     pub(super) fn measure(file: &'a File, max_size: u64, parts: Vec<Part>, witnesses: &'a [Witness]) -> Result<Self, MeasureError> {
         let measurement = measure::measure(file, &Plan { max_size, parts: parts.clone(), witnesses })?;
-        Ok(Self { file, max_size, measurement, parts, witnesses, region: Region::WHOLE })
+        Ok(Self { file, max_size, measurement, parts, witnesses, region: Region::WHOLE, reads: 0 })
     }
 
     /// SHA-256 over all bytes.
     pub(super) fn digest(&self) -> Digest {
         self.measurement.digest
+    }
+
+    /// SHA-256 over a part, if it was asked for when the file was measured.
+    pub(super) fn known_sha256(&self, part: &Part) -> Option<Digest> {
+        let known = self.parts.iter().position(|known| known == part)?;
+        Some(Digest::sha256(self.measurement.parts[known].bytes().try_into().ok()?))
     }
 
     /// The same file, of which the signature at hand is about this much.
@@ -93,6 +102,11 @@ impl Content for FileContent<'_> {
         let size = self.measurement.size;
         let length = usize::try_from(size).ok().filter(|_| size <= MAX_CONTENT_IN_MEMORY);
         let length = length.ok_or(Rejected::ContentTooLarge { size, limit: MAX_CONTENT_IN_MEMORY })?;
+        // Strangers can put a hundred signers into a signature, each of whom costs another pass over the content.
+        self.reads += usize::from(length > MAX_SIGNATURE_SIZE);
+        if self.reads > MAX_READS {
+            return Err(Rejected::TooManyReads { limit: MAX_READS });
+        }
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, 0).map_err(|source| MeasureError::Read { source })?;
         if Algorithm::Sha256.digest(&bytes).bytes() != self.measurement.digest.bytes {
@@ -118,3 +132,23 @@ impl Content for FileContent<'_> {
 
 /// Ed25519 signs a message, not a digest, so a content without signed attributes has to be in memory at once.
 const MAX_CONTENT_IN_MEMORY: u64 = 64 << 20;
+/// Signatures over a long content itself that are looked at, in all carriers together.
+const MAX_READS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_content_is_read_into_memory_a_few_times_and_a_short_one_as_often_as_you_like() {
+        for (size, limit) in [(MAX_SIGNATURE_SIZE, 100), (MAX_SIGNATURE_SIZE + 1, MAX_READS)] {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(size as u64).unwrap();
+            let mut content = FileContent::measure(&file, u64::MAX, Vec::new(), &[]).unwrap();
+            for _ in 0..limit {
+                assert_eq!(content.bytes().unwrap().len(), size);
+            }
+            assert_eq!(content.bytes().is_ok(), limit == 100);
+        }
+    }
+}

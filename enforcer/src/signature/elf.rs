@@ -12,8 +12,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use object::elf::{EM_386, EM_X86_64, FileHeader32, FileHeader64, PF_X, PN_XNUM, PT_LOAD, SHF_ALLOC, SHN_XINDEX, SHT_NOBITS, SHT_PROGBITS};
+use object::read::ReadCache;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
-use object::read::{ReadCache, StringTable};
 use object::{Endianness, FileKind, ReadRef};
 
 pub use error::ElfError;
@@ -47,6 +47,44 @@ pub(super) fn locate(file: &File) -> Result<Option<Section>, ElfError> {
     Ok(found.map(|(range, bytes)| Section { range, bytes, witnesses: cache.into_inner().read }))
 }
 
+/// Why an image is not one that ends where it has to.
+pub(super) enum Ending {
+    /// It cannot be read.
+    Elf(ElfError),
+    /// This many bytes follow it.
+    Follows(u64),
+    /// This part of it reaches further.
+    ReachesInto(&'static str),
+}
+
+/// Makes sure that the ELF image ends exactly at `end`, whole pages of code included; what was read to find out.
+pub(super) fn ends_at(file: &File, end: u64) -> Result<Vec<Witness>, Ending> {
+    let cache = ReadCache::new(Recorder::new(file).map_err(Ending::Elf)?);
+    let occupied = match FileKind::parse(&cache).map_err(|error| Ending::Elf(error.into()))? {
+        FileKind::Elf32 => occupied_by::<FileHeader32<Endianness>>(&cache),
+        FileKind::Elf64 => occupied_by::<FileHeader64<Endianness>>(&cache),
+        _ => Err(ElfError::Class),
+    };
+    let occupied = occupied.map_err(Ending::Elf)?;
+    if let Some((_, what)) = occupied.iter().find(|(range, _)| range.end > end) {
+        return Err(Ending::ReachesInto(what));
+    }
+    let image = occupied.iter().filter(|(_, what)| *what != CODE_PAGES).map(|(range, _)| range.end).max().unwrap_or(0);
+    if image < end {
+        return Err(Ending::Follows(end - image));
+    }
+    Ok(cache.into_inner().read)
+}
+
+fn occupied_by<E: FileHeader<Endian = Endianness>>(data: &Cache<'_>) -> Result<Vec<(Range<u64>, &'static str)>, ElfError> {
+    let header = E::parse(data)?;
+    let endian = header.endian()?;
+    if has_extended_numbering(header, endian) {
+        return Err(ElfError::ExtendedNumbering);
+    }
+    occupied(header, endian, data, |_| false)
+}
+
 /// Whether the file begins like an ELF file.
 pub fn is_elf(file: &File) -> Result<bool, ElfError> {
     let mut magic = [0; 4];
@@ -70,8 +108,7 @@ fn locate_in<E: FileHeader<Endian = Endianness>>(data: &Cache<'_>) -> Result<Opt
     }
     let sections = header.section_headers(endian, data)?;
     let names = name_bytes::<E>(sections, header.e_shstrndx(endian), endian, data)?;
-    let names = StringTable::new(names, 0, names.len() as u64);
-    let is_signature = |section: &&E::SectionHeader| names.get(section.sh_name(endian)) == Ok(SECTION_NAME);
+    let is_signature = |section: &&E::SectionHeader| is_signature_name(names, section.sh_name(endian));
     let signature = match sections.iter().filter(is_signature).collect::<Vec<_>>()[..] {
         [] => return Ok(None),
         [one] => one,
@@ -123,6 +160,13 @@ pub(super) fn name_bytes<'a, E: FileHeader<Endian = Endianness>>(
         return Err(ElfError::Names);
     }
     data.read_bytes_at(at, size).map_err(|()| ElfError::Names)
+}
+
+/// Whether the name at this place of the string table is the signature section's. Only as many bytes are looked at as that name has: a table without a
+/// zero would otherwise be searched to its end for each of 65,000 sections.
+pub(super) fn is_signature_name(names: &[u8], at: u32) -> bool {
+    let rest = usize::try_from(at).ok().and_then(|at| names.get(at..)).and_then(|name| name.strip_prefix(SECTION_NAME));
+    rest.is_some_and(|rest| rest.first() == Some(&0))
 }
 
 /// Every range of the file that something else than the signature uses.

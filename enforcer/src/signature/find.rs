@@ -14,7 +14,7 @@ use super::carrier::Carrier;
 use super::cms::{self, CmsError, Signature};
 use super::elf::{self, ElfError};
 use super::{ima, trailer};
-use crate::measure::{self, MeasureError, Part, Region, Witness};
+use crate::measure::{self, Algorithm, MeasureError, Part, Plan, Region, Witness};
 use crate::text::hex;
 
 /// A signature that was found, or why what was found is none.
@@ -43,6 +43,24 @@ impl Found {
 /// The signatures that belong to the file itself, in their order. `path` is the file's name, if it has one.
 pub(super) fn at_file(file: &File, path: Option<&Path>) -> Vec<Found> {
     [embedded(file), appended(file), attribute(file), ima(file), path.and_then(beside)].into_iter().flatten().collect()
+}
+
+/// The digests by which the signed contents are known, where these are not the whole file.
+pub(super) fn contents(found: &[Found]) -> Vec<Part> {
+    let regions = found.iter().map(|found| &found.region).filter(|region| **region != Region::WHOLE);
+    regions.map(|region| Part { algorithm: Algorithm::Sha256, region: region.clone() }).collect()
+}
+
+/// The SHA-256 digests of a file as it is, and of what a signature inside of it is about: whoever revokes the file means all of them.
+///
+/// # Errors
+/// When the file cannot be measured.
+pub fn content_digests(file: &File) -> Result<Vec<Digest>, MeasureError> {
+    let mut found: Vec<Found> = [embedded(file), appended(file)].into_iter().flatten().collect();
+    let witnesses: Vec<Witness> = found.iter_mut().flat_map(|found| std::mem::take(&mut found.witnesses)).collect();
+    let measured = measure::measure(file, &Plan { max_size: u64::MAX, parts: contents(&found), witnesses: &witnesses })?;
+    let parts = measured.parts.iter().filter_map(|part| Some(Digest::sha256(part.bytes().try_into().ok()?)));
+    Ok(std::iter::once(measured.digest).chain(parts).collect())
 }
 
 /// The signature in an ELF section, if there is one.
@@ -74,7 +92,7 @@ fn appended(file: &File) -> Option<Found> {
             carrier: Carrier::Appended,
             signature: Signature::parse(&trailer.signature).map_err(Rejected::Cms),
             region: Region::up_to(trailer.content),
-            witnesses: vec![trailer.witness],
+            witnesses: trailer.witnesses,
         }),
         Err(problem) => Some(Found::over_all(Carrier::Appended, Err(problem.into()))),
     }

@@ -121,6 +121,12 @@ pub enum Rejected {
         /// The bound in bytes.
         limit: u64,
     },
+    /// Without signed attributes each signer costs another pass over the content.
+    #[error("more than {limit} of its signatures have no signed attributes and are over a long content")]
+    TooManyReads {
+        /// How many are looked at.
+        limit: usize,
+    },
     /// The file could not be read again, or changed.
     #[error("the file: {0}")]
     File(#[from] MeasureError),
@@ -153,7 +159,7 @@ impl Rejected {
             Self::DigestMismatch | Self::BadSignature { .. } => "install the signed version again, or sign this one if the change is yours",
             Self::KeyKind { .. } => "sign again with RSA, ECDSA on P-256 or P-384, or Ed25519",
             Self::Chain(problem) => problem.hint(),
-            Self::ContentTooLarge { .. } => "sign again without `-noattr`",
+            Self::ContentTooLarge { .. } | Self::TooManyReads { .. } => "sign again without `-noattr`",
         }
     }
 
@@ -172,7 +178,7 @@ impl Rejected {
             Self::Unsigned | Self::SignatureFile(_) | Self::Attribute { .. } => "find a signature",
             Self::Cms(_) | Self::Elf(_) | Self::Trailer(_) | Self::Ima(_) => "read the signature",
             Self::Certificate(_) | Self::SignerUnknown | Self::SignerAmbiguous => "find the signer's certificate",
-            Self::File(_) | Self::ContentTooLarge { .. } => "read the file",
+            Self::File(_) | Self::ContentTooLarge { .. } | Self::TooManyReads { .. } => "read the file",
             Self::DigestMismatch | Self::NotSealed | Self::LooksLikeAttributes => "compare the content",
             Self::BadSignature { .. } | Self::KeyKind { .. } => "check the signature value",
             Self::Timestamp { .. } => "check the timestamp",
@@ -213,6 +219,7 @@ impl Rejected {
             }
             Self::Chain(_) => "certificate-chain",
             Self::ContentTooLarge { .. } => "content-too-large",
+            Self::TooManyReads { .. } => "too-many-signatures",
             Self::File(_) => "file",
         }
     }

@@ -2,12 +2,16 @@
 //!
 //! `content | CMS | struct module_signature, 12 bytes | "~Module signature appended~\n"`. The content is what lies before the CMS. Reads the
 //! end of the file only, and remembers what it read, so that the pass over the content can prove that it is still there.
+//!
+//! Whoever has a signature can put bytes of their own into its unsigned parts. A shell reads on behind a script's last line, and Python runs an
+//! archive that it finds at the end of a file; so only ELF files may bear one, which end where their image does.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::cms::MAX_SIGNATURE_SIZE;
+use super::elf::{self, ElfError, Ending};
 use crate::measure::Witness;
 
 /// An appended signature.
@@ -16,8 +20,8 @@ pub(super) struct Trailer {
     pub(super) content: u64,
     /// The CMS.
     pub(super) signature: Vec<u8>,
-    /// Everything that was read to find it.
-    pub(super) witness: Witness,
+    /// Everything that was read to find it, and to know that it may be there.
+    pub(super) witnesses: Vec<Witness>,
 }
 
 /// Why what a file ends in is no signature.
@@ -48,6 +52,24 @@ pub enum TrailerError {
         /// The bound.
         limit: usize,
     },
+    /// A script, an archive, data.
+    #[error("only ELF files may bear an appended signature: whoever reads another file may go on reading behind its content")]
+    NotElf,
+    /// The ELF file cannot be read.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    /// Data behind the end of the ELF image, as self-extracting programs and AppImages have it.
+    #[error("{count} bytes follow its ELF image, and a program that looks for them at its end may take an appended signature for them")]
+    Appendix {
+        /// How many.
+        count: u64,
+    },
+    /// The image does not end before the signature.
+    #[error("the appended signature would lie in its ELF image: {what} goes on behind the content")]
+    InImage {
+        /// Which part of it.
+        what: &'static str,
+    },
 }
 
 impl TrailerError {
@@ -55,7 +77,18 @@ impl TrailerError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Read(_) => "check the disk",
+            Self::Elf(problem) => problem.hint(),
+            Self::NotElf | Self::Appendix { .. } | Self::InImage { .. } => "sign it detached: `enforcer sign --detach`",
             _ => "sign again: `enforcer sign --append`, or the kernel's `sign-file`",
+        }
+    }
+
+    /// Whether the machine failed, rather than the file being unfit.
+    pub(super) fn is_io(&self) -> bool {
+        match self {
+            Self::Read(_) => true,
+            Self::Elf(problem) => problem.is_io(),
+            _ => false,
         }
     }
 }
@@ -85,8 +118,21 @@ pub(super) fn locate(file: &File) -> Result<Option<Trailer>, TrailerError> {
     let content = start.checked_sub(length.into()).ok_or(TrailerError::OutsideFile { size: length })?;
     let mut signature = vec![0; length as usize];
     read(file, &mut signature, content)?.ok_or(TrailerError::OutsideFile { size: length })?;
-    let witness = Witness { offset: content, bytes: [&signature[..], &fixed, &marker].concat() };
-    Ok(Some(Trailer { content, signature, witness }))
+    let mut witnesses = may_follow(file, content)?;
+    witnesses.push(Witness { offset: content, bytes: [&signature[..], &fixed, &marker].concat() });
+    Ok(Some(Trailer { content, signature, witnesses }))
+}
+
+/// Whether a signature may lie behind the first `content` bytes; what was read to find out.
+pub(super) fn may_follow(file: &File, content: u64) -> Result<Vec<Witness>, TrailerError> {
+    if !elf::is_elf(file)? {
+        return Err(TrailerError::NotElf);
+    }
+    elf::ends_at(file, content).map_err(|ending| match ending {
+        Ending::Elf(problem) => problem.into(),
+        Ending::Follows(count) => TrailerError::Appendix { count },
+        Ending::ReachesInto(what) => TrailerError::InImage { what },
+    })
 }
 
 /// `None` when the file ends before: then it has changed, and is not what it was.

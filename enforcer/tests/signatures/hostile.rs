@@ -174,6 +174,28 @@ fn signatures_made_to_be_expensive_are_refused_at_once() {
 }
 
 #[test]
+fn a_name_table_without_an_end_is_not_searched_for_each_section() {
+    let scene = Scene::new();
+    let (count, names) = (65_000_u64, vec![b'A'; 4 << 20]);
+    let names_at = 64 + 64 * count;
+    // Field by field, as <elf.h> has them: what is not set is zero.
+    let mut file = vec![0; names_at as usize];
+    file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    for (at, value) in [(0x10, 2_u64), (0x12, 62), (0x14, 1), (0x34, 64), (0x36, 56), (0x3a, 64), (0x3c, count), (0x3e, 1)] {
+        file[at..at + 2].copy_from_slice(&(value as u16).to_le_bytes());
+    }
+    file[0x28..0x30].copy_from_slice(&64_u64.to_le_bytes());
+    file[128 + 4..128 + 8].copy_from_slice(&3_u32.to_le_bytes());
+    file[128 + 24..128 + 32].copy_from_slice(&names_at.to_le_bytes());
+    file[128 + 32..128 + 40].copy_from_slice(&(names.len() as u64).to_le_bytes());
+    let path = scene.file("program", [file, names].concat());
+    let began = Instant::now();
+    assert_eq!(scene.word(&path), "unsigned");
+    // A fraction of a second; it was minutes. The bound is wide because other tests run beside this one.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_manifest_of_a_hundred_thousand_files_loads_at_once() {
     let mut scene = Scene::new();
     let mut text = Vec::new();

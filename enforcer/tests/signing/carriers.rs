@@ -22,8 +22,8 @@ fn take_apart(bytes: &[u8]) -> (Vec<u8>, Vec<u8>, [u8; 12]) {
 #[test]
 fn an_appended_signature_is_byte_for_byte_what_openssl_makes_with_sign_files_flags() {
     let scene = Scene::new();
-    let content = scene.file("content", "some kernel module\n");
-    let module = scene.file("module.ko", "some kernel module\n");
+    let program = fs::read("/bin/true").unwrap();
+    let (content, module) = (scene.file("content", &program), scene.file("module.ko", &program));
     fs::set_permissions(&module, fs::Permissions::from_mode(0o640)).unwrap();
     for (kind, digest) in [("rsa2048", "sha256"), ("rsa4096", "sha256"), ("rsa2048", "sha512")] {
         let signer = PKI.signer(kind);
@@ -43,10 +43,10 @@ fn an_appended_signature_is_byte_for_byte_what_openssl_makes_with_sign_files_fla
 #[test]
 fn an_appended_signature_may_have_claims_and_certificates() {
     let scene = Scene::new();
-    let content = scene.file("content", "#!/bin/sh\nexit 0\n");
-    let script = scene.file("script", "#!/bin/sh\nexit 0\n");
-    scene.sign(&PKI.signer("p256"), &["--append", "--certificates", "--identifier", "a", "script"]);
-    let (_, signature, _) = take_apart(&fs::read(&script).unwrap());
+    let program = fs::read("/bin/true").unwrap();
+    let (content, tool) = (scene.file("content", &program), scene.file("tool", &program));
+    scene.sign(&PKI.signer("p256"), &["--append", "--certificates", "--identifier", "a", "tool"]);
+    let (_, signature, _) = take_apart(&fs::read(&tool).unwrap());
     let signature = scene.file("signature", signature);
     assert!(openssl_verifies(&content, &signature, &[]));
     assert!(openssl_prints(&signature).contains("UTF8STRING:a"));
@@ -66,7 +66,7 @@ fn a_broken_trailer_and_a_content_beyond_the_bound_are_refused_and_left_alone() 
         assert_eq!(fs::read(&file).unwrap(), bytes);
     }
     fs::File::create(scene.path("large")).unwrap().set_len((64 << 20) + 1).unwrap();
-    let told = scene.sign_fails(2, &signer, &["--append", "large"]);
+    let told = scene.sign_fails(2, &signer, &["--detach", "--no-attributes", "large"]);
     assert!(told.contains("67108865 bytes") && told.contains("hint"), "{told}");
     assert!(scene.names().iter().all(|name| !name.starts_with('.')), "no draft is left");
 }

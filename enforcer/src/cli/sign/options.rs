@@ -88,7 +88,7 @@ pub(super) struct DestinationOption {
     /// Into the file; ELF files only.
     #[arg(long)]
     embed: bool,
-    /// Behind the file's bytes, as the kernel's `sign-file` does for modules.
+    /// Behind an ELF file, as the kernel's `sign-file` does for modules.
     #[arg(long)]
     append: bool,
     /// Beside the file, as FILE.p7s.

@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use object::elf::{FileHeader32, FileHeader64, SHF_ALLOC, SHT_PROGBITS, SHT_STRTAB, SectionHeader32, SectionHeader64};
 use object::pod::{Pod, bytes_of};
 use object::read::elf::{FileHeader, SectionHeader};
-use object::read::{FileKind, ReadCache, StringTable};
+use object::read::{FileKind, ReadCache};
 use object::{Endianness, U16, U32, U64};
 
 use super::super::elf::{self, Cache, ElfError, Recorder, SECTION_NAME};
@@ -67,8 +67,7 @@ fn plan_in<E: Class>(data: &Cache<'_>, size: u64, area: u64, present: Option<Ran
     let names_at = usize::from(header.e_shstrndx(endian));
     let mut names = elf::name_bytes::<E>(&sections, header.e_shstrndx(endian), endian, data)?.to_vec();
     let old_names = names.clone();
-    let old_names = StringTable::new(old_names.as_slice(), 0, old_names.len() as u64);
-    let is_present = |section: &E::SectionHeader| old_names.get(section.sh_name(endian)) == Ok(SECTION_NAME);
+    let is_present = |section: &E::SectionHeader| elf::is_signature_name(&old_names, section.sh_name(endian));
     let mut others = elf::occupied(header, endian, data, is_present)?;
     if let Some((range, what)) = others.iter().find(|(range, what)| *what != elf::CODE_PAGES && range.end > size) {
         return Err(ElfError::Truncated { what, end: range.end });

@@ -103,6 +103,9 @@ pub enum SignError {
     /// The kernel's line of text at the end, and no signature before it.
     #[error("it ends like a file with an appended signature, and the signature before that is broken")]
     Trailer,
+    /// A file that must not bear a signature at its end.
+    #[error(transparent)]
+    Append(#[from] crate::signature::trailer::TrailerError),
     /// Signing in two steps.
     #[error(transparent)]
     Ticket(#[from] TicketError),
@@ -215,6 +218,7 @@ impl SignError {
             Self::Interrupted => "sign it again; nothing was changed",
             Self::Token(problem) => problem.hint(),
             Self::Stamp(problem) => problem.hint(),
+            Self::Append(problem) => problem.hint(),
             Self::Trailer => "install the file again; or cut its end off with `truncate`",
             Self::Attribute { source, .. } => match source.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::OPNOTSUPP) => "this file system has no such attributes; put the signature beside the file: `--detach`, or into a store",
@@ -246,6 +250,7 @@ impl SignError {
             Self::Ticket(problem) => problem.is_io(),
             Self::Stamp(StampError::Unreadable(problem)) => problem.is_io(),
             Self::Elf(problem) => problem.is_io(),
+            Self::Append(problem) => problem.is_io(),
             Self::Key { problem: KeyError::File(problem), .. } => problem.is_io(),
             Self::Certificate { problem, .. } => problem.is_io(),
             _ => false,

@@ -15,7 +15,7 @@ use super::replace::{Attribute, Change, Draft, Original};
 use super::template::Template;
 use super::{ATTRIBUTE, ContentDigest, Destination, IMA_ATTRIBUTE, MAX_SIGNATURE_SIZE, SignError, Signed, appended, embed, ima};
 use crate::measure::{self, Measurement, Part, Plan, Region, Stamp};
-use crate::signature::{Carrier, elf, find};
+use crate::signature::{Carrier, elf, find, trailer};
 
 /// One file, about to be signed.
 pub(super) struct Work {
@@ -88,6 +88,7 @@ impl Work {
 
     fn appended(template: &Template, file: File, path: &Path) -> Result<Self, SignError> {
         let content = appended::content_size(&file)?;
+        trailer::may_follow(&file, content)?;
         let original = Original::of(file, path)?;
         let notes = original.notes();
         let draft = original.draft(content)?;
