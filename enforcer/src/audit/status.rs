@@ -2,11 +2,13 @@
 //!
 //! Whoever fills it in observes the kernel: nothing here is taken from the policy file, which says what was asked for.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
+use crate::daemon::Refused;
 
 /// The state of enforcement. Its JSON form is an interface: fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,18 @@ pub struct Status {
     /// What the policy lets through though no signature covers it, as `key = "response"`.
     #[serde(default)]
     pub exceptions: Vec<String>,
+    /// The time that decisions rest on, while a daemon runs.
+    #[serde(default)]
+    pub trusted_time: Option<Timestamp>,
+    /// How far the machine's clock is ahead of it; negative when it is behind.
+    #[serde(default)]
+    pub clock_ahead_seconds: Option<i64>,
+    /// The highest security version that was accepted of each identifier: nothing older of it runs.
+    #[serde(default)]
+    pub security_versions: BTreeMap<String, u32>,
+    /// The last reload, if it was refused: what is on the disk is not what is in force.
+    #[serde(default)]
+    pub refused: Option<Refused>,
     /// The policy in force, where that is known.
     pub policy: Option<PathBuf>,
     /// The folder of the pins, where there are any.
@@ -94,6 +108,10 @@ impl Status {
             deadlines: 0,
             faults: 0,
             exceptions: Vec::new(),
+            trusted_time: None,
+            clock_ahead_seconds: None,
+            security_versions: BTreeMap::new(),
+            refused: None,
             policy: None,
             pins: None,
         }
@@ -102,6 +120,11 @@ impl Status {
     /// Whether the programs are in force, complete, and the daemon answers, in either mode.
     pub fn is_healthy(&self) -> bool {
         self.mode.is_some() && self.hooks_missing.is_empty() && self.bpf_lsm_active && self.daemon.alive
+    }
+
+    /// Whether the machine's clock and the trusted time differ by more than a minute.
+    pub fn is_clock_off(&self) -> bool {
+        self.clock_ahead_seconds.is_some_and(|seconds| seconds.unsigned_abs() > 60)
     }
 
     /// What deserves attention, in words; nothing when all is well.
@@ -130,6 +153,26 @@ impl Status {
                 `systemctl start enforcer`."
                 .to_owned(),
         );
+        if let Some(refused) = &self.refused {
+            let (at, why) = (refused.at.to_the_second(), &refused.why);
+            warn(
+                true,
+                format!(
+                    "What is on the disk was refused at {at}, and what was in force before still is: {why}. Mend it; then `systemctl reload enforcer`."
+                ),
+            );
+        }
+        if let (Some(trusted), Some(ahead)) = (self.trusted_time, self.clock_ahead_seconds) {
+            let (trusted, side) = (trusted.to_the_second(), if ahead > 0 { "ahead of" } else { "behind" });
+            warn(
+                self.is_clock_off(),
+                format!(
+                    "The machine's clock is {} seconds {side} the time that decisions rest on, {trusted}. If the clock is right, restart the daemon; \
+                        `docs/operations.md` says more.",
+                    ahead.unsigned_abs()
+                ),
+            );
+        }
         let nearly_full = self.verdicts.saturating_mul(10) > self.max_verdicts.saturating_mul(9);
         warn(nearly_full, "The map of verdicts is nearly full: raise `max-verdicts` in the policy's [limits].".to_owned());
         warn(self.events_lost > 0, format!("{} events were lost: more was denied or reported than the log shows.", self.events_lost));

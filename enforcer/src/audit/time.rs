@@ -28,6 +28,11 @@ impl Timestamp {
         Self { microseconds: self.microseconds.saturating_sub(microseconds) }
     }
 
+    /// How long after 1970-01-01T00:00:00Z.
+    pub const fn since_epoch(self) -> Duration {
+        Duration::from_micros(self.microseconds)
+    }
+
     /// Reads RFC 3339, with any offset and any number of digits behind the second.
     pub fn parse(text: &str) -> Option<Self> {
         let nanoseconds = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();

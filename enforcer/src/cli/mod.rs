@@ -12,6 +12,7 @@ mod man;
 mod manifest;
 pub mod output;
 mod policy;
+mod revoke;
 mod run;
 mod seal;
 mod sign;
@@ -65,6 +66,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Seal(arguments) => seal::run(arguments, output),
         Command::Timestamp(arguments) => timestamp::run(arguments, output),
         Command::Trust(arguments) => trust::run(arguments, output),
+        Command::Revoke(arguments) => revoke::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
@@ -100,6 +102,7 @@ enum Command {
     Timestamp(timestamp::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
+    Revoke(revoke::Arguments),
     Stop(stop::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),

@@ -55,6 +55,12 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
         if !status.exceptions.is_empty() {
             row("let through", status.exceptions.join(", "), Style::Warn);
         }
+        if let Some(trusted) = status.trusted_time.filter(|_| status.is_clock_off()) {
+            row("trusted time", trusted.to_the_second(), Style::Warn);
+        }
+        if !status.security_versions.is_empty() {
+            row("versions", versions(status), Style::Plain);
+        }
         row("measured", format!("{} files hashed, {} times reused", status.measurements, status.cache_hits), Style::Plain);
         row("first uses", format!("{} asked, {} lost, {} past the deadline", status.requests, status.requests_lost, status.deadlines), Style::Plain);
         row("lost events", status.events_lost.to_string(), if status.events_lost == 0 { Style::Plain } else { Style::Warn });
@@ -72,6 +78,19 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
     }
     Ok(())
 }
+
+/// The highest accepted security versions, as many as a person reads.
+fn versions(status: &Status) -> String {
+    let mut shown: Vec<String> =
+        status.security_versions.iter().take(MOST_SHOWN).map(|(identifier, version)| format!("{identifier} {version}")).collect();
+    let more = status.security_versions.len().saturating_sub(MOST_SHOWN);
+    if more > 0 {
+        shown.push(format!("{more} more (--json)"));
+    }
+    shown.join(", ")
+}
+
+const MOST_SHOWN: usize = 8;
 
 fn headline(status: &Status) -> (String, Style) {
     match &status.mode {

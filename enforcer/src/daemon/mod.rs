@@ -3,18 +3,24 @@
 //! It fills the kernel's map and is not needed for what is in it: once the programs are attached, they decide alone. Nothing here decides about a
 //! signature; [`crate::signature`] does.
 
+mod clock;
 mod events;
 mod explain;
+mod floors;
 mod locate;
 mod names;
+mod notice;
 mod own_code;
 mod protected;
 mod publish;
 mod rejections;
+mod reload;
 mod requests;
 mod run;
 mod scan;
+mod state;
 mod status;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -23,12 +29,16 @@ use std::time::Duration;
 
 use enforcer_common::Settings;
 
+pub use notice::{Notice, Refused};
+pub use own_code::{Refused as Untrusted, examine as examine_own_code};
 pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
 pub use status::status;
 
 use crate::kernel::{KernelError, Maps};
 use crate::policy::Policy;
-use crate::signature::{Examiner, Verified};
+use crate::signature::{Examiner, Facts, Verified};
+use crate::trust::SecurityVersions;
+use clock::Clock;
 use explain::Explanations;
 use publish::Publisher;
 
@@ -42,7 +52,7 @@ pub struct Options {
 /// What decisions rest on. A reload replaces it as a whole.
 struct Ground {
     policy: Policy,
-    examiner: Examiner,
+    examiner: Arc<Examiner>,
     /// The daemon's program and libraries, allowed so that it can start again.
     own_code: Vec<Verified>,
     /// The verdicts that were made on it.
@@ -53,6 +63,7 @@ struct Ground {
 struct Shared {
     maps: Arc<Maps>,
     publisher: Publisher,
+    clock: Arc<Clock>,
     explanations: Explanations,
     ground: RwLock<Arc<Ground>>,
     /// Requests that found the queue full since somebody last told of them.
@@ -64,14 +75,14 @@ impl Shared {
         Arc::clone(&self.ground.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Publishes something that was decided on `ground`, unless that is no longer the ground in force: then `false`, and nothing happens.
-    fn publish_on(&self, ground: &Ground, publish: impl FnOnce(&Publisher) -> Result<(), KernelError>) -> Result<bool, KernelError> {
+    /// Publishes something that was decided on `ground`, unless that is no longer the ground in force: then `None`, and nothing happens.
+    fn publish_on<T>(&self, ground: &Ground, publish: impl FnOnce(&Publisher) -> Result<T, KernelError>) -> Result<Option<T>, KernelError> {
         // Held while publishing, so that a reload removes either what was published before it, or nothing can be published after it.
         let current = self.ground.read().unwrap_or_else(PoisonError::into_inner);
         if current.generation != ground.generation {
-            return Ok(false);
+            return Ok(None);
         }
-        publish(&self.publisher).map(|()| true)
+        publish(&self.publisher).map(Some)
     }
 
     /// Puts a ground into force: its verdicts, its settings, and then the removal of what others decided. A failure leaves the old one in force.
@@ -94,19 +105,29 @@ impl Shared {
         Ok(())
     }
 
+    /// Completes the ground in force by the daemon's own code.
+    fn set_own_code(&self, ground: Ground) -> Result<(), KernelError> {
+        self.publisher.allow_own(&ground.own_code, ground.generation)?;
+        *self.ground.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ground);
+        Ok(())
+    }
+
     /// Publishes everything that the manifests vouch for, and sets the settings.
     ///
     /// The names come before the verdicts that are held against them: each verdict meets the names of its own policy.
     fn put_in_force(&self, ground: &Ground) -> Result<(), KernelError> {
         names::bind(&self.maps, &ground.policy, ground.generation)?;
-        for verified in &ground.own_code {
-            self.publisher.allow(verified, ground.generation)?;
-        }
+        self.publisher.allow_own(&ground.own_code, ground.generation)?;
         for verified in ground.examiner.manifest_entries() {
             self.publisher.allow(&verified, ground.generation)?;
         }
         self.maps.set_settings(&settings(&ground.policy, ground.generation))
     }
+}
+
+/// What decisions rest on besides policy and content, at this moment.
+fn facts<'a>(clock: &Clock, versions: &'a SecurityVersions) -> Facts<'a> {
+    Facts { now: clock.now(), security_versions: versions }
 }
 
 /// The policy as the kernel wants it.

@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use enforcer_common::{USE_EXEC, USE_LIBRARY};
-use rustls_pki_types::UnixTime;
 
 use super::locate::open_regular;
 use crate::signature::{Examiner, Facts, Verified};
@@ -30,20 +29,20 @@ pub fn program() -> io::Result<PathBuf> {
 }
 
 /// What is decided about each file that this process runs.
-pub fn examine(examiner: &Examiner) -> io::Result<Vec<Result<Verified, Refused>>> {
+pub fn examine(examiner: &Examiner, facts: &Facts<'_>) -> io::Result<Vec<Result<Verified, Refused>>> {
     let program = program()?;
     Ok(mapped_files()?
         .into_iter()
         .map(|path| {
             let wanted = if path == program { USE_EXEC } else { USE_LIBRARY };
-            examine_one(examiner, &path, wanted).map_err(|detail| Refused { path, detail })
+            examine_one(examiner, &path, wanted, facts).map_err(|detail| Refused { path, detail })
         })
         .collect())
 }
 
-fn examine_one(examiner: &Examiner, path: &Path, wanted: u32) -> Result<Verified, String> {
+fn examine_one(examiner: &Examiner, path: &Path, wanted: u32, facts: &Facts<'_>) -> Result<Verified, String> {
     let file = open_regular(path).ok_or("cannot be opened")?;
-    let examination = examiner.examine(&file, Some(path), &Facts::at(UnixTime::now())).map_err(|error| error.to_string())?;
+    let examination = examiner.examine(&file, Some(path), facts).map_err(|error| error.to_string())?;
     match examination.outcome() {
         Ok(verified) if verified.uses() & wanted == wanted => Ok(verified.clone()),
         Ok(verified) => Err(format!("is signed by `{}`, which may not sign for this use", verified.signer_name())),

@@ -16,10 +16,13 @@ pub struct Unprotected {
     pub why: String,
 }
 
-/// Looks at the policy, at the certificates that it names, and at every folder above them. A missing file is somebody else's error.
+/// Looks at the policy, at the certificates and revocations that it names, at the daemon's state, and at every folder above them. A missing file is somebody else's error.
 pub fn require_protected(policy: &Policy) -> Result<(), Unprotected> {
     let certificates = policy.signers.iter().flat_map(|signer| signer.anchors.iter().chain(&signer.pinned));
-    for file in std::iter::once(&policy.path).chain(certificates) {
+    let times = policy.timestamp_authorities.iter().flat_map(|authority| &authority.anchors);
+    let revocation = std::iter::once(&policy.revocation.file).chain(&policy.revocation.crls);
+    let state = Path::new(super::STATE_FOLDER).to_owned();
+    for file in [&policy.path, &state].into_iter().chain(certificates).chain(times).chain(revocation) {
         let Ok(file) = file.canonicalize() else { continue };
         for path in file.ancestors() {
             require(path)?;

@@ -1,57 +1,98 @@
 //! From decisions to verdicts in the kernel. Only a [`Verified`] value can become an allow.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use enforcer_common::{USE_EXEC, USE_LIBRARY, Verdict};
+use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, Verdict};
 
-use crate::kernel::{KernelError, Maps, boottime};
+use super::clock::Clock;
+use super::floors::{Admission, Floors};
+use crate::kernel::{KernelError, Maps};
 use crate::signature::Verified;
+use crate::trust::SecurityVersions;
 
 /// Writes verdicts, each marked with the generation of the ground it was made on, so that a reload can remove what the older policy left behind.
 pub struct Publisher {
     maps: Arc<Maps>,
+    clock: Arc<Clock>,
+    /// Held from the look at the floor until the verdict is in the kernel: nothing older can slip in behind something newer.
+    floors: Mutex<Floors>,
 }
 
 impl Publisher {
-    /// Publishes into these maps.
-    pub fn new(maps: Arc<Maps>) -> Self {
-        Self { maps }
+    /// Publishes into these maps, what stands on these floors.
+    pub(super) fn new(maps: Arc<Maps>, clock: Arc<Clock>, floors: Floors) -> Self {
+        Self { maps, clock, floors: Mutex::new(floors) }
     }
 
-    /// Allows a verified digest, until its signer's certificates run out.
-    pub fn allow(&self, verified: &Verified, generation: u32) -> Result<(), KernelError> {
-        let expires_at = match verified.not_after().map(|end| boottime_of(end.as_secs())) {
+    /// The highest security versions that were accepted until now.
+    pub fn versions(&self) -> Arc<SecurityVersions> {
+        self.floors().versions()
+    }
+
+    /// Allows a verified digest, until its signer's certificates run out. `false`, when something newer of the same program was accepted since it was
+    /// verified.
+    pub fn allow(&self, verified: &Verified, generation: u32) -> Result<bool, KernelError> {
+        let mut floors = self.floors();
+        let Admission::Admitted { withdraw } = floors.admit(verified.claims()) else { return Ok(false) };
+        for older in &withdraw {
+            self.maps.withdraw(older)?;
+        }
+        self.publish(&mut floors, verified, generation).map(|()| true)
+    }
+
+    /// Allows the daemon's own code, which nothing newer takes away while it runs.
+    pub fn allow_own(&self, own: &[Verified], generation: u32) -> Result<(), KernelError> {
+        let mut floors = self.floors();
+        floors.set_own(own.iter().flat_map(digests).collect());
+        for verified in own {
+            if let Admission::Admitted { withdraw } = floors.admit(verified.claims()) {
+                withdraw.iter().try_for_each(|older| self.maps.withdraw(older))?;
+            }
+            self.publish(&mut floors, verified, generation)?;
+        }
+        Ok(())
+    }
+
+    /// Removes every verdict of another generation, and then the names that they were held against; how many verdicts there were.
+    pub fn retire_others(&self, generation: u32) -> Result<usize, KernelError> {
+        let mut floors = self.floors();
+        let retired = self.maps.retain(|_, verdict| verdict.generation == generation)?;
+        floors.forget_others(generation);
+        self.maps.retain_names(|of| of == generation)?;
+        Ok(retired)
+    }
+
+    /// Writes what could not be written when it should have been.
+    pub fn save(&self) {
+        self.floors().save();
+    }
+
+    fn publish(&self, floors: &mut Floors, verified: &Verified, generation: u32) -> Result<(), KernelError> {
+        let expires_at = match verified.not_after().map(|end| self.clock.boottime_of(end)) {
             None => 0,
             Some(Some(end)) => end,
             Some(None) => return Ok(()),
         };
         let (uses, signer, component) = (with_own_mappings(verified.uses()), verified.signer(), verified.component());
         let verdict = Verdict { expires_at, uses, signer, generation, component };
-        self.maps.publish(&verified.digest(), &verdict)?;
-        verified.fsverity().map_or(Ok(()), |digest| self.maps.publish(&digest, &verdict))
+        for digest in digests(verified) {
+            floors.note(digest, verified.claims(), generation);
+            self.maps.publish(&digest, &verdict)?;
+        }
+        Ok(())
     }
 
-    /// Removes every verdict of another generation, and then the names that they were held against; how many verdicts there were.
-    pub fn retire_others(&self, generation: u32) -> Result<usize, KernelError> {
-        let retired = self.maps.retain(|_, verdict| verdict.generation == generation)?;
-        self.maps.retain_names(|of| of == generation)?;
-        Ok(retired)
+    fn floors(&self) -> MutexGuard<'_, Floors> {
+        self.floors.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the kernel may call the content.
+fn digests(verified: &Verified) -> impl Iterator<Item = Digest> + use<> {
+    std::iter::once(verified.digest()).chain(verified.fsverity())
 }
 
 /// A program that may start is mapped as code when it does.
 fn with_own_mappings(uses: u32) -> u32 {
     if uses & USE_EXEC != 0 { uses | USE_LIBRARY } else { uses }
-}
-
-/// A time of the calendar as nanoseconds of `CLOCK_BOOTTIME`; `None` when it has passed.
-fn boottime_of(seconds_since_epoch: u64) -> Option<u64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = Duration::from_secs(seconds_since_epoch).checked_sub(now)?;
-    Some(boottime().saturating_add(nanoseconds(left)))
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

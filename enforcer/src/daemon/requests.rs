@@ -10,10 +10,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use enforcer_common::{Asker, Heartbeat, Reason, Request};
-use rustls_pki_types::UnixTime;
 
 use super::rejections::{Place, Rejections};
-use super::{Ground, Shared, locate};
+use super::{Ground, Shared, facts, locate};
 use crate::kernel::{KernelError, Records, boottime, monotonic, raise_priority, set_nice};
 use crate::signature::{Facts, Verified};
 
@@ -145,9 +144,16 @@ impl Worker {
             if place.as_ref().is_some_and(|place| self.rejections.are_recent(place, ground.generation)) {
                 return shared.maps.refuse(&asker, Reason::Untrusted);
             }
-            let outcome = examine(&ground, request);
+            let versions = shared.publisher.versions();
+            let outcome = examine(&ground, request, &facts(&shared.clock, &versions));
             let answered = shared.publish_on(&ground, |publisher| match outcome {
-                Outcome::Verified(verified) => publisher.allow(&verified, ground.generation),
+                Outcome::Verified(verified) if publisher.allow(&verified, ground.generation)? => Ok(()),
+                Outcome::Verified(verified) => {
+                    let identifier = verified.claims().identifier.as_deref().unwrap_or_default();
+                    let why = format!("a newer security version of `{identifier}` was accepted while this file was verified");
+                    shared.explanations.remember(request.digest, why);
+                    shared.maps.refuse(&asker, Reason::Untrusted)
+                }
                 Outcome::Rejected(why) => {
                     shared.explanations.remember(request.digest, why);
                     if let Some(place) = &place {
@@ -160,7 +166,7 @@ impl Worker {
                     shared.maps.refuse(&asker, Reason::Unreadable)
                 }
             })?;
-            if answered {
+            if answered.is_some() {
                 break;
             }
         }
@@ -176,10 +182,10 @@ enum Outcome {
 }
 
 /// Finds the file with the digest that was asked about, and examines it.
-fn examine(ground: &Ground, request: &Request) -> Outcome {
+fn examine(ground: &Ground, request: &Request, facts: &Facts<'_>) -> Outcome {
     let mut failure = "the daemon could not open the file to look for its signature".to_owned();
     for candidate in locate::candidates(request) {
-        match ground.examiner.examine(&candidate.file, Some(&candidate.path), &Facts::at(UnixTime::now())) {
+        match ground.examiner.examine(&candidate.file, Some(&candidate.path), facts) {
             Ok(examination) if examination.covers(&request.digest) => {
                 return match examination.outcome() {
                     Ok(verified) => Outcome::Verified(verified.clone()),

@@ -11,22 +11,25 @@ use std::time::Duration;
 
 use enforcer_common::Mode;
 use rustix::fs::{FlockOperation, flock};
-use rustls_pki_types::UnixTime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::clock::Clock;
 use super::events::Events;
 use super::explain::Explanations;
+use super::floors::Floors;
 use super::protected::{Unprotected, require_protected};
 use super::publish::Publisher;
+use super::reload::{What, examiner, trusted_own_code};
 use super::requests::Requests;
-use super::{Ground, Options, Shared, own_code, scan};
+use super::state::{load_floors, start_clock, untold_time};
+use super::watch::Watch;
+use super::{Ground, Options, Shared, facts, own_code, scan};
 use crate::audit::EventLog;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::policy::{Policy, PolicyError};
-use crate::signature::{Examiner, Facts};
-use crate::trust::{TrustError, TrustStore};
+use crate::trust::{RecordError, TrustError, TrustStore};
 
-/// The daemon's state: canaries, and what later must survive a reboot.
+/// The daemon's state: canaries, and what must survive a reboot.
 pub const STATE_FOLDER: &str = "/var/lib/enforcer";
 /// The daemon's lock.
 pub const RUN_FOLDER: &str = "/run/enforcer";
@@ -45,6 +48,9 @@ pub enum DaemonError {
     /// Somebody else than root may change who is trusted.
     #[error(transparent)]
     Unprotected(#[from] Unprotected),
+    /// What survives a reboot cannot be read, and so nobody knows what was accepted before.
+    #[error("what the daemon kept for its next start cannot be used: {0}")]
+    State(RecordError),
     /// The kernel cannot enforce, or its enforcement could not be proven.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -86,29 +92,35 @@ pub enum DaemonError {
 /// Runs the daemon until it is told to end by `SIGTERM` or `SIGINT`. Enforcement goes on afterwards.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     let policy = Policy::load(&options.policy)?;
-    let trust = TrustStore::load(&policy, UnixTime::now())?;
+    let clock = Arc::new(start_clock(policy.mode)?);
+    // Before anything of it is read, so that no change is missed.
+    let watch = Watch::start(&policy).map_err(watching)?;
+    let trust = TrustStore::load(&policy, clock.now())?;
     require_protected(&policy)?;
     require_kernel()?;
     for folder in [STATE_FOLDER, RUN_FOLDER] {
         private_folder(Path::new(folder))?;
     }
     let _lock = lock(&options.policy)?;
+    let floors = load_floors(policy.mode)?;
+    clock.keep().unwrap_or_else(|error| tracing::error!("{}", untold_time(&error)));
 
     let mut loaded = kernel::load_or_adopt(policy.limits.max_verdicts)?;
-    let daemon = Daemon::prepare(options, policy, trust, &loaded)?;
+    let daemon = Daemon::prepare(options, (policy, trust), (clock, floors), &loaded)?;
     let requests =
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
         .map_err(|source| system("start a thread", source))?;
-    let outcome = daemon.serve(&mut loaded, &requests);
+    let outcome = daemon.serve(&mut loaded, &requests, watch);
     requests.stop();
     events.stop();
     outcome
 }
 
-struct Daemon {
-    options: Options,
-    shared: Arc<Shared>,
+/// The daemon at work.
+pub(super) struct Daemon {
+    pub(super) options: Options,
+    pub(super) shared: Arc<Shared>,
     /// This program's file.
     program: PathBuf,
     /// Other builds of the eBPF programs that are in force.
@@ -117,12 +129,22 @@ struct Daemon {
 
 impl Daemon {
     /// Publishes what is known, before anything can be denied for want of it.
-    fn prepare(options: &Options, policy: Policy, trust: TrustStore, loaded: &Loaded) -> Result<Self, DaemonError> {
+    fn prepare(
+        options: &Options,
+        (policy, trust): (Policy, TrustStore),
+        (clock, floors): (Arc<Clock>, Floors),
+        loaded: &Loaded,
+    ) -> Result<Self, DaemonError> {
         let maps = Arc::clone(&loaded.maps);
         let generation = maps.settings()?.generation.wrapping_add(1);
-        let ground = Arc::new(ground(policy, trust, generation)?);
+        let versions = floors.versions();
+        let facts = facts(&clock, &versions);
+        let examiner = Arc::new(examiner(&policy, trust, &facts));
+        let own_code = trusted_own_code(&policy, &examiner, &facts)?;
+        let ground = Arc::new(Ground { policy, examiner, own_code, generation });
         let shared = Arc::new(Shared {
-            publisher: Publisher::new(Arc::clone(&maps)),
+            publisher: Publisher::new(Arc::clone(&maps), Arc::clone(&clock), floors),
+            clock,
             maps,
             explanations: Explanations::default(),
             ground: RwLock::new(Arc::clone(&ground)),
@@ -134,7 +156,7 @@ impl Daemon {
     }
 
     /// Attaches, proves, tells the service manager, and waits for signals.
-    fn serve(&self, loaded: &mut Loaded, requests: &Requests) -> Result<(), DaemonError> {
+    fn serve(&self, loaded: &mut Loaded, requests: &Requests, mut watch: Watch) -> Result<(), DaemonError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| system("start the runtime", source))?;
         runtime.block_on(async {
             // Before READY, so that no signal finds the daemon without its handler.
@@ -162,8 +184,10 @@ impl Daemon {
                 proof(mode)
             );
             scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
+            self.leave_notice(None);
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
 
+            let mut keep = tokio::time::interval(KEEP_INTERVAL);
             let mut canary = tokio::time::interval(CANARY_INTERVAL);
             canary.reset();
             let mut watchdog = tokio::time::interval(WATCHDOG_INTERVAL);
@@ -172,7 +196,13 @@ impl Daemon {
                 tokio::select! {
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
-                    _ = reload.recv() => self.reload(),
+                    _ = reload.recv() => self.reload(&mut watch, What::Policy),
+                    changed = watch.changed() => {
+                        changed.map_err(watching)?;
+                        tracing::info!("what is revoked has changed");
+                        self.reload(&mut watch, What::Trust);
+                    }
+                    _ = keep.tick() => self.keep_state(),
                     _ = canary.tick() => self.prove_again()?,
                     _ = watchdog.tick() => {
                         if requests.is_dead() {
@@ -184,6 +214,10 @@ impl Daemon {
                             notify(&[sd_notify::NotifyState::Watchdog]);
                         }
                         progress = now;
+                        if self.shared.clock.follow() {
+                            tracing::warn!("the clock has been set right: what was decided by the earlier time is decided anew");
+                            self.reload(&mut watch, What::Trust);
+                        }
                         let dropped = self.shared.dropped_requests.swap(0, Ordering::Relaxed);
                         if dropped > 0 {
                             tracing::warn!("{dropped} first uses found the queue full, and are denied at their deadline");
@@ -192,6 +226,7 @@ impl Daemon {
                 }
             }
             notify(&[sd_notify::NotifyState::Stopping]);
+            self.keep_state();
             // The last chance to verify an upgrade of this very program: the next start finds no daemon to ask.
             self.start_own_program();
             tracing::info!("the daemon ends; enforcement goes on without it (`enforcer stop --release` takes it off)");
@@ -243,32 +278,15 @@ impl Daemon {
         }
     }
 
-    /// All or nothing: a policy that is broken in any way leaves the old one in force.
-    fn reload(&self) {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
-        notify(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(microseconds)]);
-        match self.try_reload() {
-            Ok(()) => tracing::info!(verdicts = self.shared.maps.verdict_count(), "the new policy is in force"),
-            Err(error) => tracing::error!("the new policy was refused, and the old one stays in force: {error}"),
+    /// Keeps what must survive a reboot.
+    fn keep_state(&self) {
+        self.shared.publisher.save();
+        if let Err(error) = self.shared.clock.keep() {
+            tracing::error!("{}", untold_time(&error));
         }
-        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
     }
 
-    fn try_reload(&self) -> Result<(), DaemonError> {
-        let policy = Policy::load(&self.options.policy)?;
-        let trust = TrustStore::load(&policy, UnixTime::now())?;
-        require_protected(&policy)?;
-        let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
-        if old != new {
-            return Err(DaemonError::NeedsRestart { old, new });
-        }
-        let generation = self.shared.ground().generation.wrapping_add(1);
-        self.shared.replace_ground(Arc::new(ground(policy, trust, generation)?))?;
-        scan::start(&self.shared).map_err(|source| system("start a thread", source))
-    }
-
-    fn status_line(&self) -> String {
+    pub(super) fn status_line(&self) -> String {
         let ground = self.shared.ground();
         match ground.policy.mode {
             Mode::Audit => "audit: nothing is denied, would-be denials are reported".to_owned(),
@@ -277,21 +295,8 @@ impl Daemon {
     }
 }
 
-/// What decisions rest on, from a policy. Manifests that are not accepted are reported and vouch for nothing.
-fn ground(policy: Policy, trust: TrustStore, generation: u32) -> Result<Ground, DaemonError> {
-    let examiner = Examiner::new(&policy, trust, &Facts::at(UnixTime::now()));
-    for error in examiner.manifest_errors() {
-        tracing::error!("a manifest is not in force: {error}");
-    }
-    let mut own_code = Vec::new();
-    for file in own_code::examine(&examiner).map_err(|source| system("find the daemon's own code", source))? {
-        match file {
-            Ok(verified) => own_code.push(verified),
-            Err(refused) if policy.mode == Mode::Enforce => return Err(DaemonError::Untrusted { path: refused.path, detail: refused.detail }),
-            Err(refused) => tracing::warn!("in enforce mode the daemon could not start again: `{}`: {}", refused.path.display(), refused.detail),
-        }
-    }
-    Ok(Ground { policy, examiner, own_code, generation })
+pub(super) fn watching(source: io::Error) -> DaemonError {
+    system("watch the files of `[revocation]`", source)
 }
 
 /// Only one daemon at a time; the lock goes with the process. The file says which policy is in force.
@@ -320,17 +325,19 @@ fn proof(mode: Mode) -> &'static str {
 }
 
 /// Tells the service manager, if there is one.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
+pub(super) fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(false, states) {
         tracing::debug!("the service manager was not told: {error}");
     }
 }
 
-fn system(action: &str, source: io::Error) -> DaemonError {
+pub(super) fn system(action: &str, source: io::Error) -> DaemonError {
     DaemonError::System { action: action.to_owned(), source }
 }
 
 /// How often the canary is tried while the daemon runs.
 const CANARY_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the time is kept for the next start.
+const KEEP_INTERVAL: Duration = Duration::from_secs(180);
 /// How often the service manager's watchdog is fed; the unit's `WatchdogSec` is several times this.
 const WATCHDOG_INTERVAL: Duration = Duration::from_secs(5);

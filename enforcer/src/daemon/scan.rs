@@ -10,12 +10,10 @@ use std::thread;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rustls_pki_types::UnixTime;
 
-use super::{Ground, Shared};
+use super::{Ground, Shared, facts};
 use crate::kernel::set_nice;
 use crate::measure::{self, MeasureError, code_files, in_parallel};
-use crate::signature::Facts;
 
 /// What a scan found.
 #[derive(Debug, Default)]
@@ -73,7 +71,8 @@ fn scan(shared: &Shared) {
 /// Examines one file, and publishes it when a trusted signature covers it.
 fn verify(shared: &Shared, ground: &Ground, path: &Path) -> Result<bool, MeasureError> {
     let file = measure::open(path)?;
-    let examination = ground.examiner.examine(&file, Some(path), &Facts::at(UnixTime::now()))?;
+    let versions = shared.publisher.versions();
+    let examination = ground.examiner.examine(&file, Some(path), &facts(&shared.clock, &versions))?;
     let Ok(verified) = examination.outcome() else { return Ok(false) };
     if let Err(error) = shared.publish_on(ground, |publisher| publisher.allow(verified, ground.generation)) {
         tracing::error!("cannot publish the verdict on `{}`: {error}", path.display());

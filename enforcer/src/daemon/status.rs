@@ -6,9 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use enforcer_common::{Counter, Mode, Response, Settings};
 
-use super::run::{LOCK_FILE, RUN_FOLDER};
+use super::clock;
+use super::notice::Notice;
+use super::run::{LOCK_FILE, RUN_FOLDER, STATE_FOLDER};
+use super::state::VERSIONS_FILE;
 use crate::audit::{Daemon, Status, Timestamp};
 use crate::kernel::{HOOKS, KernelError, Maps, Pins, daemon_of, observed, require_bpf_lsm};
+use crate::trust::SecurityVersions;
 
 /// Observes this machine. Needs root, as the pins do.
 pub fn status() -> Result<Status, KernelError> {
@@ -25,6 +29,8 @@ pub fn status() -> Result<Status, KernelError> {
     let mode = Mode::from_raw(settings.mode);
     let count = |counter| maps.counter(counter);
     let pid = daemon_of(&maps)?;
+    // What a daemon that has gone had to say is no news.
+    let notice = pid.and_then(|_| Notice::read());
     Ok(Status {
         enforcing: mode == Some(Mode::Enforce) && missing.is_empty() && bpf_lsm_active,
         bpf_lsm_active,
@@ -46,6 +52,12 @@ pub fn status() -> Result<Status, KernelError> {
         deadlines: count(Counter::Deadlines)?,
         faults: count(Counter::Faults)?,
         exceptions: exceptions(&settings),
+        trusted_time: notice.as_ref().map(|notice| clock::compare(notice.clock_offset).0),
+        clock_ahead_seconds: notice.as_ref().map(|notice| clock::compare(notice.clock_offset).1),
+        security_versions: SecurityVersions::load(&Path::new(STATE_FOLDER).join(VERSIONS_FILE))
+            .map(|versions| versions.iter().map(|(identifier, version)| (identifier.to_owned(), version)).collect())
+            .unwrap_or_default(),
+        refused: notice.and_then(|notice| notice.refused),
         policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
         pins: Some(pins.folder().to_owned()),
         kernel: release,

@@ -101,6 +101,14 @@ impl Maps {
         lock(&self.refusals).insert(asker, reason as u32, 0).map_err(|error| failed("REFUSALS", &error))
     }
 
+    /// Takes a verdict away, if there is one.
+    pub fn withdraw(&self, digest: &Digest) -> Result<(), KernelError> {
+        match lock(&self.verdicts).remove(digest) {
+            Err(error) if !is_missing(&error) => Err(failed("VERDICTS", &error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes every verdict that `keep` refuses; how many were removed.
     pub fn retain(&self, keep: impl Fn(&Digest, &Verdict) -> bool) -> Result<usize, KernelError> {
         let mut verdicts = lock(&self.verdicts);
@@ -111,8 +119,7 @@ impl Maps {
         for digest in &stale {
             match verdicts.remove(digest) {
                 Ok(()) => removed += 1,
-                Err(MapError::KeyNotFound) => {}
-                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(error) if is_missing(&error) => {}
                 Err(error) => return Err(failed("VERDICTS", &error)),
             }
         }
@@ -221,6 +228,14 @@ fn unbind<K: aya::Pod, V: aya::Pod>(map: &mut HashMap<MapData, K, V>, name: &'st
     // Collected first: a removal during the walk would start the walk again from the beginning.
     let stale: Vec<K> = map.keys().filter_map(Result::ok).filter(|key| !keep(key)).collect();
     stale.iter().try_for_each(|key| map.remove(key).map_err(|error| failed(name, &error)))
+}
+
+fn is_missing(error: &MapError) -> bool {
+    match error {
+        MapError::KeyNotFound => true,
+        MapError::SyscallError(error) => error.io_error.raw_os_error() == Some(libc::ENOENT),
+        _ => false,
+    }
 }
 
 fn array<T: aya::Pod>(folder: &Path, name: &'static str) -> Result<Array<MapData, T>, KernelError> {

@@ -14,7 +14,7 @@ use super::rejected::{ManifestError, ManifestProblem, Rejected};
 use super::verify::{Facts, ManifestFault, ManifestInForce, Rules, SignerReport, Verified, verify_file};
 use crate::measure::{self, MeasureError, Part, Witness};
 use crate::policy::Policy;
-use crate::trust::TrustStore;
+use crate::trust::{Revoked, TrustStore};
 
 /// Examines files by one policy. Shared among threads as it is; a reload makes a new one.
 pub struct Examiner {
@@ -110,6 +110,11 @@ impl Examiner {
     /// The certificates, revocations and lists that it decides by.
     pub fn trust(&self) -> &TrustStore {
         &self.rules.trust
+    }
+
+    /// Single digests, certificates and signers that are revoked.
+    pub fn revoked(&self) -> &Revoked {
+        self.rules.trust.revoked()
     }
 
     /// Everything that the manifests vouch for, so that it can be published before anybody asks.

@@ -8,7 +8,7 @@ mod chain;
 mod crl;
 mod error;
 mod load;
-mod record;
+pub(crate) mod record;
 mod revoked;
 mod security_versions;
 mod twin;

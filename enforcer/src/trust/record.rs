@@ -69,7 +69,7 @@ impl RecordError {
 }
 
 /// Reads one; `None` when it is not there.
-pub(super) fn read<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Option<Document<T>>, RecordError> {
+pub(crate) fn read<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Option<Document<T>>, RecordError> {
     let bytes = match measure::read_bounded(path, limit) {
         Ok(bytes) => bytes,
         Err(MeasureError::Open { source }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -83,7 +83,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Optio
 }
 
 /// Writes one whole or not at all, with words for whoever opens it.
-pub(super) fn write<T: Serialize>(path: &Path, comment: &str, value: &T, limit: u64) -> Result<(), RecordError> {
+pub(crate) fn write<T: Serialize>(path: &Path, comment: &str, value: &T, limit: u64) -> Result<(), RecordError> {
     let form = |detail: String| RecordError::Form { path: path.into(), detail };
     let text = comment.to_owned() + &toml::to_string(value).map_err(|error| form(error.to_string()))?;
     if text.len() as u64 > limit {
@@ -94,14 +94,14 @@ pub(super) fn write<T: Serialize>(path: &Path, comment: &str, value: &T, limit: 
 
 /// What a file says, not checked yet, with its text to point into.
 #[derive(Debug)]
-pub(super) struct Document<T> {
-    pub(super) content: T,
+pub(crate) struct Document<T> {
+    pub(crate) content: T,
     path: PathBuf,
     text: String,
 }
 
 impl<T: DeserializeOwned> Document<T> {
-    pub(super) fn parse(path: &Path, text: String) -> Result<Self, RecordError> {
+    pub(crate) fn parse(path: &Path, text: String) -> Result<Self, RecordError> {
         match toml::from_str(&text) {
             Ok(content) => Ok(Self { content, path: path.into(), text }),
             Err(error) => Err(Box::new(Invalid::new(path, &text, vec![from_toml(&error)])).into()),
@@ -109,7 +109,7 @@ impl<T: DeserializeOwned> Document<T> {
     }
 
     /// What comes of the content, or everything that is wrong with it.
-    pub(super) fn settle<S>(self, settle: impl FnOnce(T, &mut Vec<Problem>) -> S) -> Result<S, RecordError> {
+    pub(crate) fn settle<S>(self, settle: impl FnOnce(T, &mut Vec<Problem>) -> S) -> Result<S, RecordError> {
         let mut problems = Vec::new();
         let settled = settle(self.content, &mut problems);
         if problems.is_empty() { Ok(settled) } else { Err(Box::new(Invalid::new(&self.path, &self.text, problems)).into()) }

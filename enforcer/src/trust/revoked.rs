@@ -91,6 +91,13 @@ impl Revoked {
         self.signers.contains(name)
     }
 
+    /// Names what is revoked, whatever the reasons: two files with the same id revoke the same.
+    pub fn id(&self) -> String {
+        let mut subjects: Vec<String> = self.entries.iter().map(|entry| format!("{} {}", entry.subject.kind(), entry.subject)).collect();
+        subjects.sort();
+        hex(ring::digest::digest(&ring::digest::SHA256, subjects.join("\n").as_bytes()).as_ref())
+    }
+
     /// Everything, in the order of the file.
     pub fn entries(&self) -> &[Revocation] {
         &self.entries

@@ -1,7 +1,6 @@
 //! Libraries that nobody signed, brought into signed programs.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -158,7 +157,7 @@ fn loader(scene: &Scene, arguments: &[&str]) -> Result<Command> {
     let settle = |argument: &&str| {
         if argument.contains('/') { scene.fixture(argument).into_os_string() } else { OsString::from(argument) }
     };
-    let mut command = Command::new(Path::new("/lib64/ld-linux-x86-64.so.2"));
+    let mut command = Command::new(super::LOADER);
     command.args(arguments.iter().map(settle));
     Ok(command)
 }

@@ -5,6 +5,7 @@ mod filesystem;
 mod honest;
 mod library;
 mod memory;
+mod names;
 mod run;
 
 use std::process::Command;
@@ -99,8 +100,11 @@ impl Row {
 
 /// All rows.
 pub fn table() -> impl Iterator<Item = &'static Row> {
-    [exec::ROWS, library::ROWS, memory::ROWS, filesystem::ROWS, honest::ROWS].into_iter().flatten()
+    [exec::ROWS, library::ROWS, memory::ROWS, filesystem::ROWS, names::ROWS, honest::ROWS].into_iter().flatten()
 }
+
+/// The dynamic loader.
+const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 // What refused processes say.
 /// The kernel's error.

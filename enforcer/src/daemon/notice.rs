@@ -1,0 +1,47 @@
+//! What the daemon leaves for `enforcer status` and `enforcer revoke`: what cannot be seen in the kernel.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::run::RUN_FOLDER;
+use crate::audit::Timestamp;
+
+/// The daemon's own view of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What is added to the time since boot to make the trusted time, in nanoseconds.
+    pub clock_offset: u64,
+    /// Which revocations are in force ([`crate::trust::Revoked::id`]).
+    pub revocations: String,
+    /// Since when what is on the disk is not what is in force, and why.
+    pub refused: Option<Refused>,
+}
+
+/// A reload that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub why: String,
+}
+
+impl Notice {
+    /// What the daemon of this boot has left, if it has.
+    pub fn read() -> Option<Self> {
+        serde_json::from_slice(&crate::measure::read_bounded(&Path::new(RUN_FOLDER).join(FILE), MAX_SIZE).ok()?).ok()
+    }
+
+    /// Leaves it. Whole or not at all, and gone after a reboot.
+    pub(super) fn leave(&self) -> io::Result<()> {
+        let draft = Path::new(RUN_FOLDER).join("notice.json.new");
+        fs::write(&draft, serde_json::to_vec(self)?)?;
+        fs::rename(draft, Path::new(RUN_FOLDER).join(FILE))
+    }
+}
+
+const FILE: &str = "notice.json";
+const MAX_SIZE: u64 = 1 << 20;

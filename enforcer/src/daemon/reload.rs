@@ -1,0 +1,137 @@
+//! A new ground for decisions: the policy, or what it names, put in force as a whole or not at all.
+
+use std::sync::Arc;
+
+use enforcer_common::Mode;
+
+use super::notice::{Notice, Refused};
+use super::protected::require_protected;
+use super::run::{Daemon, DaemonError, notify, system, watching};
+use super::watch::Watch;
+use super::{Ground, facts, own_code, scan};
+use crate::audit::Timestamp;
+use crate::policy::Policy;
+use crate::signature::{Examiner, Facts, Verified};
+use crate::trust::TrustStore;
+
+/// What a reload reads anew.
+#[derive(Clone, Copy)]
+pub(super) enum What {
+    /// The policy, and everything that it names.
+    Policy,
+    /// What the policy in force names.
+    Trust,
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy is",
+            Self::Trust => "ground of trust is",
+        }
+    }
+}
+
+impl Daemon {
+    /// All or nothing: a policy that is broken in any way leaves the old one in force, and so does what it names.
+    pub(super) fn reload(&self, watch: &mut Watch, what: What) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+        notify(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(microseconds)]);
+        match self.try_reload(watch, what) {
+            Ok(()) => {
+                tracing::info!(verdicts = self.shared.maps.verdict_count(), "the new {} in force", what.name());
+                self.leave_notice(None);
+            }
+            Err(error) => {
+                tracing::error!("the new {} refused, and the old one stays in force: {error}", what.name().replace(" is", " was"));
+                self.leave_notice(Some(error.to_string()));
+            }
+        }
+        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
+    }
+
+    fn try_reload(&self, watch: &mut Watch, what: What) -> Result<(), DaemonError> {
+        let policy = match what {
+            What::Policy => Policy::load(&self.options.policy)?,
+            // A policy that is being written must not hold up a revocation.
+            What::Trust => self.shared.ground().policy.clone(),
+        };
+        watch.watch(&policy).map_err(watching)?;
+        let trust = TrustStore::load(&policy, self.shared.clock.now())?;
+        require_protected(&policy)?;
+        let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
+        if old != new {
+            return Err(DaemonError::NeedsRestart { old, new });
+        }
+        let versions = self.shared.publisher.versions();
+        let facts = facts(&self.shared.clock, &versions);
+        let examiner = Arc::new(examiner(&policy, trust, &facts));
+        let ground = self.shared.ground();
+        let generation = ground.generation.wrapping_add(1);
+        match what {
+            What::Policy => {
+                let own_code = trusted_own_code(&policy, &examiner, &facts)?;
+                self.shared.replace_ground(Arc::new(Ground { policy, examiner, own_code, generation }))?;
+            }
+            What::Trust => self.replace_trust(&ground, examiner, generation, &facts)?,
+        }
+        scan::start(&self.shared).map_err(|source| system("start a thread", source))
+    }
+
+    /// Denies what was revoked at once. Measuring the daemon's own code takes longer, so that comes afterwards; if it is not trusted any more, the old
+    /// ground is put back.
+    fn replace_trust(&self, old: &Ground, examiner: Arc<Examiner>, generation: u32, facts: &Facts<'_>) -> Result<(), DaemonError> {
+        let ground = |examiner: &Arc<Examiner>, own_code: Vec<Verified>, generation| Ground {
+            policy: old.policy.clone(),
+            examiner: Arc::clone(examiner),
+            own_code,
+            generation,
+        };
+        self.shared.replace_ground(Arc::new(ground(&examiner, old.own_code.clone(), generation)))?;
+        match trusted_own_code(&old.policy, &examiner, facts) {
+            Ok(own_code) => Ok(self.shared.set_own_code(ground(&examiner, own_code, generation))?),
+            Err(error) => {
+                self.shared.replace_ground(Arc::new(ground(&old.examiner, old.own_code.clone(), generation.wrapping_add(1))))?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Leaves what `enforcer status` cannot see in the kernel.
+    pub(super) fn leave_notice(&self, refused: Option<String>) {
+        let notice = Notice {
+            clock_offset: self.shared.clock.offset(),
+            revocations: self.shared.ground().examiner.revoked().id(),
+            refused: refused.map(|why| Refused { at: Timestamp::now(), why }),
+        };
+        if let Err(error) = notice.leave() {
+            tracing::warn!("`enforcer status` will show less: {error}");
+        }
+    }
+}
+
+/// What decides about files. Manifests that are not accepted are reported and vouch for nothing.
+pub(super) fn examiner(policy: &Policy, trust: TrustStore, facts: &Facts<'_>) -> Examiner {
+    for overdue in trust.overdue_crls(facts.now) {
+        tracing::warn!("the next revocation list of `{}` is overdue: `{}`", overdue.issuer, overdue.path.display());
+    }
+    let examiner = Examiner::new(policy, trust, facts);
+    for error in examiner.manifest_errors() {
+        tracing::error!("a manifest is not in force: {error}");
+    }
+    examiner
+}
+
+/// The daemon's own code, which enforce mode has to let in.
+pub(super) fn trusted_own_code(policy: &Policy, examiner: &Examiner, facts: &Facts<'_>) -> Result<Vec<Verified>, DaemonError> {
+    let mut own_code = Vec::new();
+    for file in own_code::examine(examiner, facts).map_err(|source| system("find the daemon's own code", source))? {
+        match file {
+            Ok(verified) => own_code.push(verified),
+            Err(refused) if policy.mode == Mode::Enforce => return Err(DaemonError::Untrusted { path: refused.path, detail: refused.detail }),
+            Err(refused) => tracing::warn!("in enforce mode the daemon could not start again: `{}`: {}", refused.path.display(), refused.detail),
+        }
+    }
+    Ok(own_code)
+}
