@@ -41,8 +41,7 @@ impl Scene {
 
     fn revoke(&self, words: &[&str]) -> (i32, String, String) {
         let policy = self.path("policy.toml");
-        let output: Output =
-            Command::new(env!("CARGO_BIN_EXE_enforcer")).arg("revoke").args(words).arg("--policy").arg(policy).output().unwrap();
+        let output: Output = Command::new(env!("CARGO_BIN_EXE_enforcer")).arg("revoke").args(words).arg("--policy").arg(policy).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
