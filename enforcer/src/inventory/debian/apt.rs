@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use enforcer_common::Digest;
@@ -59,16 +60,38 @@ fn entry(record: &str) -> Option<(Key, Digest)> {
 
 /// What an index that nobody signed says proves nothing.
 fn refuse_unsigned() -> Result<(), DebianError> {
-    let arguments = ["indextargets", "--format", "$(TRUSTED) $(REPO_URI)", "Created-By: Packages"].map(OsString::from);
+    let arguments = ["indextargets", "--format", "$(TRUSTED) $(REPO_URI) $(SOURCESENTRY)", "Created-By: Packages"].map(OsString::from);
     let (stdout, stderr, success) = run("apt-get", &arguments, Path::new("/"))?;
     if !success {
         return Err(DebianError::ToolFailed { program: "apt-get", message: stderr });
     }
-    let text = String::from_utf8_lossy(&stdout);
-    match text.lines().find(|line| !line.is_empty() && !line.starts_with("yes ")) {
-        Some(line) => Err(DebianError::UnsignedIndex(line.split_once(' ').map_or(line, |(_, uri)| uri).to_owned())),
-        None => Ok(()),
+    for line in String::from_utf8_lossy(&stdout).lines().filter(|line| !line.is_empty()) {
+        let mut words = line.splitn(3, ' ');
+        let (trusted, uri, entry) = (words.next(), words.next().unwrap_or(line), words.next().unwrap_or_default());
+        if trusted != Some("yes") || is_believed_unsigned(entry) {
+            return Err(DebianError::UnsignedIndex(uri.to_owned()));
+        }
     }
+    Ok(())
+}
+
+/// Whether somebody told apt to trust a source whatever its signature: apt says `yes` of that too. The entry is a file and a line in it; one that cannot
+/// be read may say anything.
+fn is_believed_unsigned(entry: &str) -> bool {
+    let Some((path, line)) = entry.rsplit_once(':') else { return true };
+    let (Ok(text), Ok(line)) = (fs::read_to_string(path), line.parse::<usize>()) else { return true };
+    if path.ends_with(".sources") {
+        // A paragraph of the file; the others are not told apart.
+        return text.lines().any(|line| line.to_ascii_lowercase().strip_prefix("trusted:").is_some_and(|value| !is_no(value)));
+    }
+    let line = line.checked_sub(1).and_then(|line| text.lines().nth(line)).unwrap_or_default().to_ascii_lowercase();
+    let mut options = line.split_once(']').map_or("", |(options, _)| options).split(['[', ' ', '\t']);
+    options.any(|option| option.strip_prefix("trusted=").is_some_and(|value| !is_no(value)))
+}
+
+/// What apt takes for no; anything else is not.
+fn is_no(value: &str) -> bool {
+    ["no", "false", "without", "off", "disable", "0"].contains(&value.trim())
 }
 
 /// The .deb of a package in one of these folders or in apt's cache. Its name is no proof of anything: its digest is looked at when it is read.
@@ -112,3 +135,23 @@ fn exactly(package: &Package) -> String {
 const CACHE: &str = "/var/cache/apt/archives";
 /// Names on one command line.
 const MANY: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_trusted_by_word_alone_is_told_from_one_that_is_signed() {
+        let folder = tempfile::tempdir().unwrap();
+        let entry = |name: &str, text: &str, line: usize| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            is_believed_unsigned(&format!("{}:{line}", path.display()))
+        };
+        let list = "deb http://deb.debian.org/debian trixie main\ndeb [arch=amd64 Trusted=yes] file:/srv ./\ndeb [ trusted=no ] http://x ./\n";
+        assert_eq!([1, 2, 3].map(|line| entry("some.list", list, line)), [false, true, false]);
+        assert!(!entry("some.sources", "Types: deb\nURIs: http://x\nSigned-By: /y\n", 1));
+        assert!(entry("some.sources", "Types: deb\nURIs: http://x\nTrusted: yes\n", 1));
+        assert!(is_believed_unsigned("/nonexistent.list:1") && is_believed_unsigned(""));
+    }
+}
