@@ -172,6 +172,11 @@ impl Rejected {
         }
     }
 
+    /// Whether it was given up because it cost too much.
+    pub(super) fn is_exhaustion(&self) -> bool {
+        matches!(self, Self::Chain(problem) if problem.is_exhaustion())
+    }
+
     /// Which step of the decision said no, as people would name it.
     pub fn step(&self) -> &'static str {
         match self {

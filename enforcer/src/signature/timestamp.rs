@@ -101,6 +101,7 @@ pub fn verify(token: &[u8], value: &[u8], trust: &TrustStore, now: UnixTime) -> 
             Err(error) => error,
             Ok(()) => match trust.accept_timestamp(certificate, &signature.certificates, info.time, now) {
                 Ok(_) => return Ok(info.time),
+                Err(error) if error.is_exhaustion() => return Err(error.into()),
                 Err(error) => error.into(),
             },
         };

@@ -14,6 +14,7 @@ use super::claims::Claims;
 use super::cms::{Attributes, MAX_SIGNATURE_SIZE, Scheme, Signature, Signed, SignerId, Statement};
 use super::content::{Bytes, Content, FileContent};
 use super::manifest::{self, LineError};
+use super::timestamp::TimestampError;
 use super::value::{self, Message, Unfit};
 use super::{Rejected, ima, timestamp};
 use crate::policy::{Component, SeveralSigners};
@@ -237,6 +238,10 @@ fn verify(signature: &Signature, content: &mut impl Content, rules: &Rules, fact
             }
             Err(rejected) => {
                 report.problem = Some(rejected.to_string());
+                if rejected.is_exhaustion() {
+                    reports.push(report);
+                    return (reports, Err(rejected));
+                }
                 failure = failure.or(Some(rejected));
             }
         }
@@ -394,11 +399,13 @@ fn accept(
     let problem = match timestamp::verify(token, &statement.value, &rules.trust, facts.now) {
         Ok(signed_at) => match accept(Some(signed_at)) {
             Ok(authority) => return Ok(authority),
+            Err(error) if error.is_exhaustion() => return Err(error.into()),
             Err(error) => {
                 report.timestamp_problem = Some(error.to_string());
                 return Ok(accept(None).map_err(|_| error)?);
             }
         },
+        Err(TimestampError::Chain(problem)) if problem.is_exhaustion() => return Err(problem.into()),
         Err(problem) => problem,
     };
     report.timestamp_problem = Some(problem.to_string());

@@ -130,6 +130,14 @@ impl ChainError {
         }
     }
 
+    /// Whether so many paths were tried that it was given up: certificates are made like this to keep others waiting, and nothing more is tried for
+    /// their sake.
+    pub fn is_exhaustion(&self) -> bool {
+        use webpki::Error::{MaximumNameConstraintComparisonsExceeded, MaximumPathBuildCallsExceeded, MaximumSignatureChecksExceeded};
+        let Self::Refused { source, .. } = self else { return false };
+        matches!(source, MaximumNameConstraintComparisonsExceeded | MaximumPathBuildCallsExceeded | MaximumSignatureChecksExceeded)
+    }
+
     /// Of the failures of two rules the one that says more: "unknown issuer" only means that the rule is about somebody else.
     pub(super) fn more_telling(first: Option<Self>, second: Self) -> Self {
         match first {

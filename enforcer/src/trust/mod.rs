@@ -127,6 +127,7 @@ impl TrustStore {
                     accepted.insert(key, Arc::clone(&authority));
                     return Ok(authority);
                 }
+                Err(error) if error.is_exhaustion() => return Err(error),
                 Err(error) => failure = Some(ChainError::more_telling(failure, error)),
             }
         }
@@ -147,6 +148,7 @@ impl TrustStore {
         for rule in &self.timestamp_rules {
             match chain::accept(rule, Purpose::TimeStamping, &candidate, &self.revocation) {
                 Ok(_) => return Ok(&rule.name),
+                Err(error) if error.is_exhaustion() => return Err(error),
                 Err(error) => failure = Some(ChainError::more_telling(failure, error)),
             }
         }

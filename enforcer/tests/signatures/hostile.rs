@@ -9,8 +9,8 @@ use enforcer::signature::cms::Signature;
 use enforcer::signature::sign::Destination;
 use enforcer::signature::{Examiner, manifest};
 
-use crate::pki::{PKI, cms_sign};
-use crate::scene::{Scene, word};
+use crate::pki::{AUTHORITY, PKI, SIGNING, cms_sign, issue, self_signed, text};
+use crate::scene::{Scene, rule, word};
 use crate::signing::identity;
 
 /// xorshift64*: the same numbers in every run.
@@ -171,6 +171,30 @@ fn signatures_made_to_be_expensive_are_refused_at_once() {
         // Refused in microseconds; the bound is wide because other tests run beside this one.
         assert!(began.elapsed() < Duration::from_millis(500), "{index}: {:?}", began.elapsed());
     }
+}
+
+#[test]
+fn certificates_that_certify_each_other_in_every_order_are_given_up_once_and_for_all() {
+    let mut scene = Scene::new();
+    scene.signers = vec![rule("one", &[&PKI.root.certificate], &[]), rule("other", &[&PKI.root.certificate], &[])];
+    // All have one name, so that each may have issued each.
+    let authorities: Vec<_> = (0..15)
+        .map(|number| {
+            let folder = scene.path(&number.to_string());
+            fs::create_dir(&folder).unwrap();
+            self_signed(&folder, "x", "p256", AUTHORITY)
+        })
+        .collect();
+    let signer = issue(scene.folder.path(), "signer", "p256", SIGNING, &authorities[0], &["-days", "9"]);
+    let bundle = authorities.iter().chain([&signer]).map(|one| fs::read_to_string(&one.certificate).unwrap()).collect::<String>();
+    let bundle = scene.file("bundle", bundle);
+    let file = scene.file("program", "content");
+    let again = ["-signer", text(&signer.certificate), "-inkey", text(&signer.key)];
+    cms_sign(&file, &signer, &[&["-nocerts", "-certfile", text(&bundle)], &again[..], &again].concat(), &scene.path("program.p7s"));
+    assert_eq!(Signature::parse(&fs::read(scene.path("program.p7s")).unwrap()).unwrap().statements.len(), 3);
+    let examination = scene.examine(&file);
+    assert!(examination.outcome().unwrap_err().to_string().contains("MaximumPathBuildCalls"), "{:?}", examination.outcome());
+    assert_eq!(examination.attempts[0].signers.len(), 1, "the others are not even tried");
 }
 
 #[test]
