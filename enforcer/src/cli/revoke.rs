@@ -19,7 +19,7 @@ use crate::daemon::{self, Notice};
 use crate::kernel::fsverity_digest;
 use crate::measure;
 use crate::policy::Policy;
-use crate::signature::{Examiner, Facts};
+use crate::signature::{Examiner, Facts, content_digests};
 use crate::text::printable;
 use crate::trust::{self, RecordError, Revocation, Revoked, Subject, TrustStore, parse_sha256};
 
@@ -70,7 +70,7 @@ struct ContentArguments {
     /// Its SHA-256; `fsverity-sha256:HEX` for an fs-verity digest.
     #[arg(value_name = "HEX", value_parser = digest)]
     digest: Option<Digest>,
-    /// A file with that content; its fs-verity digest is revoked too, if it has one.
+    /// A file with that content. Its fs-verity digest is revoked too, if it has one, and what a signature inside of it is about.
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
 }
@@ -147,8 +147,8 @@ impl Subjects for ContentArguments {
             Failure::new(exit, format!("`{}`: {error}", printable(&path.to_string_lossy())))
         };
         let file = measure::open(path).map_err(failed)?;
-        let digest = measure::sha256(&file, u64::MAX).map_err(failed)?;
-        Ok(std::iter::once(digest).chain(fsverity_digest(&file)).map(Subject::Digest).collect())
+        let digests = content_digests(&file).map_err(failed)?;
+        Ok(digests.into_iter().chain(fsverity_digest(&file)).map(Subject::Digest).collect())
     }
 }
 
