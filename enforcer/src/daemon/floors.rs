@@ -1,6 +1,6 @@
 //! Rollback (T1601.002): below the highest security version that was accepted of a program, nothing of it is let in any more.
 //!
-//! What was published is remembered by its identifier, so that it can be taken away when a newer one arrives. The floors are on the disk before anything
+//! What was published is remembered by its line of releases, so that it can be taken away when a newer one arrives. The floors are on the disk before anything
 //! that raises them is published.
 
 use std::collections::{HashMap, HashSet};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use enforcer_common::Digest;
 
-use crate::signature::claims::Claims;
+use crate::signature::Release;
 use crate::trust::{RecordError, SecurityVersions};
 
 /// The floors, and what stands on them.
@@ -18,15 +18,14 @@ pub(super) struct Floors {
     /// Where they are kept; `None` while what is kept there cannot be read.
     file: Option<PathBuf>,
     unsaved: bool,
-    published: HashMap<Digest, Release>,
+    published: HashMap<Digest, Published>,
     /// The daemon's own program and libraries, which are not taken away under it.
     own: HashSet<Digest>,
 }
 
-/// What a published digest claims to be.
-struct Release {
-    identifier: Arc<str>,
-    version: u32,
+/// What a published digest is.
+struct Published {
+    release: Release,
     generation: u32,
 }
 
@@ -58,27 +57,26 @@ impl Floors {
         Arc::clone(&self.versions)
     }
 
-    /// Holds these claims against the floor of their program, and raises it to them.
-    pub fn admit(&mut self, claims: &Claims) -> Admission {
-        let Some(identifier) = &claims.identifier else { return Admission::Admitted { withdraw: Vec::new() } };
-        let version = claims.security_version.unwrap_or(0);
-        let floor = self.versions.floor(identifier);
-        if version < floor {
+    /// Holds a release against the floor of its line, and raises it to that.
+    pub fn admit(&mut self, release: Option<&Release>) -> Admission {
+        let Some(Release { line, version }) = release else { return Admission::Admitted { withdraw: Vec::new() } };
+        let floor = self.versions.floor(line);
+        if *version < floor {
             return Admission::RolledBack;
         }
-        if version == floor {
+        if *version == floor {
             return Admission::Admitted { withdraw: Vec::new() };
         }
-        Arc::make_mut(&mut self.versions).raise(identifier, version);
-        tracing::info!(identifier, version, former = floor, "a newer security version was accepted; older ones are refused from now on");
+        Arc::make_mut(&mut self.versions).raise(line, *version);
+        tracing::info!(line, version, former = floor, "a newer security version was accepted; older ones are refused from now on");
         self.unsaved = true;
         self.save();
-        let is_older = |release: &Release| *release.identifier == **identifier && release.version < version;
-        let older: Vec<Digest> = self.published.iter().filter(|(_, release)| is_older(release)).map(|(digest, _)| *digest).collect();
+        let is_older = |Published { release, .. }: &Published| release.line == *line && release.version < *version;
+        let older: Vec<Digest> = self.published.iter().filter(|(_, published)| is_older(published)).map(|(digest, _)| *digest).collect();
         let (own, withdraw): (Vec<Digest>, Vec<Digest>) = older.into_iter().partition(|digest| self.own.contains(digest));
         if !own.is_empty() {
             tracing::error!(
-                identifier,
+                line,
                 "the daemon's own code has an older security version than what was accepted now: it stays until the service ends, and cannot start \
                 again in enforce mode; install the newer one"
             );
@@ -90,19 +88,16 @@ impl Floors {
     }
 
     /// Remembers what was published.
-    pub fn note(&mut self, digest: Digest, claims: &Claims, generation: u32) {
-        match &claims.identifier {
-            Some(identifier) => {
-                let (identifier, version) = (Arc::from(identifier.as_str()), claims.security_version.unwrap_or(0));
-                self.published.insert(digest, Release { identifier, version, generation });
-            }
+    pub fn note(&mut self, digest: Digest, release: Option<&Release>, generation: u32) {
+        match release {
+            Some(release) => drop(self.published.insert(digest, Published { release: release.clone(), generation })),
             None => drop(self.published.remove(&digest)),
         }
     }
 
     /// Forgets what other generations published: it has been taken away.
     pub fn forget_others(&mut self, generation: u32) {
-        self.published.retain(|_, release| release.generation == generation);
+        self.published.retain(|_, published| published.generation == generation);
     }
 
     /// Says what the daemon's own code is.
@@ -125,8 +120,8 @@ impl Floors {
 mod tests {
     use super::*;
 
-    fn claims(identifier: &str, version: u32) -> Claims {
-        Claims { identifier: Some(identifier.to_owned()), security_version: Some(version), ..Claims::default() }
+    fn release(line: &str, version: u32) -> Release {
+        Release { line: line.to_owned(), version }
     }
 
     fn digest(byte: u8) -> Digest {
@@ -143,15 +138,15 @@ mod tests {
         let file = folder.path().join("security-versions.toml");
         let mut floors = Floors::load(&file).unwrap();
         for (number, identifier, version) in [(1, "tool", 1), (2, "other", 1), (3, "tool", 1)] {
-            assert_eq!(floors.admit(&claims(identifier, version)), admitted(&[]));
-            floors.note(digest(number), &claims(identifier, version), 1);
+            assert_eq!(floors.admit(Some(&release(identifier, version))), admitted(&[]));
+            floors.note(digest(number), Some(&release(identifier, version)), 1);
         }
         floors.set_own([digest(3)].into());
-        assert_eq!(floors.admit(&claims("tool", 2)), admitted(&[digest(1)]), "but not the daemon's own");
-        assert_eq!(floors.admit(&claims("tool", 1)), Admission::RolledBack);
-        assert_eq!(floors.admit(&Claims { security_version: None, ..claims("tool", 0) }), Admission::RolledBack);
-        assert_eq!(floors.admit(&claims("tool", 2)), admitted(&[]));
-        assert_eq!(floors.admit(&Claims::default()), admitted(&[]));
+        assert_eq!(floors.admit(Some(&release("tool", 2))), admitted(&[digest(1)]), "but not the daemon's own");
+        assert_eq!(floors.admit(Some(&release("tool", 1))), Admission::RolledBack);
+        assert_eq!(floors.admit(Some(&release("tool", 0))), Admission::RolledBack);
+        assert_eq!(floors.admit(Some(&release("tool", 2))), admitted(&[]));
+        assert_eq!(floors.admit(None), admitted(&[]));
         let read = Floors::load(&file).unwrap();
         assert_eq!((read.versions().floor("tool"), read.versions().floor("other")), (2, 1));
     }
@@ -162,8 +157,8 @@ mod tests {
         let below = folder.path().join("state");
         let file = below.join("security-versions.toml");
         let mut floors = Floors::load(&file).unwrap();
-        assert_eq!(floors.admit(&claims("tool", 2)), admitted(&[]));
-        assert_eq!(floors.admit(&claims("tool", 1)), Admission::RolledBack);
+        assert_eq!(floors.admit(Some(&release("tool", 2))), admitted(&[]));
+        assert_eq!(floors.admit(Some(&release("tool", 1))), Admission::RolledBack);
         std::fs::create_dir(below).unwrap();
         floors.save();
         assert_eq!(SecurityVersions::load(&file).unwrap().floor("tool"), 2);
@@ -172,9 +167,9 @@ mod tests {
     #[test]
     fn what_another_generation_published_is_forgotten() {
         let mut floors = Floors::unknown();
-        floors.note(digest(1), &claims("tool", 1), 1);
-        floors.note(digest(2), &claims("tool", 1), 2);
+        floors.note(digest(1), Some(&release("tool", 1)), 1);
+        floors.note(digest(2), Some(&release("tool", 1)), 2);
         floors.forget_others(2);
-        assert_eq!(floors.admit(&claims("tool", 2)), admitted(&[digest(2)]));
+        assert_eq!(floors.admit(Some(&release("tool", 2))), admitted(&[digest(2)]));
     }
 }

@@ -33,7 +33,7 @@ impl Publisher {
     /// verified.
     pub fn allow(&self, verified: &Verified, generation: u32) -> Result<bool, KernelError> {
         let mut floors = self.floors();
-        let Admission::Admitted { withdraw } = floors.admit(verified.claims()) else { return Ok(false) };
+        let Admission::Admitted { withdraw } = floors.admit(verified.release()) else { return Ok(false) };
         for older in &withdraw {
             self.maps.withdraw(older)?;
         }
@@ -45,7 +45,7 @@ impl Publisher {
         let mut floors = self.floors();
         floors.set_own(own.iter().flat_map(digests).collect());
         for verified in own {
-            if let Admission::Admitted { withdraw } = floors.admit(verified.claims()) {
+            if let Admission::Admitted { withdraw } = floors.admit(verified.release()) {
                 withdraw.iter().try_for_each(|older| self.maps.withdraw(older))?;
             }
             self.publish(&mut floors, verified, generation)?;
@@ -76,7 +76,7 @@ impl Publisher {
         let (uses, signer, component) = (with_own_mappings(verified.uses()), verified.signer(), verified.component());
         let verdict = Verdict { expires_at, uses, signer, generation, component };
         for digest in digests(verified) {
-            floors.note(digest, verified.claims(), generation);
+            floors.note(digest, verified.release(), generation);
             self.maps.publish(&digest, &verdict)?;
         }
         Ok(())

@@ -33,4 +33,4 @@ pub use carrier::Carrier;
 pub use examiner::{Attempt, Examination, Examiner};
 pub use find::content_digests;
 pub use rejected::{ManifestError, ManifestProblem, Rejected};
-pub use verify::{Facts, SignerReport, Verified};
+pub use verify::{Facts, Release, SignerReport, Verified};

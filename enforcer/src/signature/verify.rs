@@ -54,9 +54,19 @@ pub struct Verified {
     carrier: Carrier,
 }
 
+/// Which release of which program a content is, for telling older ones from newer ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The line of releases: the identifier, where a component of the policy says who signs it; else `identifier@signer`.
+    pub line: String,
+    /// Its security version; 0 where none is claimed.
+    pub version: u32,
+}
+
 /// What an accepted signature amounts to.
 #[derive(Debug)]
 struct Accepted {
+    release: Option<Release>,
     authority: Arc<Authority>,
     uses: u32,
     claims: Claims,
@@ -138,6 +148,11 @@ impl Verified {
         &self.accepted.claims
     }
 
+    /// Which release it is, if it says what it is.
+    pub fn release(&self) -> Option<&Release> {
+        self.accepted.release.as_ref()
+    }
+
     /// The rights that the signature asks for and the policy grants.
     pub fn entitlements(&self) -> &[String] {
         &self.accepted.entitlements
@@ -199,7 +214,7 @@ impl ManifestInForce {
             return None;
         }
         // Accepted when it was loaded, which may be long ago.
-        let still = self.accepted.check(facts.now).map_err(Rejected::Chain).and_then(|()| not_rolled_back(&self.accepted.claims, 0, facts));
+        let still = self.accepted.check(facts.now).map_err(Rejected::Chain).and_then(|()| not_rolled_back(self.accepted.release.as_ref(), 0, facts));
         Some(still.map(|()| self.verified(file.digest(), file.fsverity())))
     }
 
@@ -280,8 +295,10 @@ impl Accepted {
         {
             return Err(Rejected::WrongSigner { identifier: component.identifier.clone(), signer: authority.name().to_owned() });
         }
-        not_rolled_back(claims, component.map_or(0, |component| component.min_security_version), facts)?;
+        let release = Release::of(claims, component, authority);
+        not_rolled_back(release.as_ref(), component.map_or(0, |component| component.min_security_version), facts)?;
         Ok(Self {
+            release,
             uses,
             entitlements: claims.entitlements.iter().filter(granted).cloned().collect(),
             component: place.map_or(0, |place| u32::try_from(place + 1).unwrap_or(0)),
@@ -293,12 +310,20 @@ impl Accepted {
 }
 
 /// Refuses what is older than something that was accepted before (T1601.002).
-fn not_rolled_back(claims: &Claims, lowest: u32, facts: &Facts<'_>) -> Result<(), Rejected> {
-    let Some(identifier) = &claims.identifier else { return Ok(()) };
-    let floor = lowest.max(facts.security_versions.floor(identifier));
-    match claims.security_version.unwrap_or(0) {
-        version if version < floor => Err(Rejected::Rollback { identifier: identifier.clone(), version, floor }),
-        _ => Ok(()),
+fn not_rolled_back(release: Option<&Release>, lowest: u32, facts: &Facts<'_>) -> Result<(), Rejected> {
+    let Some(Release { line, version }) = release else { return Ok(()) };
+    let floor = lowest.max(facts.security_versions.floor(line));
+    if *version < floor { Err(Rejected::Rollback { identifier: line.clone(), version: *version, floor }) } else { Ok(()) }
+}
+
+impl Release {
+    /// A signer who is trusted for something else must not be able to make all releases of this program too old. So each signer's releases stand by
+    /// themselves, unless a component says whose releases are one line.
+    fn of(claims: &Claims, component: Option<&Component>, authority: &Authority) -> Option<Self> {
+        let identifier = claims.identifier.as_ref()?;
+        let is_bound = component.is_some_and(|component| !component.signers.is_empty());
+        let line = if is_bound { identifier.clone() } else { format!("{identifier}@{}", authority.name()) };
+        Some(Self { line, version: claims.security_version.unwrap_or(0) })
     }
 }
 

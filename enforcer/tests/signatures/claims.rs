@@ -43,11 +43,26 @@ fn an_older_release_is_refused_once_a_newer_one_was_accepted() {
     for file in [&old, &new, &unnumbered] {
         assert_eq!(judge(&versions, file), "detached vendor");
     }
-    assert!(versions.raise("tool", 2));
+    assert!(versions.raise("tool@vendor", 2));
     assert_eq!(judge(&versions, &old), "rollback");
     assert_eq!(judge(&versions, &unnumbered), "rollback", "leaving the number out does not help");
     assert_eq!(judge(&versions, &new), "detached vendor");
     assert_eq!(judge(&versions, &foreign), "detached vendor");
+}
+
+#[test]
+fn a_signer_cannot_make_the_releases_of_another_one_too_old() {
+    let mut scene = Scene::new();
+    let stranger = PKI.self_signed(crate::pki::SIGNING);
+    scene.signers.push(rule("stranger", &[], &[&stranger.certificate]));
+    let ours = signed(&scene, "ours", &PKI.signer("p256"), &["--identifier", "tool", "--security-version", "1"]);
+    let theirs = signed(&scene, "theirs", &stranger, &["--identifier", "tool", "--security-version", "4294967295"]);
+    let line = |scene: &Scene, path: &Path| scene.examine(path).outcome().unwrap().release().unwrap().line.clone();
+    assert_eq!((line(&scene, &ours).as_str(), line(&scene, &theirs).as_str()), ("tool@vendor", "tool@stranger"));
+    // A component says whose releases are one line, and whose are none of it.
+    let signers = vec!["vendor".to_owned()];
+    scene.rest.components = vec![Component { identifier: "tool".to_owned(), signers, min_security_version: 0, names: Vec::new(), paths: Vec::new() }];
+    assert_eq!((line(&scene, &ours).as_str(), scene.word(&theirs).as_str()), ("tool", "wrong-signer"));
 }
 
 #[test]
@@ -69,7 +84,7 @@ fn a_manifest_as_a_whole_can_be_too_old() {
         (word, examiner.manifest_errors().first().map(ToString::to_string))
     };
     assert_eq!(examine(&versions).0, "manifest vendor");
-    versions.raise("base-system", 4);
+    versions.raise("base-system@vendor", 4);
     let (word, error) = examine(&versions);
     assert_eq!(word, "unsigned");
     assert!(error.unwrap().contains("security version 3, and 4"));
