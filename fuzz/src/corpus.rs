@@ -20,8 +20,11 @@ pub struct Input {
 /// The folder cannot be read.
 pub fn inputs() -> io::Result<Vec<Input>> {
     let mut found = Vec::new();
-    for kind in ["corpus", "regressions"] {
-        for folder in listing(&root().join(kind))? {
+    let regressions = root().join("regressions");
+    // git keeps no empty folder: it is there as soon as something was found.
+    let regressions = if regressions.exists() { listing(&regressions)? } else { Vec::new() };
+    for folders in [listing(&root().join("corpus"))?, regressions] {
+        for folder in folders {
             let target = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             for path in listing(&folder)? {
                 found.push(Input { target: target.clone(), bytes: fs::read(&path)?, path });

@@ -72,6 +72,7 @@ impl GuestTests {
     pub(crate) fn machine(&self, script: &str) -> Spec {
         let mut spec = Spec::new(["bash", "-c", script]);
         spec.enforcer = Some(self.enforcer.clone());
+        spec.policy = Some(workspace::root().join("tests/policy.toml"));
         let manifests = self.fixtures.path().join("manifests");
         spec.add = vec![
             (self.program.clone(), PROGRAM.to_owned()),

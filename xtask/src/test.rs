@@ -109,7 +109,6 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
     }
     let mut spec = tests.machine(&script);
     spec.kernel.clone_from(&kernel.name);
-    spec.policy = Some(workspace::root().join("tests/policy.toml"));
     spec.accel = arguments.accel;
     spec.output = Output::StdoutCaptured;
     let outcome = run_machine(&spec)?;
