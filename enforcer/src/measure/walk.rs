@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::{MeasureError, open};
 
@@ -16,7 +16,7 @@ pub fn code_files(root: &Path) -> impl Iterator<Item = (PathBuf, Result<(), Meas
     let named = root.to_owned();
     WalkDir::new(root).sort_by_file_name().into_iter().filter_map(move |entry| match entry {
         Ok(entry) if entry.depth() == 0 && !entry.file_type().is_dir() => Some((entry.into_path(), Ok(()))),
-        Ok(entry) if entry.file_type().is_file() && may_be_code(entry.path()) => Some((entry.into_path(), Ok(()))),
+        Ok(entry) if entry.file_type().is_file() && may_be_code(&entry) => Some((entry.into_path(), Ok(()))),
         Ok(_) => None,
         Err(error) => {
             let path = error.path().unwrap_or(&named).to_owned();
@@ -27,11 +27,16 @@ pub fn code_files(root: &Path) -> impl Iterator<Item = (PathBuf, Result<(), Meas
 }
 
 /// A file that cannot be opened may be anything: the error belongs to whoever examines it.
-fn may_be_code(path: &Path) -> bool {
-    let Ok(file) = open(path) else { return true };
-    let mut magic = [0; 4];
-    file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
-        || file.read_at(&mut magic, 0).is_ok_and(|read| magic[..read] == *b"\x7fELF")
+fn may_be_code(entry: &DirEntry) -> bool {
+    // Most files are told by this alone, without opening them.
+    match entry.metadata() {
+        Ok(metadata) if metadata.permissions().mode() & 0o111 != 0 => return true,
+        Ok(metadata) if metadata.is_file() && metadata.len() < ELF.len() as u64 => return false,
+        _ => {}
+    }
+    let Ok(file) = open(entry.path()) else { return true };
+    let mut magic = [0; ELF.len()];
+    file.read_at(&mut magic, 0).is_ok_and(|read| magic[..read] == ELF)
 }
 
 /// Does the work for each item on all processors; the results come in the order of the items.
@@ -55,3 +60,5 @@ pub fn in_parallel<I: Send, T: Send>(items: impl Iterator<Item = I> + Send, work
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
 }
+
+const ELF: [u8; 4] = *b"\x7fELF";
