@@ -100,7 +100,7 @@ fn rollback(scene: &Scene) -> Result<String> {
     let refused = |program: &Path| program_is_denied(scene, program, SOON).map(drop);
     refused(&first).context("once the second was accepted")?;
     refused(&scene.copy("claims/tool-1-unseen", "unseen")?).context("a first release that nobody had seen")?;
-    ensure!(service::status()?["security_versions"]["test.tool"] == 2, "{}", service::status()?);
+    ensure!(service::status()?["security_versions"]["test.tool@demo"] == 2, "{}", service::status()?);
     service::succeed("systemctl", &["stop", service::UNIT])?;
     refused(&first).context("without a daemon")?;
     service::start()?;
