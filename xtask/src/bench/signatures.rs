@@ -211,10 +211,14 @@ impl Scene {
         let ours = || self.enforcer(&format!("sign --key p256.key --certificate p256.pem --store store{} tree", own.replace(own.get() + 1)));
         let theirs = || {
             let folder = other.replace(other.get() + 1);
-            self.command(&format!("evmctl ima_sign --sigfile --hashalgo sha256 --key rsa.key --recursive few{folder}"))
+            self.command(&format!("evmctl ima_sign --sigfile --hashalgo sha256 --key {} --recursive few{folder}", self.at("rsa.key").display()))
         };
         let work = "sign 20,000 files of 2 KiB";
         let times = self.times(work, &[("enforcer P-256", &ours), ("evmctl RSA-2048", &theirs)])?;
+        // Its exit status does not say whether it signed anything.
+        let signed =
+            few.iter().filter_map(|file| file.path.file_name()).filter(|name| self.at("few0").join(name).with_added_extension("sig").exists());
+        ensure!(signed.count() == few.len(), "evmctl did not sign every file");
         Ok(rows(work, Unit::Files, &times, files, few))
     }
 
