@@ -19,7 +19,8 @@ struct Originals {
     examiner: Examiner,
     /// Programs with a signature inside, and the bytes of the section.
     embedded: Vec<(Vec<u8>, std::ops::Range<usize>)>,
-    script: Vec<u8>,
+    /// An object file, as kernel modules are, whose signature lies behind it.
+    appended: Vec<u8>,
     manifest: Vec<u8>,
     /// What was signed of the script and of the manifest: signed attributes and value.
     statements: Vec<(Option<Vec<u8>>, Vec<u8>)>,
@@ -34,6 +35,7 @@ pub(super) fn prepare() {
     let carrier = |name| originals.carrier_of(&scene::bytes(name)).map(|carrier| carrier.name());
     // A script would go on into what is appended to it, so it cannot bear a signature there, however good.
     assert_eq!(["program64", "program32", "script.module"].map(carrier), [Some("embedded"), Some("embedded"), None]);
+    assert_eq!(carrier("program.module"), Some("appended"));
     for signature in signatures() {
         let bytes = fs::read(&signature).expect("readable");
         if signature.ends_with("manifest.p7s") {
@@ -75,7 +77,7 @@ impl Originals {
                 .expect("the scene's programs have a signature");
             (bytes, at as usize..(at + size) as usize)
         });
-        Self { policy, examiner, embedded: embedded.into(), script, manifest, statements, folder }
+        Self { policy, examiner, embedded: embedded.into(), appended: scene::bytes("program64.o"), manifest, statements, folder }
     }
 
     fn place(&self, name: &str) -> PathBuf {
@@ -103,6 +105,11 @@ impl Originals {
                         && content[section.end..] == original[section.end..]
                 };
                 assert!(self.embedded.iter().any(|(original, section)| outside(original, section)), "accepted, and changed outside of its signature");
+            }
+            Some(Carrier::Appended) => {
+                let end = content.len() - TRAILER;
+                let length = content[end + 8..end + 12].iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+                assert_eq!(content[..end - length], self.appended, "accepted, and its content is not what was signed");
             }
             Some(other) => panic!("nobody signed so that it could be accepted by its {other}"),
         }
@@ -177,3 +184,6 @@ fn attributes(signed: &Signed) -> Option<Vec<u8>> {
         Signed::Content | Signed::FsVerity => None,
     }
 }
+
+/// `struct module_signature` and the marker.
+const TRAILER: usize = 12 + 28;

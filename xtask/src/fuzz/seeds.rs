@@ -107,6 +107,7 @@ const STEPS: &[&str] = &[
     "cp program64 unsigned64",
     "enforcer sign --embed --key p256.key --certificate p256.pem program64",
     "enforcer sign --embed --key rsa.key --certificate rsa.pem program32",
+    "sign-file sha256 rsa.key rsa.pem program64.o program.module",
     "sign-file sha256 rsa.key rsa.pem script script.module",
     "sign-file sha512 p256.key p256.pem script script.module-ec",
     // Detached signatures of every form.
@@ -161,6 +162,8 @@ const SCENE: &[&str] = &[
     "signers.pem",
     "program64",
     "program32",
+    "program.module",
+    "program64.o",
     "script",
     "script.module",
     "manifest",
@@ -171,8 +174,8 @@ const SCENE: &[&str] = &[
 const SIGNATURES: &[&str] =
     &["rsa.p7s", "pss.p7s", "p256-keyid.p7s", "p256-bare.p7s", "ed25519.p7s", "rsa.pem.p7s", "two.p7s", "claims.p7s", "manifest.p7s"];
 const SEEDS: &[(&str, &[&str])] = &[
-    ("elf", &["program64", "program32", "unsigned64"]),
-    ("trailer", &["script.module", "script.module-ec"]),
+    ("elf", &["program64", "program32", "unsigned64", "program64.o"]),
+    ("trailer", &["program.module", "script.module", "script.module-ec"]),
     ("cms", SIGNATURES),
     ("cms", &["p256-stream.p7s"]),
     ("ima", &["rsa.ima", "p256.ima"]),
