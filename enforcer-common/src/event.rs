@@ -18,6 +18,60 @@ boundary_enum! {
         FileMprotect = 3 => "file_mprotect",
         /// A file that is opened for writing.
         FileOpen = 4 => "file_open",
+        /// A module, kexec image or firmware that the kernel reads from a file.
+        KernelReadFile = 5 => "kernel_read_file",
+        /// The same, when it has been read.
+        KernelPostReadFile = 6 => "kernel_post_read_file",
+        /// A module or kexec image that is handed to the kernel as memory.
+        KernelLoadData = 7 => "kernel_load_data",
+        /// A process that reaches into another one.
+        PtraceAccessCheck = 8 => "ptrace_access_check",
+        /// A process that asks to be traced by its parent.
+        PtraceTraceme = 9 => "ptrace_traceme",
+        /// A process that changes what it is.
+        TaskPrctl = 10 => "task_prctl",
+        /// The system call `bpf`.
+        Bpf = 11 => "bpf",
+        /// A descriptor for a BPF map.
+        BpfMap = 12 => "bpf_map",
+        /// A descriptor for a BPF program.
+        BpfProg = 13 => "bpf_prog",
+        /// A signal.
+        TaskKill = 14 => "task_kill",
+        /// Another process's limits.
+        TaskSetrlimit = 15 => "task_setrlimit",
+        /// Another process's scheduling or processors.
+        TaskSetscheduler = 16 => "task_setscheduler",
+        /// Another process's nice level.
+        TaskSetnice = 17 => "task_setnice",
+        /// A file that is made.
+        InodeCreate = 18 => "inode_create",
+        /// A folder that is made.
+        InodeMkdir = 19 => "inode_mkdir",
+        /// A symbolic link that is made.
+        InodeSymlink = 20 => "inode_symlink",
+        /// A special file that is made.
+        InodeMknod = 21 => "inode_mknod",
+        /// A hard link that is made.
+        InodeLink = 22 => "inode_link",
+        /// A name that is removed.
+        InodeUnlink = 23 => "inode_unlink",
+        /// A folder that is removed.
+        InodeRmdir = 24 => "inode_rmdir",
+        /// A name that is changed.
+        InodeRename = 25 => "inode_rename",
+        /// A mount.
+        SbMount = 26 => "sb_mount",
+        /// The end of a mount.
+        SbUmount = 27 => "sb_umount",
+        /// A mount that is moved.
+        MoveMount = 28 => "move_mount",
+        /// A way into the kernel's memory.
+        LockedDown = 29 => "locked_down",
+        /// A file that is truncated by its name.
+        PathTruncate = 30 => "path_truncate",
+        /// A performance event, of which uprobes are some.
+        PerfEventAlloc = 31 => "perf_event_alloc",
     }
 }
 
@@ -66,6 +120,18 @@ boundary_enum! {
         MappedAsCode = 20 => "mapped-as-code",
         /// The file goes by a name that the policy binds to another component.
         WrongComponent = 21 => "wrong-component",
+        /// A process was to be traced, or its memory to be written to by another one or through `/proc/PID/mem`.
+        Tracing = 22 => "tracing",
+        /// What belongs to the enforcer was to be changed by somebody else.
+        Guarded = 23 => "guarded",
+        /// A module or kexec image came as memory, of which nobody can say what it is.
+        LoadedFromMemory = 24 => "loaded-from-memory",
+        /// A way into the kernel's memory was to be opened.
+        KernelMemory = 25 => "kernel-memory",
+        /// A BPF program that can change what others decide was to be loaded.
+        ForeignProgram = 26 => "foreign-program",
+        /// A process was to pass for another program than the one it runs.
+        ExecutableReplaced = 27 => "executable-replaced",
     }
 }
 

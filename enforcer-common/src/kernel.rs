@@ -13,6 +13,8 @@ pub struct KernelLayout {
     pub linux_binprm_filename: u32,
     /// `linux_binprm.interp`
     pub linux_binprm_interp: u32,
+    /// `linux_binprm.unsafe`
+    pub linux_binprm_unsafe: u32,
     /// `file.f_inode`
     pub file_f_inode: u32,
     /// `file.f_mode`
@@ -33,6 +35,10 @@ pub struct KernelLayout {
     pub mount_mnt_mountpoint: u32,
     /// `dentry.d_name.name`
     pub dentry_name: u32,
+    /// `dentry.d_inode`
+    pub dentry_d_inode: u32,
+    /// `dentry.d_parent`
+    pub dentry_d_parent: u32,
     /// `inode.i_sb`
     pub inode_i_sb: u32,
     /// `inode.i_ino`
@@ -79,13 +85,52 @@ pub struct KernelLayout {
     pub task_struct_pending_signal: u32,
     /// `task_struct.mm`
     pub task_struct_mm: u32,
+    /// `task_struct.nsproxy`
+    pub task_struct_nsproxy: u32,
+    /// `nsproxy.mnt_ns`
+    pub nsproxy_mnt_ns: u32,
+    /// `mnt_namespace.ns.inum`
+    pub mnt_namespace_inum: u32,
     /// `mm_struct.arg_start`
     pub mm_struct_arg_start: u32,
+    /// `mm_struct.exe_file`
+    pub mm_struct_exe_file: u32,
+    /// `bpf_map.id`
+    pub bpf_map_id: u32,
+    /// `bpf_prog.aux`
+    pub bpf_prog_aux: u32,
+    /// `bpf_prog_aux.id`
+    pub bpf_prog_aux_id: u32,
     /// `shmem_inode_info.seals`, relative to `shmem_inode_info.vfs_inode` (negative: the inode is embedded behind it)
     pub shmem_seals_from_inode: i32,
+    /// `enum kernel_read_file_id`: what the kernel reads a file for.
+    pub reading_module: u32,
+    /// The same for a module that the kernel unpacks itself; [`ABSENT`] where it cannot.
+    pub reading_module_compressed: u32,
+    /// The same for firmware.
+    pub reading_firmware: u32,
+    /// The same for a kernel to be started by kexec.
+    pub reading_kexec_image: u32,
+    /// The same for its initramfs.
+    pub reading_kexec_initramfs: u32,
+    /// `enum kernel_load_data_id`: a module that comes as memory.
+    pub loading_module: u32,
+    /// The same for a kernel to be started by kexec.
+    pub loading_kexec_image: u32,
+    /// The same for its initramfs.
+    pub loading_kexec_initramfs: u32,
+    /// `perf_event.attr.type`
+    pub perf_event_type: u32,
+    /// The number of the performance monitoring unit `uprobe`; [`ABSENT`] where there is none.
+    pub uprobe_unit: u32,
+    /// The bits of those reasons of `enum lockdown_reason` below 32 that open the kernel's memory to be written or the hardware to be programmed.
+    pub lockdown_integrity: u32,
     /// What this kernel can do.
     pub features: Features,
 }
+
+/// The value of an enumerator that this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
 
 /// Kernel features that are probed, never guessed from a version number. 1 is present, 0 absent.
 #[repr(C)]

@@ -9,15 +9,19 @@
 
 mod digest;
 mod event;
+mod guard;
 mod kernel;
 mod settings;
 mod verdict;
 
 pub use digest::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, DIGEST_SIZE, Digest};
 pub use event::{COMM_SIZE, Event, Hook, PATH_SIZE, PathKind, Reason, Request};
-pub use kernel::{Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout};
-pub use settings::{Counter, Heartbeat, Mode, Response, Settings};
-pub use verdict::{Asker, Binding, BoundPath, NAME_SIZE, Name, SEVERAL, USE_EXEC, USE_LIBRARY, Verdict};
+pub use guard::{ENROL_EXECUTABLE, Enrolment, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, InodeId, ObjectId, ObjectKind};
+pub use kernel::{ABSENT, Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout};
+pub use settings::{Counter, ENFORCERS, Heartbeat, Mode, Response, Settings};
+pub use verdict::{
+    Asker, Binding, BoundPath, ENTITLEMENT_DEBUGGER, ENTITLEMENT_JIT, ENTITLEMENT_OWN, ENTITLEMENTS, NAME_SIZE, Name, SEVERAL, USE_EXEC, USE_MODULE, USE_LIBRARY, Verdict,
+};
 
 #[cfg(feature = "user")]
 mod user {
@@ -28,7 +32,8 @@ mod user {
             unsafe impl aya::Pod for crate::$name {}
         )+ };
     }
-    pod!(Digest, Verdict, Asker, Name, Binding, BoundPath, Settings, Heartbeat, Event, Request, KernelLayout, Features);
+    pod!(Digest, Verdict, Asker, Name, Binding, BoundPath, Settings, Heartbeat, Event, Request, KernelLayout, Features, InodeId, Enrolment,
+        ObjectId);
 }
 
 /// Declares an enum whose values cross the kernel boundary as `u32`: a checked `from_raw`, and `ALL` in order.

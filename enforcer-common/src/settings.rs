@@ -1,6 +1,6 @@
 //! What changes at run time: settings, heartbeat and counters.
 
-use crate::boundary_enum;
+use crate::{Digest, boundary_enum};
 
 boundary_enum! {
     /// What happens to code without a verdict.
@@ -40,6 +40,22 @@ pub struct Settings {
     pub volatile_filesystems: u32,
     /// [`Response`] to code on FUSE and network file systems, as above.
     pub foreign_filesystems: u32,
+    /// [`Response`] to tracing, and to writing to another process's memory.
+    pub tracing: u32,
+    /// [`Response`] to kernel modules without a verdict.
+    pub modules: u32,
+    /// [`Response`] to kernel modules that are handed over as memory.
+    pub modules_from_memory: u32,
+    /// [`Response`] to kexec images without a verdict, and to those that are handed over as memory.
+    pub kexec: u32,
+    /// [`Response`] to firmware without a verdict.
+    pub firmware: u32,
+    /// [`Response`] to ways into the kernel's memory ([`crate::KernelLayout::lockdown_integrity`]).
+    pub kernel_memory: u32,
+    /// [`Response`] to BPF programs of others that can change what is decided.
+    pub bpf_programs: u32,
+    /// The number of the mount namespace in which the guarded folders must stay where they are.
+    pub mount_namespace: u32,
     /// Largest file that is measured, in bytes.
     pub max_file_size: u64,
     /// How long a first use may wait for the daemon, in nanoseconds.
@@ -54,11 +70,17 @@ pub struct Settings {
     pub generation: u32,
     /// How many names and paths belong to components; 0 means that none has to be looked at.
     pub bound_names: u32,
+    /// The enforcer's own program, by each of its digests, and the one that may take its place: who may touch what is guarded. Unused ones are
+    /// [`Digest::NONE`].
+    pub enforcers: [Digest; ENFORCERS],
     /// Explicit padding.
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 24 + 32 + 16);
+/// Digests of the enforcer's own program: two kinds of the running one, and two of its successor.
+pub const ENFORCERS: usize = 4;
+
+const _: () = assert!(size_of::<Settings>() == 24 + 32 + 32 + 12 + 36 * ENFORCERS + 4);
 
 /// The one element of the map `HEARTBEAT`, written by the daemon while its work progresses.
 #[repr(C)]

@@ -6,6 +6,19 @@ use crate::PATH_SIZE;
 pub const USE_EXEC: u32 = 1 << 0;
 /// May be mapped as code: a shared library, or a program started through the dynamic loader.
 pub const USE_LIBRARY: u32 = 1 << 1;
+/// May be loaded by the kernel: a module, a kexec image, firmware.
+pub const USE_MODULE: u32 = 1 << 2;
+
+/// The entitlement `jit`: the program may make executable memory that no file stands behind.
+pub const ENTITLEMENT_JIT: u32 = 1 << 0;
+/// The entitlement `debugger`: the program may trace other processes and write to their memory.
+pub const ENTITLEMENT_DEBUGGER: u32 = 1 << 1;
+
+/// Not asked for by anybody: the content is a part of the enforcer itself.
+pub const ENTITLEMENT_OWN: u32 = 1 << 31;
+
+/// The entitlements that the programs know, by the names they have in signatures and policies. A name that is not here gives no right.
+pub const ENTITLEMENTS: [(&str, u32); 2] = [("jit", ENTITLEMENT_JIT), ("debugger", ENTITLEMENT_DEBUGGER)];
 
 /// The value of the map `VERDICTS`: a trusted signature covers the content with this digest. There is no verdict that denies; what has none is denied.
 #[repr(C)]
@@ -13,17 +26,21 @@ pub const USE_LIBRARY: u32 = 1 << 1;
 pub struct Verdict {
     /// When the verdict stops to hold, in nanoseconds of `CLOCK_BOOTTIME`; 0 is never.
     pub expires_at: u64,
-    /// Bits of [`USE_EXEC`] and [`USE_LIBRARY`].
+    /// Bits of [`USE_EXEC`], [`USE_LIBRARY`] and [`USE_MODULE`].
     pub uses: u32,
+    /// Bits of [`ENTITLEMENT_JIT`] and its like: the rights that the signature asks for and the policy grants.
+    pub entitlements: u32,
     /// The policy's number of the signer rule that allowed it (its place in the policy, from 0).
     pub signer: u32,
     /// Which publication wrote it: a reload removes what an older one left behind.
     pub generation: u32,
     /// The number of the component that the content is, from 1 (its place in the policy of this generation); 0 when it is none.
     pub component: u32,
+    /// Explicit padding.
+    pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Verdict>() == 24);
+const _: () = assert!(size_of::<Verdict>() == 32);
 
 /// The key of the map `REFUSALS`: one task's one question. The value is the number of a [`crate::Reason`].
 ///

@@ -1,6 +1,9 @@
 //! The decision that all hooks share: measure, look up, ask once about what nobody has seen, and answer.
 
-use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::LsmContext};
+use aya_ebpf::{
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns},
+    programs::LsmContext,
+};
 use aya_log_ebpf::error;
 use enforcer_common::{Counter, Digest, Hook, Mode, Reason, Response, Settings, Verdict};
 
@@ -8,7 +11,7 @@ use crate::{
     first_use,
     kernel::{self, file},
     maps::{self, SETTINGS, VERDICTS},
-    measure, names, report,
+    measure, names, report, rights,
 };
 
 /// What a hook tells the kernel.
@@ -36,6 +39,36 @@ pub(crate) struct Question {
     pub(crate) called_by: u64,
     /// Whether the hook may sleep, and so hash, wait, and spell out a path.
     pub(crate) sleepable: bool,
+    /// The address of a name to report where there is no file; 0 where there is none.
+    pub(crate) name: u64,
+    /// Whether the program that is started is being traced.
+    pub(crate) traced: bool,
+    /// [`Response`] to content without a verdict.
+    pub(crate) response: u32,
+}
+
+impl Question {
+    /// A question about something that is no file, but may have a name.
+    #[inline(always)]
+    pub(crate) const fn without_file(hook: Hook, name: u64) -> Self {
+        Self { name, ..Self::about(hook, core::ptr::null_mut(), 0, false) }
+    }
+
+    /// A question about a file, or about memory when that is null.
+    #[inline(always)]
+    pub(crate) const fn about(hook: Hook, file: *mut file, wanted: u32, sleepable: bool) -> Self {
+        Self { hook, file, wanted, called_by: 0, sleepable, name: 0, traced: false, response: Response::Deny as u32 }
+    }
+}
+
+impl Question {
+    /// Says that the hook cannot sleep, by a store of its own: 6.1's verifier knows that a byte is zero if it saw the store, and not if it saw a loop
+    /// over the whole structure; and what it does not know, it follows into helpers that sleep.
+    #[inline(always)]
+    pub(crate) fn cannot_sleep(&mut self) {
+        // SAFETY: a field of a borrowed value.
+        unsafe { core::ptr::write_volatile(&mut self.sleepable, false) };
+    }
 }
 
 /// Why the answer is no.
@@ -49,6 +82,12 @@ impl Denial {
     pub(crate) const fn without_digest(reason: Reason) -> Self {
         Self { reason, detail: 0, digest: Digest::NONE }
     }
+}
+
+/// The current process, as the initial namespace numbers it.
+#[inline(always)]
+pub(crate) fn current_pid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
 pub(crate) fn settings() -> Result<&'static Settings, Fault> {
@@ -79,7 +118,7 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
         denial.reason = unmeasured.reason;
         denial.detail = unmeasured.detail;
         denial.digest.algorithm = 0;
-        return deny(question, &denial, Response::Deny as u32, settings);
+        return deny(question, &denial, question.response, settings);
     }
     by_digest(question, denial, settings)
 }
@@ -87,7 +126,15 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
 /// Judges a file by its digest alone.
 #[inline(always)]
 fn by_digest(question: &Question, mut denial: Denial, settings: &Settings) -> Answer {
-    let answer = look_up(&denial.digest, question, settings).and_then(|()| names::check(question, &denial.digest, settings));
+    let mut answer = look_up(&denial.digest, question, settings).and_then(|()| names::check(question, &denial.digest, settings)).and_then(|()| rights::check_library(question, &denial.digest));
+    if question.hook as u32 == Hook::BprmCheckSecurity as u32 {
+        // In audit mode also what is only reported starts, and may be the enforcer.
+        rights::note(kernel::file_inode(question.file), &denial.digest, settings);
+        // Whoever traces a process acts with its rights.
+        if question.traced && rights::is_one_of(&denial.digest, settings) {
+            answer = answer.and(Err(Reason::Tracing));
+        }
+    }
     match answer {
         Ok(()) => {
             maps::count(Counter::Allowed);
@@ -95,7 +142,7 @@ fn by_digest(question: &Question, mut denial: Denial, settings: &Settings) -> An
         }
         Err(reason) => {
             denial.reason = reason;
-            deny(question, &denial, Response::Deny as u32, settings)
+            deny(question, &denial, question.response, settings)
         }
     }
 }
@@ -132,12 +179,23 @@ pub(crate) fn known(digest: &Digest, wanted: u32) -> Option<Result<(), Reason>> 
 /// A denial as the policy wants it: stopped, or let through and reported, or let through without a word.
 #[inline(always)]
 pub(crate) fn deny(question: &Question, denial: &Denial, response: u32, settings: &Settings) -> Answer {
+    deny_and(report::event, question, denial, response, settings)
+}
+
+/// The same about something that is no file.
+#[inline(always)]
+pub(crate) fn deny_without_file(question: &Question, denial: &Denial, response: u32, settings: &Settings) -> Answer {
+    deny_and(report::event_without_file, question, denial, response, settings)
+}
+
+#[inline(always)]
+fn deny_and(report: impl Fn(&Question, &Denial, &Settings, bool), question: &Question, denial: &Denial, response: u32, settings: &Settings) -> Answer {
     if response == Response::Allow as u32 {
         return Answer::Allow;
     }
     let stops = settings.mode != Mode::Audit as u32 && response != Response::Audit as u32;
     maps::count(if stops { Counter::Denied } else { Counter::WouldBeDenied });
-    report::event(question, denial, settings, stops);
+    report(question, denial, settings, stops);
     if stops { Answer::Deny } else { Answer::Allow }
 }
 
@@ -154,17 +212,18 @@ pub(crate) fn on_fault(ctx: &LsmContext, fault: Fault) -> i32 {
 }
 
 impl Answer {
-    /// 0 or `-EPERM`. The value goes through memory, because some kernels' verifiers lose its bounds in the arithmetic that LLVM makes of a choice.
+    /// 0 or `-EPERM`. The value goes through memory, because some kernels' verifiers lose its bounds in the arithmetic that LLVM makes of a choice; and
+    /// in all 64 bits, because they keep track of nothing less.
     #[inline(always)]
     pub(crate) fn errno(self) -> i32 {
-        let mut errno = 0_i32;
+        let mut errno = 0_i64;
         if self == Self::Deny {
             // SAFETY: a local variable.
             unsafe { core::ptr::write_volatile(&mut errno, -EPERM) };
         }
         // SAFETY: as above.
-        unsafe { core::ptr::read_volatile(&errno) }
+        unsafe { core::ptr::read_volatile(&errno) as i32 }
     }
 }
 
-const EPERM: i32 = 1;
+const EPERM: i64 = 1;

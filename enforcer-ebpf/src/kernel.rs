@@ -3,15 +3,15 @@
 //! Each load is `base + constant offset`, the offset coming from `.rodata` that user space filled from the kernel's BTF and froze. So the verifier
 //! knows the field and keeps the pointer's type, and helpers that want a trusted pointer accept it.
 
-use core::ptr::{addr_of, null_mut, read_volatile};
+use core::ptr::{null_mut, read_volatile};
 
 pub(crate) use aya_ebpf::bindings::{file, inode, path, task_struct};
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel},
+    helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_kernel_str},
     programs::LsmContext,
 };
-use enforcer_common::{Features, KernelLayout};
+use enforcer_common::{Features, InodeId, KernelLayout};
 
 /// `include/uapi/asm-generic/mman-common.h`
 pub(crate) const PROT_WRITE: u64 = 0x2;
@@ -21,13 +21,18 @@ pub(crate) const PROT_EXEC: u64 = 0x4;
 pub(crate) enum LinuxBinprm {}
 /// `struct vm_area_struct`, never constructed here.
 pub(crate) enum VmAreaStruct {}
+/// `struct bpf_map`, never constructed here.
+pub(crate) enum BpfMap {}
+/// `struct bpf_prog`, never constructed here.
+pub(crate) enum BpfProg {}
 
 /// Where the fields are. Set before loading; the zeros here never reach a kernel, because the loader refuses a missing field.
 #[unsafe(no_mangle)]
-static KERNEL: KernelLayout = KernelLayout {
+pub(crate) static KERNEL: KernelLayout = KernelLayout {
     linux_binprm_file: 0,
     linux_binprm_filename: 0,
     linux_binprm_interp: 0,
+    linux_binprm_unsafe: 0,
     file_f_inode: 0,
     file_f_mode: 0,
     file_f_path: 0,
@@ -38,6 +43,8 @@ static KERNEL: KernelLayout = KernelLayout {
     mount_mnt_parent: 0,
     mount_mnt_mountpoint: 0,
     dentry_name: 0,
+    dentry_d_inode: 0,
+    dentry_d_parent: 0,
     inode_i_sb: 0,
     inode_i_ino: 0,
     inode_i_mode: 0,
@@ -61,8 +68,26 @@ static KERNEL: KernelLayout = KernelLayout {
     task_struct_tgid: 0,
     task_struct_pending_signal: 0,
     task_struct_mm: 0,
+    task_struct_nsproxy: 0,
+    nsproxy_mnt_ns: 0,
+    mnt_namespace_inum: 0,
     mm_struct_arg_start: 0,
+    mm_struct_exe_file: 0,
+    bpf_map_id: 0,
+    bpf_prog_aux: 0,
+    bpf_prog_aux_id: 0,
     shmem_seals_from_inode: 0,
+    reading_module: 0,
+    reading_module_compressed: 0,
+    reading_firmware: 0,
+    reading_kexec_image: 0,
+    reading_kexec_initramfs: 0,
+    loading_module: 0,
+    loading_kexec_image: 0,
+    loading_kexec_initramfs: 0,
+    perf_event_type: 0,
+    uprobe_unit: 0,
+    lockdown_integrity: 0,
     features: Features { fsverity_digest: 0 },
 };
 
@@ -70,9 +95,10 @@ static KERNEL: KernelLayout = KernelLayout {
 macro_rules! layout {
     ($($field:ident).+) => {
         // SAFETY: a plain static; volatile, because its value is set after compilation.
-        unsafe { read_volatile(addr_of!(KERNEL.$($field).+)) }
+        unsafe { core::ptr::read_volatile(core::ptr::addr_of!($crate::kernel::KERNEL.$($field).+)) }
     };
 }
+pub(crate) use layout;
 
 /// The address of a field, without loading it.
 macro_rules! field_address {
@@ -99,6 +125,12 @@ pub(crate) fn binprm_called_by(bprm: *const LinuxBinprm) -> u64 {
     let called_by = field!(bprm, linux_binprm_filename as u64);
     // `binfmt_script` and `binfmt_misc` put the interpreter's path here, and leave the other one.
     if called_by == field!(bprm, linux_binprm_interp as u64) { called_by } else { 0 }
+}
+
+/// Whether the process is being traced while it starts a program (`LSM_UNSAFE_PTRACE`, `include/linux/security.h`).
+pub(crate) fn binprm_is_traced(bprm: *const LinuxBinprm) -> bool {
+    const LSM_UNSAFE_PTRACE: u32 = 2;
+    field!(bprm, linux_binprm_unsafe as u32) & LSM_UNSAFE_PTRACE != 0
 }
 
 pub(crate) fn file_inode(file: *const file) -> *mut inode {
@@ -260,6 +292,151 @@ fn is_null(address: *const u8) -> bool {
     unsafe { bpf_probe_read_kernel((&raw mut value).cast(), 8, address.cast()) };
     // SAFETY: a local variable; volatile, because the helper wrote it.
     unsafe { read_volatile(&value) == 0 }
+}
+
+/// Which inode this is.
+pub(crate) fn inode_id(inode: *const inode) -> InodeId {
+    InodeId { number: inode_number(inode), device: inode_filesystem(inode).0, generation: inode_generation(inode) }
+}
+
+/// Which inode stands at this address; `None` when it cannot be read, or there is none.
+#[inline(never)]
+pub(crate) fn inode_id_at(inode: u64, id: &mut InodeId) -> bool {
+    let (mut number, mut super_block) = (0, 0);
+    inode != 0
+        && read_word(inode + u64::from(layout!(inode_i_ino)), &mut number)
+        && read_word(inode + u64::from(layout!(inode_i_sb)), &mut super_block)
+        && {
+            *id = InodeId {
+                number,
+                device: read_half(super_block + u64::from(layout!(super_block_s_dev))),
+                generation: read_half(inode + u64::from(layout!(inode_i_generation))),
+            };
+            true
+        }
+}
+
+/// The magic number of the file system of the inode at this address; 0 when it cannot be read.
+#[inline(always)]
+pub(crate) fn inode_magic_at(inode: u64) -> u64 {
+    let (mut super_block, mut magic) = (0, 0);
+    let is_read = read_word(inode + u64::from(layout!(inode_i_sb)), &mut super_block)
+        && read_word(super_block + u64::from(layout!(super_block_s_magic)), &mut magic);
+    if is_read { magic } else { 0 }
+}
+
+/// Which inode a dentry leads to.
+#[inline(always)]
+pub(crate) fn dentry_inode_id(dentry: u64, id: &mut InodeId) -> bool {
+    let mut inode = 0;
+    dentry != 0 && read_word(dentry + u64::from(layout!(dentry_d_inode)), &mut inode) && inode_id_at(inode, id)
+}
+
+/// The address of a dentry's folder, itself a dentry.
+#[inline(always)]
+pub(crate) fn dentry_parent(dentry: u64) -> u64 {
+    let mut parent = 0;
+    if read_word(dentry + u64::from(layout!(dentry_d_parent)), &mut parent) { parent } else { 0 }
+}
+
+/// The address of a dentry's name.
+#[inline(always)]
+pub(crate) fn dentry_name(dentry: u64) -> u64 {
+    let mut name = 0;
+    if dentry != 0 && read_word(dentry + u64::from(layout!(dentry_name)), &mut name) { name } else { 0 }
+}
+
+/// The first bytes of a dentry's name, filled up with zeros: enough to tell the kernel's own files apart.
+#[inline(always)]
+pub(crate) fn short_name(dentry: u64) -> [u64; 2] {
+    let mut words = [0_u64; 2];
+    let name = dentry_name(dentry);
+    // SAFETY: the helper checks the address, and writes no more than the buffer's size.
+    let length = unsafe { bpf_probe_read_kernel_str(words.as_mut_ptr().cast(), 16, name as *const _) };
+    // SAFETY: a local variable; volatile, because the helper wrote it. What stands behind the name's end is what stood there before: zeros.
+    if length > 0 { unsafe { [read_volatile(&words[0]), read_volatile(&words[1])] } } else { [0; 2] }
+}
+
+/// The address of a path's dentry.
+#[inline(always)]
+pub(crate) fn path_dentry_at(path: u64) -> u64 {
+    let mut dentry = 0;
+    if path != 0 && read_word(path + u64::from(layout!(path_dentry)), &mut dentry) { dentry } else { 0 }
+}
+
+/// The address of the dentry that is the root of a path's mount.
+#[inline(always)]
+pub(crate) fn path_mount_root(path: u64) -> u64 {
+    let mut mount = 0;
+    if path != 0 && read_word(path + u64::from(layout!(path_mnt)), &mut mount) { mount_root(mount) } else { 0 }
+}
+
+/// The address of the dentry that is a mount's root.
+#[inline(always)]
+pub(crate) fn mount_root(mount: u64) -> u64 {
+    let mut root = 0;
+    if mount != 0 && read_word(mount + u64::from(layout!(vfsmount_mnt_root)), &mut root) { root } else { 0 }
+}
+
+/// The magic number of the file system of the inode at this address.
+#[inline(always)]
+pub(crate) fn file_magic(file: *const file) -> u64 {
+    let inode = file_inode(file);
+    inode_filesystem(inode).1
+}
+
+/// Which program a task runs, by the inode of its file.
+#[inline(always)]
+pub(crate) fn task_executable(task: u64, id: &mut InodeId) -> bool {
+    let (mut mm, mut file, mut inode) = (0, 0, 0);
+    read_word(task + u64::from(layout!(task_struct_mm)), &mut mm)
+        && mm != 0
+        && read_word(mm + u64::from(layout!(mm_struct_exe_file)), &mut file)
+        && file != 0
+        && read_word(file + u64::from(layout!(file_f_inode)), &mut inode)
+        && inode_id_at(inode, id)
+}
+
+/// The inode number of the current task's program, by direct loads; 0 when it has none.
+#[inline(always)]
+pub(crate) fn current_executable_number() -> u64 {
+    let mm = field!(current_task(), task_struct_mm as *const u8);
+    let file = field!(mm, mm_struct_exe_file as *const file);
+    if file.is_null() { 0 } else { inode_number(file_inode(file)) }
+}
+
+/// The number of the current task's mount namespace; 0 when it has none any more.
+#[inline(always)]
+pub(crate) fn mount_namespace() -> u32 {
+    let (mut proxy, mut namespace) = (0, 0);
+    let task = current_task() as u64;
+    if read_word(task + u64::from(layout!(task_struct_nsproxy)), &mut proxy)
+        && proxy != 0
+        && read_word(proxy + u64::from(layout!(nsproxy_mnt_ns)), &mut namespace)
+        && namespace != 0
+    {
+        return read_half(namespace + u64::from(layout!(mnt_namespace_inum)));
+    }
+    0
+}
+
+pub(crate) fn map_id(map: *const BpfMap) -> u32 {
+    field!(map, bpf_map_id as u32)
+}
+
+pub(crate) fn program_id(program: *const BpfProg) -> u32 {
+    let aux = field!(program, bpf_prog_aux as *const u8);
+    field!(aux, bpf_prog_aux_id as u32)
+}
+
+/// Half a word at a kernel address; zero when it cannot be read.
+#[inline(always)]
+pub(crate) fn read_half(address: u64) -> u32 {
+    let mut half = 0_u32;
+    // SAFETY: the helper checks the address, and writes four bytes.
+    unsafe { bpf_probe_read_kernel((&raw mut half).cast(), 4, address as *const _) };
+    // SAFETY: a local variable; volatile, because the helper wrote it.
+    unsafe { read_volatile(&half) }
 }
 
 pub(crate) fn current_task() -> *mut task_struct {

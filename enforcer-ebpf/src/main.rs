@@ -1,13 +1,10 @@
 //! Enforcer's eBPF LSM programs: each file about to become code is measured, looked up, and let through or stopped, in the kernel.
 //!
-//! | hook | question it answers | sleeps |
-//! |---|---|---|
-//! | `bprm_check_security` | may this program, script or interpreter start? | yes |
-//! | `mmap_file` | may these bytes become executable? | yes |
-//! | `file_mprotect` | may this memory become executable now? | no |
-//! | `file_open` | is mapped code about to be changed? | yes |
+//! Each file of `hooks` is one hook, by the kernel's name, and opens with the question that it answers: may this start (`bprm_check_security`), may these
+//! bytes become executable (`mmap_file`, `file_mprotect`), may the kernel load this (`kernel_read_file`, `kernel_load_data`), is trusted code or memory
+//! being changed (`file_open`, `ptrace_*`), and is somebody switching the enforcer off (all others; `guard` has them on one page).
 //!
-//! All hooks share [`judge`]: measure (`measure`), look up (`maps::VERDICTS`), ask the daemon about what nobody has seen (`first_use`), decide,
+//! The hooks share [`judge`]: measure (`measure`), look up (`maps::VERDICTS`), ask the daemon about what nobody has seen (`first_use`), decide,
 //! and report what is denied (`report`). Nothing here knows about signatures, paths or policy text.
 #![no_std]
 #![no_main]
@@ -16,18 +13,49 @@
 
 mod atomic;
 mod first_use;
+mod guard;
 mod hooks {
+    pub(crate) mod bpf;
+    pub(crate) mod bpf_map;
+    pub(crate) mod bpf_prog;
     pub(crate) mod bprm_check_security;
     pub(crate) mod file_mprotect;
     pub(crate) mod file_open;
+    pub(crate) mod inode_create;
+    pub(crate) mod inode_link;
+    pub(crate) mod inode_listxattr;
+    pub(crate) mod inode_mkdir;
+    pub(crate) mod inode_mknod;
+    pub(crate) mod inode_rename;
+    pub(crate) mod inode_rmdir;
+    pub(crate) mod inode_symlink;
+    pub(crate) mod inode_unlink;
+    pub(crate) mod kernel_load_data;
+    pub(crate) mod kernel_post_read_file;
+    pub(crate) mod kernel_read_file;
+    pub(crate) mod locked_down;
     pub(crate) mod mmap_file;
+    pub(crate) mod move_mount;
+    pub(crate) mod perf_event_alloc;
+    pub(crate) mod ptrace_access_check;
+    pub(crate) mod ptrace_traceme;
+    pub(crate) mod sb_mount;
+    pub(crate) mod sb_umount;
+    pub(crate) mod task_kill;
+    pub(crate) mod task_prctl;
+    pub(crate) mod task_setnice;
+    pub(crate) mod task_setrlimit;
+    pub(crate) mod task_setscheduler;
 }
 mod judge;
 mod kernel;
+mod load;
 mod maps;
 mod measure;
 mod names;
 mod report;
+mod rights;
+mod trace;
 
 /// The kernel lends some of the helpers (`bpf_ima_file_hash`, `bpf_d_path`, `bpf_probe_read_kernel`) to GPL-compatible programs only.
 #[unsafe(link_section = "license")]

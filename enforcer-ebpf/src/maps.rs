@@ -5,7 +5,7 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, InodeStorage, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use enforcer_common::{Asker, Binding, BoundPath, Counter, Digest, Event, Heartbeat, Name, Request, Settings, Verdict};
+use enforcer_common::{Asker, Binding, BoundPath, Counter, Digest, Enrolment, Event, Heartbeat, InodeId, Name, ObjectId, Request, Settings, Verdict};
 
 use crate::{measure::Measured, names::Scratch};
 
@@ -32,6 +32,26 @@ pub(crate) static BLANK: Array<Scratch, 1> = Array::new();
 /// What was measured of each inode, dropped by the kernel together with the inode.
 #[btf_map]
 pub(crate) static MEASURED: InodeStorage<Measured> = InodeStorage::new();
+
+/// The programs that have rights of their own, by the file they were started from: what was measured of it then.
+#[btf_map]
+pub(crate) static EXECUTABLES: HashMap<InodeId, Digest, 16_384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// The inode numbers of the enforcer's own program, the latest ones: a quick no for everybody else.
+#[btf_map]
+pub(crate) static ENFORCER_INODES: Array<[u64; 4], 1> = Array::new();
+
+/// Folders and control groups that belong to the enforcer.
+#[btf_map]
+pub(crate) static GUARDED: HashMap<InodeId, u32, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// BPF objects that belong to the enforcer.
+#[btf_map]
+pub(crate) static OBJECTS: HashMap<ObjectId, u32, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// What the daemon adds to [`EXECUTABLES`] and [`GUARDED`]: one element.
+#[btf_map]
+pub(crate) static ENROLMENT: Array<Enrolment, 1> = Array::new();
 
 /// The policy's settings: one element.
 #[btf_map]

@@ -124,6 +124,22 @@ pub(crate) fn reusable(inode: *mut inode, digest: &mut Digest) -> bool {
     }
 }
 
+/// Whether the file is still what was measured of it last, as far as the kernel's bookkeeping tells: nobody can write to it, and its stamp has not moved.
+/// Where nothing is kept (file systems without such a stamp), that nobody can write has to do.
+#[inline(always)]
+pub(crate) fn holds(inode: *mut inode) -> bool {
+    if kernel::inode_is_writable_somewhere(inode) {
+        return false;
+    }
+    // SAFETY: the hook keeps the inode alive.
+    let measured = unsafe { MEASURED.get_ptr_mut(inode) };
+    if measured.is_null() {
+        return filesystem(inode) != Filesystem::Stamped;
+    }
+    // SAFETY: a map value that was checked for null; volatile, because others write it at the same time.
+    unsafe { read_volatile(addr_of!((*measured).state)) == SEALED || stamp_holds(measured, inode) }
+}
+
 /// Whether the file has been measured, and so was to be code, since the kernel has had its inode in memory.
 #[inline(always)]
 pub(crate) fn was_code(inode: *mut inode) -> bool {

@@ -14,7 +14,7 @@ use crate::{
     maps::{self, EVENTS},
 };
 
-/// Sends an event. One that does not fit is lost and counted; the denial stands.
+/// Sends an event about a file, or about memory. One that does not fit is lost and counted; the denial stands.
 #[inline(never)]
 pub(crate) fn event(question: &Question, denial: &Denial, settings: &Settings, stopped: bool) {
     let Some(mut entry) = EVENTS.reserve(0) else {
@@ -22,8 +22,48 @@ pub(crate) fn event(question: &Question, denial: &Denial, settings: &Settings, s
         return;
     };
     let event: *mut Event = entry.as_mut_ptr();
-    let ids = bpf_get_current_pid_tgid();
     // SAFETY: the entry is as large as an event, and every field is written before it is submitted.
+    unsafe {
+        head(event, question, denial, settings, stopped);
+        if question.file.is_null() {
+            without_file(event, 0);
+        } else {
+            let inode = kernel::file_inode(question.file);
+            addr_of_mut!((*event).inode).write(kernel::inode_number(inode));
+            addr_of_mut!((*event).size).write(kernel::inode_size(inode));
+            addr_of_mut!((*event).device).write(kernel::inode_filesystem(inode).0);
+            let kind = path(question.file, question.sleepable, addr_of_mut!((*event).path));
+            addr_of_mut!((*event).path_kind).write(kind as u32);
+        }
+    }
+    entry.submit(0);
+}
+
+/// The same where there is no file to ask, but perhaps a name: the verifier does not believe that a pointer is null which came through memory.
+#[inline(never)]
+pub(crate) fn event_without_file(question: &Question, denial: &Denial, settings: &Settings, stopped: bool) {
+    let Some(mut entry) = EVENTS.reserve(0) else {
+        maps::count(Counter::EventsLost);
+        return;
+    };
+    let event: *mut Event = entry.as_mut_ptr();
+    // SAFETY: as above.
+    unsafe {
+        head(event, question, denial, settings, stopped);
+        without_file(event, question.name);
+    }
+    entry.submit(0);
+}
+
+/// What every event says.
+///
+/// # Safety
+///
+/// `event` can be written.
+#[inline(always)]
+unsafe fn head(event: *mut Event, question: &Question, denial: &Denial, settings: &Settings, stopped: bool) {
+    let ids = bpf_get_current_pid_tgid();
+    // SAFETY: the caller's.
     unsafe {
         addr_of_mut!((*event).time).write(bpf_ktime_get_boot_ns());
         addr_of_mut!((*event).cgroup).write(bpf_get_current_cgroup_id());
@@ -38,22 +78,28 @@ pub(crate) fn event(question: &Question, denial: &Denial, settings: &Settings, s
         addr_of_mut!((*event).detail).write(denial.detail);
         addr_of_mut!((*event).digest).write(denial.digest);
         bpf_get_current_comm(addr_of_mut!((*event).comm).cast(), COMM_SIZE as u32);
-        if question.file.is_null() {
-            addr_of_mut!((*event).inode).write(0);
-            addr_of_mut!((*event).size).write(0);
-            addr_of_mut!((*event).device).write(0);
-            addr_of_mut!((*event).path_kind).write(PathKind::None as u32);
-            addr_of_mut!((*event).path).cast::<u8>().write(0);
-        } else {
-            let inode = kernel::file_inode(question.file);
-            addr_of_mut!((*event).inode).write(kernel::inode_number(inode));
-            addr_of_mut!((*event).size).write(kernel::inode_size(inode));
-            addr_of_mut!((*event).device).write(kernel::inode_filesystem(inode).0);
-            let kind = path(question.file, question.sleepable, addr_of_mut!((*event).path));
-            addr_of_mut!((*event).path_kind).write(kind as u32);
-        }
     }
-    entry.submit(0);
+}
+
+/// No file, and a name where `name` is the address of one.
+///
+/// # Safety
+///
+/// `event` can be written.
+#[inline(always)]
+unsafe fn without_file(event: *mut Event, name: u64) {
+    // SAFETY: the caller's; the helper checks the address, and writes no more than the buffer's size.
+    unsafe {
+        addr_of_mut!((*event).inode).write(0);
+        addr_of_mut!((*event).size).write(0);
+        addr_of_mut!((*event).device).write(0);
+        let path = addr_of_mut!((*event).path);
+        let is_named = name != 0 && bpf_probe_read_kernel_str(path.cast(), PATH_SIZE as u32, name as *const _) > 0;
+        if !is_named {
+            path.cast::<u8>().write(0);
+        }
+        addr_of_mut!((*event).path_kind).write(if is_named { PathKind::Name as u32 } else { PathKind::None as u32 });
+    }
 }
 
 /// Writes the file's path, NUL-terminated: in full where the hook may sleep and the path fits, else its last component.

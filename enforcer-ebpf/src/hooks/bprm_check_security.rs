@@ -23,6 +23,8 @@ pub(crate) fn bprm_check_security(ctx: LsmContext) -> i32 {
 fn try_bprm_check_security(ctx: &LsmContext) -> Result<Answer, Fault> {
     let bprm: *const LinuxBinprm = ctx.arg(0);
     let file = kernel::binprm_file(bprm);
-    let question = Question { hook: Hook::BprmCheckSecurity, file, wanted: USE_EXEC, called_by: kernel::binprm_called_by(bprm), sleepable: true };
+    let called_by = kernel::binprm_called_by(bprm);
+    let traced = kernel::binprm_is_traced(bprm);
+    let question = Question { called_by, traced, ..Question::about(Hook::BprmCheckSecurity, file, USE_EXEC, true) };
     Ok(judge::file(&question, judge::settings()?))
 }

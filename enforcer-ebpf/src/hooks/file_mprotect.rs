@@ -4,12 +4,12 @@
 //! was written first look alike, and both show as `anon_vma`.
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
-use enforcer_common::{Hook, Reason, Response, Settings, USE_LIBRARY};
+use enforcer_common::{ENTITLEMENT_JIT, Hook, Reason, Response, Settings, USE_LIBRARY};
 
 use crate::{
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, PROT_EXEC, PROT_WRITE, VmAreaStruct},
-    measure, names,
+    measure, names, rights,
 };
 
 /// `int file_mprotect(struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)`
@@ -30,7 +30,11 @@ fn try_file_mprotect(ctx: &LsmContext) -> Result<Answer, Fault> {
     let settings = judge::settings()?;
     let vma: *const VmAreaStruct = ctx.arg(0);
     let file = kernel::vma_file(vma);
-    let question = Question { hook: Hook::FileMprotect, file, wanted: USE_LIBRARY, called_by: 0, sleepable: false };
+    let mut question = Question::about(Hook::FileMprotect, file, USE_LIBRARY, false);
+    question.cannot_sleep();
+    if file.is_null() && rights::is_entitled(ENTITLEMENT_JIT) {
+        return Ok(Answer::Allow);
+    }
 
     if prot & PROT_WRITE != 0 {
         let denial = Denial::without_digest(Reason::WritableAndExecutable);

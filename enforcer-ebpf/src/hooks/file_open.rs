@@ -1,4 +1,4 @@
-//! `file_open`: is mapped code about to be changed?
+//! `file_open`: is mapped code about to be changed? something that belongs to the enforcer? memory, past its protection?
 //!
 //! What a mapping was judged by is the content of that moment. Later writes to the file reach the mapping's pages, and no hook is asked about them; so a
 //! file that was measured as code is not opened for writing as long as somebody has it mapped. Programs that run are guarded by the kernel itself in the
@@ -8,9 +8,10 @@ use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::{Hook, Reason, Response};
 
 use crate::{
+    guard::{self, Besides},
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, file},
-    measure,
+    measure, trace,
 };
 
 /// `int file_open(struct file *file)`
@@ -28,11 +29,19 @@ fn try_file_open(ctx: &LsmContext) -> Result<Answer, Fault> {
     if !kernel::file_is_writable(file) {
         return Ok(Answer::Allow);
     }
+    let is_guarded = guard::is_guarded_file(kernel::path_dentry_at(kernel::file_path(file) as u64));
+    let besides = if is_guarded { Besides::Nobody } else { Besides::ServiceManager };
+    if (is_guarded || guard::is_switch(file)) && guard::file_touched(Hook::FileOpen, besides, file) {
+        return Ok(Answer::Deny);
+    }
+    if trace::is_way_into_memory(file) && trace::refuses_file(Hook::FileOpen, file) {
+        return Ok(Answer::Deny);
+    }
     let inode = kernel::file_inode(file);
     if !kernel::inode_is_mapped(inode) || !measure::was_code(inode) {
         return Ok(Answer::Allow);
     }
-    let question = Question { hook: Hook::FileOpen, file, wanted: 0, called_by: 0, sleepable: true };
+    let question = Question::about(Hook::FileOpen, file, 0, true);
     let denial = Denial::without_digest(Reason::MappedAsCode);
     let settings = judge::settings()?;
     Ok(judge::deny(&question, &denial, Response::Deny as u32, settings))

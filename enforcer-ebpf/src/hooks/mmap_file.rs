@@ -4,11 +4,12 @@
 //! already worked `READ_IMPLIES_EXEC`, not `reqprot`.
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
-use enforcer_common::{Hook, Reason, USE_LIBRARY};
+use enforcer_common::{ENTITLEMENT_JIT, Hook, Reason, USE_LIBRARY};
 
 use crate::{
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, PROT_EXEC, PROT_WRITE},
+    rights,
 };
 
 /// `int mmap_file(struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)`
@@ -28,7 +29,10 @@ fn try_mmap_file(ctx: &LsmContext) -> Result<Answer, Fault> {
     }
     let settings = judge::settings()?;
     let file = kernel::file_argument(ctx, 0);
-    let question = Question { hook: Hook::MmapFile, file, wanted: USE_LIBRARY, called_by: 0, sleepable: true };
+    let question = Question::about(Hook::MmapFile, file, USE_LIBRARY, true);
+    if file.is_null() && rights::is_entitled(ENTITLEMENT_JIT) {
+        return Ok(Answer::Allow);
+    }
     if prot & PROT_WRITE != 0 {
         let denial = Denial::without_digest(Reason::WritableAndExecutable);
         if judge::deny(&question, &denial, settings.writable_and_executable, settings) == Answer::Deny {

@@ -27,6 +27,12 @@ pub fn explain(reason: Reason) -> &'static str {
         Reason::Unreadable => "The daemon could not find or read the file to look for its signature.",
         Reason::MappedAsCode => "The file is mapped as code somewhere, and was to be opened for writing.",
         Reason::WrongComponent => "The file is trusted, and goes by a name that the policy keeps for other software.",
+        Reason::Tracing => "A process was to be traced, or its memory to be changed from outside of it.",
+        Reason::Guarded => "Something that belongs to Enforcer itself was to be changed, stopped or hidden.",
+        Reason::LoadedFromMemory => "The kernel was to load a module or a kernel image that came as memory, so that nobody can say which file it is.",
+        Reason::KernelMemory => "A way into the kernel's memory was to be opened.",
+        Reason::ForeignProgram => "A BPF program that can change what other programs decide was to be loaded.",
+        Reason::ExecutableReplaced => "A process was to pass for another program than the one that it runs.",
         Reason::Fault => "Something that must not happen happened inside Enforcer's kernel program.",
     }
 }
@@ -96,6 +102,20 @@ pub fn remedy(record: &Record) -> String {
             "Run `enforcer verify {file}` to see which identifier its signature has; the `[[component]]` of the policy that has this name under `names` \
                 or `paths` says which one it must have."
         ),
+        Reason::Tracing => "If this program is a debugger that is needed here, sign it with the entitlement `debugger` and grant that to its signer; or set \
+            `tracing` in the policy's [memory], knowing the risk."
+            .to_owned(),
+        Reason::Guarded => "To stop or update Enforcer, use `systemctl` on its service; to take it off, `enforcer stop --release`. Whoever tried something \
+            else is worth a question."
+            .to_owned(),
+        Reason::LoadedFromMemory => "Load the module by its file (`insmod FILE.ko`, or a kmod that leaves unpacking to the kernel); or set \
+            `modules-from-memory` (for kexec: `kexec`) in the policy's [kernel], knowing the risk."
+            .to_owned(),
+        Reason::KernelMemory => "If this tool is needed here, set `memory` in the policy's [kernel] to \"audit\" or \"allow\", knowing the risk.".to_owned(),
+        Reason::ForeignProgram => "If this BPF program is meant to run here, set `bpf-programs` in the policy's [kernel] to \"audit\" or \"allow\", \
+            knowing the risk."
+            .to_owned(),
+        Reason::ExecutableReplaced => "Only tools that restore saved processes (CRIU) do this; use them where nothing is enforced.".to_owned(),
         Reason::Fault => "Report this, with the kernel's release and this record: it is a bug in Enforcer.".to_owned(),
     }
 }

@@ -53,23 +53,48 @@ impl Record {
             (Some(path), _) => Some(shown(path)),
             (None, _) => self.inode.map(|inode| format!("inode {inode}")),
         };
-        match (self.hook, file) {
-            (Code::Known(Hook::BprmCheckSecurity), Some(file)) => format!("start of {file}"),
-            (Code::Known(Hook::MmapFile), Some(file)) => format!("mapping of {file} as code"),
-            (Code::Known(Hook::FileMprotect), Some(file)) => format!("making {file} executable"),
-            (Code::Known(Hook::FileOpen), Some(file)) => format!("opening of {file} for writing"),
-            (Code::Known(Hook::FileOpen), None) => "opening of a file for writing".to_owned(),
-            (Code::Known(Hook::BprmCheckSecurity), None) => "start of a program".to_owned(),
-            (Code::Known(Hook::MmapFile), None) => "executable memory".to_owned(),
-            (Code::Known(Hook::FileMprotect), None) => "making memory executable".to_owned(),
-            (hook @ Code::Unknown(_), Some(file)) => format!("{hook} of {file}"),
-            (hook @ Code::Unknown(_), None) => hook.to_string(),
-        }
+        let Code::Known(hook) = self.hook else {
+            return file.map_or_else(|| self.hook.to_string(), |file| format!("{} of {file}", self.hook));
+        };
+        let (before, after, alone) = words(hook);
+        file.map_or_else(|| alone.to_owned(), |file| format!("{before}{file}{after}"))
     }
 
     fn file(&self) -> Option<String> {
         let (device, inode, size) = (self.device.as_ref()?, self.inode?, self.size?);
         Some(format!("device {}, inode {inode}, {}", shown(device), display_size(size)))
+    }
+}
+
+/// What a hook is asked about, in words: before and behind what the record names, and where it names nothing.
+fn words(hook: Hook) -> (&'static str, &'static str, &'static str) {
+    match hook {
+        Hook::BprmCheckSecurity => ("start of ", "", "start of a program"),
+        Hook::MmapFile => ("mapping of ", " as code", "executable memory"),
+        Hook::FileMprotect => ("making ", " executable", "making memory executable"),
+        Hook::FileOpen => ("opening of ", " for writing", "opening of a file for writing"),
+        Hook::PathTruncate => ("truncation of ", "", "truncation of a file"),
+        Hook::KernelReadFile | Hook::KernelPostReadFile => ("loading of ", " into the kernel", "loading of a file into the kernel"),
+        Hook::KernelLoadData => ("loading of ", " into the kernel", "loading of code from memory into the kernel"),
+        Hook::PtraceAccessCheck => ("tracing of ", "", "reaching into another process"),
+        Hook::PtraceTraceme => ("tracing by ", "", "being traced by the parent"),
+        Hook::PerfEventAlloc => ("probe in ", "", "a probe in a program"),
+        Hook::TaskPrctl => ("passing for ", "", "passing for another program"),
+        Hook::Bpf => ("BPF: ", "", "a system call `bpf`"),
+        Hook::BpfMap => ("descriptor for the BPF map ", "", "a descriptor for a BPF map of the enforcer's"),
+        Hook::BpfProg => ("descriptor for the BPF program ", "", "a descriptor for a BPF program of the enforcer's"),
+        Hook::TaskKill => ("signal to ", "", "a signal to the enforcer"),
+        Hook::TaskSetrlimit => ("limits of ", "", "a change of the enforcer's limits"),
+        Hook::TaskSetscheduler => ("scheduling of ", "", "a change of the enforcer's scheduling"),
+        Hook::TaskSetnice => ("nice level of ", "", "a change of the enforcer's nice level"),
+        Hook::InodeCreate | Hook::InodeMkdir | Hook::InodeSymlink | Hook::InodeMknod => ("making of ", "", "making of a file"),
+        Hook::InodeLink => ("another name for ", "", "another name for a file"),
+        Hook::InodeUnlink | Hook::InodeRmdir => ("removal of ", "", "removal of a file"),
+        Hook::InodeRename => ("renaming of ", "", "renaming of a file"),
+        Hook::SbMount => ("mounting over ", "", "a mount"),
+        Hook::SbUmount => ("unmounting of ", "", "an unmount"),
+        Hook::MoveMount => ("moving of a mount to ", "", "moving of a mount"),
+        Hook::LockedDown => ("opening of ", " to the kernel's memory", "opening of a way into the kernel's memory"),
     }
 }
 

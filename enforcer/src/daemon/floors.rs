@@ -105,6 +105,11 @@ impl Floors {
         self.own = own;
     }
 
+    /// Whether this is the daemon's own code.
+    pub fn is_own(&self, digest: &Digest) -> bool {
+        self.own.contains(digest)
+    }
+
     /// Keeps the floors, if they have changed since. What cannot be written now is written later: that a disk is full must not keep an update from
     /// starting.
     pub fn save(&mut self) {

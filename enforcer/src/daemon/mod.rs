@@ -7,6 +7,7 @@ mod clock;
 mod events;
 mod explain;
 mod floors;
+mod identity;
 mod locate;
 mod names;
 mod notice;
@@ -40,6 +41,7 @@ use crate::signature::{Examiner, Facts, Verified};
 use crate::trust::SecurityVersions;
 use clock::Clock;
 use explain::Explanations;
+use identity::Identity;
 use publish::Publisher;
 
 /// What the daemon is started with.
@@ -65,6 +67,7 @@ struct Shared {
     publisher: Publisher,
     clock: Arc<Clock>,
     explanations: Explanations,
+    identity: Identity,
     ground: RwLock<Arc<Ground>>,
     /// Requests that found the queue full since somebody last told of them.
     dropped_requests: AtomicU64,
@@ -121,7 +124,7 @@ impl Shared {
         for verified in ground.examiner.manifest_entries() {
             self.publisher.allow(&verified, ground.generation)?;
         }
-        self.maps.set_settings(&settings(&ground.policy, ground.generation))
+        self.maps.set_settings(&settings(&ground.policy, ground.generation, &self.identity))
     }
 }
 
@@ -131,7 +134,7 @@ fn facts<'a>(clock: &Clock, versions: &'a SecurityVersions) -> Facts<'a> {
 }
 
 /// The policy as the kernel wants it.
-fn settings(policy: &Policy, generation: u32) -> Settings {
+fn settings(policy: &Policy, generation: u32, identity: &Identity) -> Settings {
     let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     Settings {
         mode: policy.mode as u32,
@@ -140,6 +143,14 @@ fn settings(policy: &Policy, generation: u32) -> Settings {
         made_executable: policy.memory.made_executable as u32,
         volatile_filesystems: policy.filesystems.volatile as u32,
         foreign_filesystems: policy.filesystems.foreign as u32,
+        tracing: policy.memory.tracing as u32,
+        modules: policy.kernel.modules as u32,
+        modules_from_memory: policy.kernel.modules_from_memory as u32,
+        kexec: policy.kernel.kexec as u32,
+        firmware: policy.kernel.firmware as u32,
+        kernel_memory: policy.kernel.memory as u32,
+        bpf_programs: policy.kernel.bpf_programs as u32,
+        mount_namespace: identity.mount_namespace(),
         max_file_size: policy.limits.max_file_size,
         deadline: nanoseconds(policy.limits.first_use_deadline),
         deadline_per_mib: nanoseconds(policy.limits.first_use_deadline_per_mib),
@@ -147,6 +158,7 @@ fn settings(policy: &Policy, generation: u32) -> Settings {
         max_waiting: policy.limits.max_waiting,
         generation,
         bound_names: names::count(policy),
+        enforcers: identity.digests(),
         reserved: 0,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, Verdict};
+use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRARY, Verdict};
 
 use super::clock::Clock;
 use super::floors::{Admission, Floors};
@@ -37,7 +37,8 @@ impl Publisher {
         for older in &withdraw {
             self.maps.withdraw(older)?;
         }
-        self.publish(&mut floors, verified, generation).map(|()| true)
+        let own = if floors.is_own(&verified.digest()) { ENTITLEMENT_OWN } else { 0 };
+        self.publish(&mut floors, verified, own, generation).map(|()| true)
     }
 
     /// Allows the daemon's own code, which nothing newer takes away while it runs.
@@ -48,7 +49,7 @@ impl Publisher {
             if let Admission::Admitted { withdraw } = floors.admit(verified.release()) {
                 withdraw.iter().try_for_each(|older| self.maps.withdraw(older))?;
             }
-            self.publish(&mut floors, verified, generation)?;
+            self.publish(&mut floors, verified, ENTITLEMENT_OWN, generation)?;
         }
         Ok(())
     }
@@ -67,14 +68,15 @@ impl Publisher {
         self.floors().save();
     }
 
-    fn publish(&self, floors: &mut Floors, verified: &Verified, generation: u32) -> Result<(), KernelError> {
+    fn publish(&self, floors: &mut Floors, verified: &Verified, own: u32, generation: u32) -> Result<(), KernelError> {
         let expires_at = match verified.not_after().map(|end| self.clock.boottime_of(end)) {
             None => 0,
             Some(Some(end)) => end,
             Some(None) => return Ok(()),
         };
         let (uses, signer, component) = (with_own_mappings(verified.uses()), verified.signer(), verified.component());
-        let verdict = Verdict { expires_at, uses, signer, generation, component };
+        let entitlements = entitlements(verified) | own;
+        let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, reserved: 0 };
         for digest in digests(verified) {
             floors.note(digest, verified.release(), generation);
             self.maps.publish(&digest, &verdict)?;
@@ -90,6 +92,12 @@ impl Publisher {
 /// What the kernel may call the content.
 fn digests(verified: &Verified) -> impl Iterator<Item = Digest> + use<> {
     std::iter::once(verified.digest()).chain(verified.fsverity())
+}
+
+/// The rights that the signature asks for and the policy grants, as far as the programs know them.
+fn entitlements(verified: &Verified) -> u32 {
+    let granted = |name: &str| verified.entitlements().iter().any(|granted| granted == name);
+    ENTITLEMENTS.iter().filter(|(name, _)| granted(name)).fold(0, |rights, (_, right)| rights | right)
 }
 
 /// A program that may start is mapped as code when it does.

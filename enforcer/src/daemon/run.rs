@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use enforcer_common::Mode;
+use enforcer_common::{Mode, USE_EXEC};
 use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::events::Events;
 use super::explain::Explanations;
 use super::floors::Floors;
+use super::identity::{self, Identity};
 use super::protected::{Unprotected, require_protected};
 use super::publish::Publisher;
 use super::reload::{What, examiner, trusted_own_code};
@@ -26,6 +27,7 @@ use super::watch::Watch;
 use super::{Ground, Options, Shared, facts, own_code, scan};
 use crate::audit::EventLog;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
+use crate::measure::MeasureError;
 use crate::policy::{Policy, PolicyError};
 use crate::trust::{RecordError, TrustError, TrustStore};
 
@@ -33,6 +35,8 @@ use crate::trust::{RecordError, TrustError, TrustStore};
 pub const STATE_FOLDER: &str = "/var/lib/enforcer";
 /// The daemon's lock.
 pub const RUN_FOLDER: &str = "/run/enforcer";
+/// What nobody else writes to while the daemon's programs are in force.
+const GUARDED_FOLDERS: [&str; 2] = [STATE_FOLDER, RUN_FOLDER];
 /// Held by the daemon as long as it lives; contains the path of its policy.
 pub(super) const LOCK_FILE: &str = "daemon.lock";
 
@@ -147,6 +151,7 @@ impl Daemon {
             clock,
             maps,
             explanations: Explanations::default(),
+            identity: Identity::of_this_process().map_err(|source| system("measure this program", source))?,
             ground: RwLock::new(Arc::clone(&ground)),
             dropped_requests: AtomicU64::new(0),
         });
@@ -164,7 +169,7 @@ impl Daemon {
             let (mut reload, mut terminate, mut interrupt) =
                 (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
             let adopted = loaded.was_adopted();
-            if let Err(error) = loaded.attach().map_err(DaemonError::from).and_then(|()| self.prove()).and_then(|()| self.prove_signed_code_runs()) {
+            if let Err(error) = loaded.attach(&GUARDED_FOLDERS.map(Path::new)).map_err(DaemonError::from).and_then(|()| self.prove()).and_then(|()| self.prove_signed_code_runs()) {
                 // What was asked for cannot be had, so nothing is left behind. What was in force before stays.
                 if !adopted && let Err(worse) = loaded.pins.remove() {
                     tracing::error!("the unproven programs could not be taken off: {worse}");
@@ -271,11 +276,31 @@ impl Daemon {
         }
     }
 
-    /// Starts what stands in this program's place now, so that it is verified while there is somebody to verify it.
+    /// Starts what stands in this program's place now, so that it is verified while there is somebody to verify it, and may take over.
     fn start_own_program(&self) {
+        if let Err(error) = self.name_successor() {
+            tracing::error!("what stands in the daemon's place could not be named as its successor: {error}");
+        }
         if let Err(error) = self.prove_signed_code_runs() {
             tracing::error!("the daemon could not start again: {error}; enforcement goes on");
         }
+    }
+
+    /// Lets the program that stands in this one's place touch what is guarded, if the policy lets it in as a program.
+    fn name_successor(&self) -> Result<(), DaemonError> {
+        let Some(file) = identity::open_in_place(&self.program) else { return Ok(()) };
+        let ground = self.shared.ground();
+        let versions = self.shared.publisher.versions();
+        let failed = |error: MeasureError| system("measure what stands in this program's place", io::Error::other(error));
+        let examination = ground.examiner.examine(&file, Some(&self.program), &facts(&self.shared.clock, &versions)).map_err(failed)?;
+        let may_run = examination.outcome().is_ok_and(|verified| verified.uses() & USE_EXEC != 0);
+        if (may_run || ground.policy.mode == Mode::Audit) && self.shared.identity.name_successor(examination.digest, examination.fsverity) {
+            let mut settings = self.shared.maps.settings()?;
+            settings.enforcers = self.shared.identity.digests();
+            self.shared.maps.set_settings(&settings)?;
+            tracing::info!("`{}` is another build of the enforcer now, and may take over", self.program.display());
+        }
+        Ok(())
     }
 
     /// Keeps what must survive a reboot.

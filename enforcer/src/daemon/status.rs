@@ -64,7 +64,7 @@ pub fn status() -> Result<Status, KernelError> {
     })
 }
 
-/// What is let through by the policy's [memory] and [filesystems], by the policy's own keys.
+/// What is let through by the policy's [memory], [filesystems] and [kernel], by the policy's own keys.
 fn exceptions(settings: &Settings) -> Vec<String> {
     let responses = [
         ("anonymous", settings.anonymous),
@@ -72,6 +72,13 @@ fn exceptions(settings: &Settings) -> Vec<String> {
         ("made-executable", settings.made_executable),
         ("volatile", settings.volatile_filesystems),
         ("foreign", settings.foreign_filesystems),
+        ("tracing", settings.tracing),
+        ("modules", settings.modules),
+        ("modules-from-memory", settings.modules_from_memory),
+        ("kexec", settings.kexec),
+        ("firmware", settings.firmware),
+        ("memory", settings.kernel_memory),
+        ("bpf-programs", settings.bpf_programs),
     ];
     let named = responses.into_iter().filter_map(|(key, raw)| Some((key, Response::from_raw(raw)?)));
     named.filter(|(_, response)| *response != Response::Deny).map(|(key, response)| format!("{key} = \"{}\"", response.name())).collect()

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use btf_rs::{Btf, BtfType, Member, Type};
-use enforcer_common::{Features, KernelLayout};
+use enforcer_common::{ABSENT, Features, KernelLayout};
 
 use super::KernelError;
 
@@ -30,10 +30,13 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         .find(|id| matches!(btf.resolve_type_by_id(*id), Ok(Type::Func(_))));
     let offset = |path: &str| Lookup { btf: &btf }.offset(&[path]);
     let any = |paths: &[&str]| Lookup { btf: &btf }.offset(paths);
+    let number = |of: &str, name: &str| Lookup { btf: &btf }.enumerator(of, name);
+    let required = |of: &str, name: &str| number(of, name).ok_or_else(|| KernelError::MissingField { field: format!("{of}.{name}") });
     let layout = KernelLayout {
         linux_binprm_file: offset("linux_binprm.file")?,
         linux_binprm_filename: offset("linux_binprm.filename")?,
         linux_binprm_interp: offset("linux_binprm.interp")?,
+        linux_binprm_unsafe: offset("linux_binprm.unsafe")?,
         file_f_inode: offset("file.f_inode")?,
         file_f_mode: offset("file.f_mode")?,
         file_f_path: offset("file.f_path")?,
@@ -44,6 +47,8 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         mount_mnt_parent: offset("mount.mnt_parent")?,
         mount_mnt_mountpoint: offset("mount.mnt_mountpoint")?,
         dentry_name: offset("dentry.d_name.name")?,
+        dentry_d_inode: offset("dentry.d_inode")?,
+        dentry_d_parent: offset("dentry.d_parent")?,
         inode_i_sb: offset("inode.i_sb")?,
         inode_i_ino: offset("inode.i_ino")?,
         inode_i_mode: offset("inode.i_mode")?,
@@ -67,8 +72,29 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         task_struct_tgid: offset("task_struct.tgid")?,
         task_struct_pending_signal: offset("task_struct.pending.signal")?,
         task_struct_mm: offset("task_struct.mm")?,
+        task_struct_nsproxy: offset("task_struct.nsproxy")?,
+        nsproxy_mnt_ns: offset("nsproxy.mnt_ns")?,
+        mnt_namespace_inum: offset("mnt_namespace.ns.inum")?,
         mm_struct_arg_start: offset("mm_struct.arg_start")?,
+        mm_struct_exe_file: offset("mm_struct.exe_file")?,
+        bpf_map_id: offset("bpf_map.id")?,
+        bpf_prog_aux: offset("bpf_prog.aux")?,
+        bpf_prog_aux_id: offset("bpf_prog_aux.id")?,
         shmem_seals_from_inode: distance(offset("shmem_inode_info.vfs_inode")?, offset("shmem_inode_info.seals")?),
+        reading_module: required("kernel_read_file_id", "READING_MODULE")?,
+        reading_module_compressed: number("kernel_read_file_id", "READING_MODULE_COMPRESSED").unwrap_or(ABSENT),
+        reading_firmware: required("kernel_read_file_id", "READING_FIRMWARE")?,
+        reading_kexec_image: required("kernel_read_file_id", "READING_KEXEC_IMAGE")?,
+        reading_kexec_initramfs: required("kernel_read_file_id", "READING_KEXEC_INITRAMFS")?,
+        loading_module: required("kernel_load_data_id", "LOADING_MODULE")?,
+        loading_kexec_image: required("kernel_load_data_id", "LOADING_KEXEC_IMAGE")?,
+        loading_kexec_initramfs: required("kernel_load_data_id", "LOADING_KEXEC_INITRAMFS")?,
+        perf_event_type: offset("perf_event.attr.type")?,
+        uprobe_unit: uprobe_unit(),
+        lockdown_integrity: LOCKDOWN_INTEGRITY
+            .iter()
+            .filter_map(|reason| number("lockdown_reason", reason).filter(|number| *number < u32::BITS))
+            .fold(0, |reasons, number| reasons | 1 << number),
         features: Features { fsverity_digest: u32::from(kfunc.is_some()) },
     };
     Ok(KernelTypes { layout, bpf_get_fsverity_digest: kfunc })
@@ -88,6 +114,16 @@ impl Lookup<'_> {
     /// The byte offset of the first path that exists.
     fn offset(&self, paths: &[&str]) -> Result<u32, KernelError> {
         paths.iter().find_map(|path| self.resolve(path)).ok_or_else(|| KernelError::MissingField { field: paths.join(" or ") })
+    }
+
+    /// The value of an enumerator.
+    fn enumerator(&self, of: &str, name: &str) -> Option<u32> {
+        self.btf.resolve_types_by_name(of).ok()?.into_iter().find_map(|found| match found {
+            Type::Enum(found) => {
+                found.members.iter().find(|member| self.btf.resolve_name(*member).is_ok_and(|found| found == name)).map(|member| member.val())
+            }
+            _ => None,
+        })
     }
 
     fn resolve(&self, path: &str) -> Option<u32> {
@@ -138,6 +174,31 @@ impl Lookup<'_> {
         None
     }
 }
+
+/// What kind of performance event a uprobe is (`Documentation/ABI/testing/sysfs-bus-event_source-devices-format`).
+fn uprobe_unit() -> u32 {
+    std::fs::read_to_string("/sys/bus/event_source/devices/uprobe/type").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(ABSENT)
+}
+
+/// Those reasons of `enum lockdown_reason` (`include/linux/security.h`) by which the kernel's memory could be written or the hardware be made to. Not
+/// those that have a key of their own in the policy (modules, kexec), nor hibernation, after which the machine starts anew.
+const LOCKDOWN_INTEGRITY: [&str; 15] = [
+    "LOCKDOWN_DEV_MEM",
+    "LOCKDOWN_EFI_TEST",
+    "LOCKDOWN_PCI_ACCESS",
+    "LOCKDOWN_IOPORT",
+    "LOCKDOWN_MSR",
+    "LOCKDOWN_ACPI_TABLES",
+    "LOCKDOWN_DEVICE_TREE",
+    "LOCKDOWN_PCMCIA_CIS",
+    "LOCKDOWN_TIOCSSERIAL",
+    "LOCKDOWN_MODULE_PARAMETERS",
+    "LOCKDOWN_MMIOTRACE",
+    "LOCKDOWN_DEBUGFS",
+    "LOCKDOWN_XMON_WR",
+    "LOCKDOWN_BPF_WRITE_USER",
+    "LOCKDOWN_DBG_WRITE_KERNEL",
+];
 
 /// Typedefs and qualifiers in a row; the kernel has three or four.
 const MAX_CHAIN: usize = 16;

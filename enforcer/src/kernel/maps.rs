@@ -7,18 +7,21 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use enforcer_common::{Asker, Binding, BoundPath, Counter, Digest, Heartbeat, Name, Reason, Settings, Verdict};
+use enforcer_common::{Asker, Binding, BoundPath, Counter, Digest, Enrolment, Heartbeat, InodeId, Name, ObjectId, Reason, Settings, Verdict};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 14] = [
+pub(super) const MAPS: [&str; 19] = [
     "VERDICTS",
     "NAMES",
     "PATHS",
     "REFUSALS",
+    "GUARDED",
+    "OBJECTS",
+    "ENROLMENT",
     "SETTINGS",
     "HEARTBEAT",
     "COUNTERS",
@@ -28,6 +31,8 @@ pub(super) const MAPS: [&str; 14] = [
     "WAITING",
     "SCRATCH",
     "BLANK",
+    "EXECUTABLES",
+    "ENFORCER_INODES",
     "AYA_LOGS",
 ];
 
@@ -38,6 +43,9 @@ pub struct Maps {
     names: Mutex<HashMap<MapData, Name, Binding>>,
     paths: Mutex<HashMap<MapData, BoundPath, u32>>,
     refusals: Mutex<HashMap<MapData, Asker, u32>>,
+    guarded: Mutex<HashMap<MapData, InodeId, u32>>,
+    objects: Mutex<HashMap<MapData, ObjectId, u32>>,
+    enrolment: Mutex<Array<MapData, Enrolment>>,
     settings: Mutex<Array<MapData, Settings>>,
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
     counters: PerCpuArray<MapData, u64>,
@@ -54,6 +62,9 @@ impl Maps {
             names: Mutex::new(hash_map(folder, "NAMES")?),
             paths: Mutex::new(hash_map(folder, "PATHS")?),
             refusals: Mutex::new(HashMap::try_from(Map::LruHashMap(pinned(folder, "REFUSALS")?)).map_err(|error| failed("REFUSALS", &error))?),
+            guarded: Mutex::new(hash_map(folder, "GUARDED")?),
+            objects: Mutex::new(hash_map(folder, "OBJECTS")?),
+            enrolment: Mutex::new(array(folder, "ENROLMENT")?),
             settings: Mutex::new(array(folder, "SETTINGS")?),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
             counters: PerCpuArray::try_from(Map::PerCpuArray(pinned(folder, "COUNTERS")?)).map_err(|error| failed("COUNTERS", &error))?,
@@ -124,6 +135,32 @@ impl Maps {
             }
         }
         Ok(removed)
+    }
+
+    /// Shows the programs an inode of the enforcer's own (`enforcer_common::Enrolment`).
+    pub(super) fn enrol(&self, path: &Path, flags: u32) -> Result<(), KernelError> {
+        let enrolment = &mut *lock(&self.enrolment);
+        let before = enrolment.get(&0, 0).map_err(|error| failed("ENROLMENT", &error))?;
+        let tid = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+        let mut tell = |told: Enrolment| enrolment.set(0, told, 0).map_err(|error| failed("ENROLMENT", &error));
+        tell(Enrolment { tid, flags, ..before })?;
+        // What the call itself answers means nothing: the program has seen the inode.
+        _ = rustix::fs::listxattr(path, &mut [0_u8; 0][..]);
+        let after = enrolment.get(&0, 0).map_err(|error| failed("ENROLMENT", &error))?;
+        enrolment.set(0, Enrolment { done: after.done, ..Enrolment::default() }, 0).map_err(|error| failed("ENROLMENT", &error))?;
+        if after.done == before.done { Err(KernelError::NotEnrolled { path: path.to_owned() }) } else { Ok(()) }
+    }
+
+    /// Forgets what was enrolled as this and nothing else.
+    pub(super) fn forget_guarded(&self, flags: u32) -> Result<(), KernelError> {
+        let mut guarded = lock(&self.guarded);
+        let stale: Vec<InodeId> = guarded.iter().filter_map(Result::ok).filter(|(_, of)| *of == flags).map(|(id, _)| id).collect();
+        stale.iter().try_for_each(|id| guarded.remove(id).map_err(|error| failed("GUARDED", &error)))
+    }
+
+    /// Tells the programs that a BPF object is the enforcer's own.
+    pub(super) fn own(&self, object: &ObjectId) -> Result<(), KernelError> {
+        lock(&self.objects).insert(object, 1, 0).map_err(|error| failed("OBJECTS", &error))
     }
 
     /// How many verdicts there are.

@@ -3,6 +3,7 @@
 //! All `unsafe` of the crate is in this folder. Nothing here knows about signatures.
 
 mod canary;
+mod guard;
 mod layout;
 mod maps;
 mod object;
@@ -92,6 +93,12 @@ pub enum KernelError {
     NamesFull {
         /// Which one.
         map: &'static str,
+    },
+    /// A file or folder of the enforcer's own could not be told to the programs.
+    #[error("`{}` cannot be guarded: the programs were shown it and did not take it", path.display())]
+    NotEnrolled {
+        /// The file or folder.
+        path: PathBuf,
     },
     /// A pin cannot be made, read or removed.
     #[error("cannot {action} `{}`: {source}", path.display())]

@@ -11,11 +11,48 @@ use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, Verdict};
 
 use super::layout::{self, KernelTypes, VMLINUX_BTF};
 use super::pins::{Pins, observed, pin_error, require_bpffs};
-use super::{KernelError, Maps, boottime, maps::MAPS, object};
+use super::{KernelError, Maps, boottime, guard, maps::MAPS, object};
 use crate::text::chain;
 
-/// The LSM hooks, by the kernel's names, which are the programs' names too.
-pub const HOOKS: [&str; 4] = ["bprm_check_security", "mmap_file", "file_mprotect", "file_open"];
+/// The LSM hooks, by the kernel's names, which are the programs' names too. Those that decide about code come first, then those that the daemon
+/// enrols by, and those that guard the enforcer last: when they begin, they have to know it.
+pub const HOOKS: [&str; 31] = [
+    "bprm_check_security",
+    "mmap_file",
+    "file_mprotect",
+    "kernel_read_file",
+    "kernel_post_read_file",
+    "kernel_load_data",
+    "inode_listxattr",
+    // From here on the enforcer is guarded.
+    FIRST_GUARD,
+    "ptrace_access_check",
+    "ptrace_traceme",
+    "perf_event_alloc",
+    "task_prctl",
+    "locked_down",
+    "task_kill",
+    "task_setrlimit",
+    "task_setscheduler",
+    "task_setnice",
+    "inode_create",
+    "inode_mkdir",
+    "inode_symlink",
+    "inode_mknod",
+    "inode_link",
+    "inode_unlink",
+    "inode_rmdir",
+    "inode_rename",
+    "sb_mount",
+    "sb_umount",
+    "move_mount",
+    "bpf_map",
+    "bpf_prog",
+    "bpf",
+];
+
+/// The first hook that asks who the enforcer is.
+const FIRST_GUARD: &str = "file_open";
 
 /// Programs that the kernel has accepted, with their maps. They decide once they are attached.
 pub struct Loaded {
@@ -49,10 +86,17 @@ impl Loaded {
         self.pending.is_none()
     }
 
-    /// Attaches the programs and pins their links. From here on they decide, with or without the daemon.
-    pub fn attach(&mut self) -> Result<(), KernelError> {
-        let Some(mut programs) = self.pending.take() else { return Ok(()) };
+    /// Attaches the programs and pins their links. From here on they decide, with or without the daemon. `folders` are the daemon's own, which are
+    /// guarded besides the pins.
+    pub fn attach(&mut self, folders: &[&Path]) -> Result<(), KernelError> {
+        let Some(mut programs) = self.pending.take() else {
+            guard::enrol_inodes(&self.maps, &self.pins, folders)?;
+            return guard::enrol_objects(&self.maps, &self.pins);
+        };
         for hook in HOOKS {
+            if hook == FIRST_GUARD {
+                guard::enrol_inodes(&self.maps, &self.pins, folders)?;
+            }
             let program = lsm(&mut programs, hook)?;
             let refused = |error: ProgramError| KernelError::Program { program: hook.to_owned(), detail: chain(&error) };
             let id = program.attach().map_err(refused)?;
@@ -60,7 +104,7 @@ impl Loaded {
             let path = self.pins.link(hook);
             link.pin(&path).map_err(|error| KernelError::Load { detail: format!("cannot pin `{}`: {}", path.display(), chain(&error)) })?;
         }
-        Ok(())
+        guard::enrol_objects(&self.maps, &self.pins)
     }
 
     /// The programs' own log, which tells of faults; its records go to the daemon's log.
@@ -94,7 +138,8 @@ pub struct Others {
 impl Others {
     /// Lets a canary pass them, so that what is seen of it is this build's doing alone.
     pub fn let_pass(&self, canary: &Digest) -> Result<(), KernelError> {
-        let verdict = Verdict { expires_at: boottime() + CANARY_PASSES, uses: USE_EXEC | USE_LIBRARY, signer: 0, generation: 0, component: 0 };
+        let (expires_at, uses) = (boottime() + CANARY_PASSES, USE_EXEC | USE_LIBRARY);
+        let verdict = Verdict { expires_at, uses, entitlements: 0, signer: 0, generation: 0, component: 0, reserved: 0 };
         self.maps.iter().try_for_each(|maps| maps.publish(canary, &verdict))
     }
 }

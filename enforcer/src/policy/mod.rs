@@ -48,6 +48,8 @@ pub struct Policy {
     pub memory: Memory,
     /// Code on file systems whose content cannot be pinned down.
     pub filesystems: Filesystems,
+    /// What is brought into the kernel itself.
+    pub kernel: Kernel,
     /// Bounds on work.
     pub limits: Limits,
 }
@@ -63,7 +65,7 @@ pub struct Signer {
     pub pinned: Vec<PathBuf>,
     /// PEM files of certificates that signatures may leave out: intermediates, and signers below an anchor. They add no trust.
     pub intermediates: Vec<PathBuf>,
-    /// Bits of [`enforcer_common::USE_EXEC`] and [`enforcer_common::USE_LIBRARY`].
+    /// Bits of [`enforcer_common::USE_EXEC`], [`enforcer_common::USE_LIBRARY`] and [`enforcer_common::USE_MODULE`].
     pub uses: u32,
     /// Which entitlements its signatures may give.
     pub entitlements: Vec<String>,
@@ -149,6 +151,8 @@ pub struct Memory {
     pub writable_and_executable: Response,
     /// Written, then made executable.
     pub made_executable: Response,
+    /// Tracing other processes, and writing to their memory.
+    pub tracing: Response,
 }
 
 /// What happens to code on file systems that cannot be measured once and for all.
@@ -158,6 +162,23 @@ pub struct Filesystems {
     pub volatile: Response,
     /// FUSE and network file systems.
     pub foreign: Response,
+}
+
+/// What happens to what is brought into the kernel itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// Modules from files without a verdict.
+    pub modules: Response,
+    /// Modules that come as memory (`init_module`).
+    pub modules_from_memory: Response,
+    /// Kernels to be started by kexec: from files without a verdict, and from memory.
+    pub kexec: Response,
+    /// Firmware without a verdict.
+    pub firmware: Response,
+    /// Ways into the kernel's memory: `/dev/mem`, `iopl` and their like.
+    pub memory: Response,
+    /// BPF programs of others that can change what is decided.
+    pub bpf_programs: Response,
 }
 
 /// Bounds on work.

@@ -33,6 +33,8 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) filesystems: RawFilesystems,
     #[serde(default)]
+    pub(super) kernel: RawKernel,
+    #[serde(default)]
     pub(super) limits: RawLimits,
 }
 
@@ -98,6 +100,7 @@ pub(super) struct RawMemory {
     pub(super) anonymous: Option<At<String>>,
     pub(super) writable_and_executable: Option<At<String>>,
     pub(super) made_executable: Option<At<String>>,
+    pub(super) tracing: Option<At<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -105,6 +108,17 @@ pub(super) struct RawMemory {
 pub(super) struct RawFilesystems {
     pub(super) volatile: Option<At<String>>,
     pub(super) foreign: Option<At<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawKernel {
+    pub(super) modules: Option<At<String>>,
+    pub(super) modules_from_memory: Option<At<String>>,
+    pub(super) kexec: Option<At<String>>,
+    pub(super) firmware: Option<At<String>>,
+    pub(super) memory: Option<At<String>>,
+    pub(super) bpf_programs: Option<At<String>>,
 }
 
 #[derive(Deserialize, Default)]

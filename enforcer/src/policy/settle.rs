@@ -12,8 +12,8 @@ use enforcer_common::{Mode, Response};
 use toml::Value;
 
 use super::error::{Problem, list};
-use super::raw::{At, RawFilesystems, RawLimits, RawMemory, RawPolicy, RawSources};
-use super::{Filesystems, Limits, Memory, Policy, Sources, size};
+use super::raw::{At, RawFilesystems, RawKernel, RawLimits, RawMemory, RawPolicy, RawSources};
+use super::{Filesystems, Kernel, Limits, Memory, Policy, Sources, size};
 use crate::text::printable;
 
 /// The settled policy, or everything that is wrong with `raw`.
@@ -36,6 +36,7 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
         scan: desk.paths_or(raw.scan.paths, DEFAULT_SCAN),
         memory: desk.memory(raw.memory),
         filesystems: desk.filesystems(raw.filesystems),
+        kernel: desk.kernel(raw.kernel),
         limits: desk.limits(raw.limits),
     };
     if mode == Mode::Enforce && no_signer_written {
@@ -55,7 +56,21 @@ impl Default for Sources {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { anonymous: Response::Deny, writable_and_executable: Response::Deny, made_executable: Response::Deny }
+        Self { anonymous: Response::Deny, writable_and_executable: Response::Deny, made_executable: Response::Deny, tracing: Response::Deny }
+    }
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self {
+            modules: Response::Deny,
+            modules_from_memory: Response::Deny,
+            kexec: Response::Deny,
+            // It runs on the device, and most of it is in packages that nobody lists.
+            firmware: Response::Allow,
+            memory: Response::Deny,
+            bpf_programs: Response::Deny,
+        }
     }
 }
 
@@ -119,6 +134,19 @@ impl Desk {
             anonymous: self.response(raw.anonymous, default.anonymous),
             writable_and_executable: self.response(raw.writable_and_executable, default.writable_and_executable),
             made_executable: self.response(raw.made_executable, default.made_executable),
+            tracing: self.response(raw.tracing, default.tracing),
+        }
+    }
+
+    fn kernel(&mut self, raw: RawKernel) -> Kernel {
+        let default = Kernel::default();
+        Kernel {
+            modules: self.response(raw.modules, default.modules),
+            modules_from_memory: self.response(raw.modules_from_memory, default.modules_from_memory),
+            kexec: self.response(raw.kexec, default.kexec),
+            firmware: self.response(raw.firmware, default.firmware),
+            memory: self.response(raw.memory, default.memory),
+            bpf_programs: self.response(raw.bpf_programs, default.bpf_programs),
         }
     }
 

@@ -138,7 +138,7 @@ impl Verified {
         self.accepted.authority.fingerprint()
     }
 
-    /// Bits of [`enforcer_common::USE_EXEC`] and [`enforcer_common::USE_LIBRARY`].
+    /// Bits of [`enforcer_common::USE_EXEC`], [`enforcer_common::USE_LIBRARY`] and [`enforcer_common::USE_MODULE`].
     pub fn uses(&self) -> u32 {
         self.accepted.uses
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use enforcer_common::{USE_EXEC, USE_LIBRARY};
+use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
@@ -131,7 +131,7 @@ impl Answer {
         self.certificate_sha256 = Some(hex(&verified.fingerprint()));
         self.carrier = Some(verified.carrier().name());
         self.signature = verified.carrier().path().map(|path| path.to_string_lossy().into_owned());
-        let uses = [(USE_EXEC, "exec"), (USE_LIBRARY, "library")];
+        let uses = [(USE_EXEC, "exec"), (USE_LIBRARY, "library"), (USE_MODULE, "module")];
         self.uses = uses.into_iter().filter(|(bit, _)| verified.uses() & bit != 0).map(|(_, name)| name).collect();
         self.not_after = verified.not_after().map(rfc3339);
         self.says = Says::of(verified.claims());

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use enforcer_common::{USE_EXEC, USE_LIBRARY};
+use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE};
 
 use super::super::error::{Problem, list};
 use super::super::raw::{At, RawComponent, RawRevocation, RawSignatures, RawSigner, RawTimestampAuthority};
@@ -76,7 +76,7 @@ impl Desk {
         if allow.get_ref().is_empty() {
             self.refuse(
                 Problem::new(allow.span(), "a signer that may sign for nothing")
-                    .remedy(format!("allowed here: {}; without `allow` both are meant", list(&words(&USES)))),
+                    .remedy(format!("allowed here: {}; without `allow`, exec and library are meant", list(&words(&USES)))),
             );
         }
         allow.into_inner().iter().filter_map(|word| self.choice(word, "use", &USES)).fold(0, |uses, bit| uses | bit)
@@ -201,7 +201,7 @@ impl Desk {
     }
 }
 
-const USES: [(&str, u32); 2] = [("exec", USE_EXEC), ("library", USE_LIBRARY)];
+const USES: [(&str, u32); 3] = [("exec", USE_EXEC), ("library", USE_LIBRARY), ("module", USE_MODULE)];
 const SEVERAL_SIGNERS: [(&str, SeveralSigners); 2] = [("all", SeveralSigners::All), ("one", SeveralSigners::One)];
 const STALE_CRL: [(&str, StaleCrl); 2] = [("hard-fail", StaleCrl::HardFail), ("warn", StaleCrl::Warn)];
 

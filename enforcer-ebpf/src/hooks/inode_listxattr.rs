@@ -1,0 +1,47 @@
+//! `inode_listxattr`: not a question, but how the daemon tells the programs which inodes are its own.
+//!
+//! User space cannot name an inode as the programs see it: on btrfs and overlayfs, `stat(2)` tells another device. So the daemon says in [`ENROLMENT`]
+//! what it is about to show, and lists the extended attributes of it, which any file or folder on any file system takes.
+
+use core::ptr::{addr_of_mut, read_volatile};
+
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::lsm, programs::LsmContext};
+use enforcer_common::{ENROL_EXECUTABLE, InodeId};
+
+use crate::{
+    kernel,
+    maps::{ENROLMENT, EXECUTABLES, GUARDED, SETTINGS},
+    rights,
+};
+
+/// `int inode_listxattr(struct dentry *dentry)`
+#[lsm(hook = "inode_listxattr")]
+pub(crate) fn inode_listxattr(ctx: LsmContext) -> i32 {
+    enrol(ctx.arg::<*const u8>(0) as u64);
+    0
+}
+
+#[inline(always)]
+fn enrol(dentry: u64) -> Option<()> {
+    let enrolment = ENROLMENT.get_ptr_mut(0)?;
+    // SAFETY: a map value that was checked for null; volatile, because user space writes it.
+    let (tid, flags) = unsafe { (read_volatile(addr_of_mut!((*enrolment).tid)), read_volatile(addr_of_mut!((*enrolment).flags))) };
+    if tid == 0 || tid != bpf_get_current_pid_tgid() as u32 {
+        return None;
+    }
+    let mut id = InodeId::default();
+    if !kernel::dentry_inode_id(dentry, &mut id) {
+        return None;
+    }
+    if flags == ENROL_EXECUTABLE {
+        EXECUTABLES.insert(&id, &SETTINGS.get(0)?.enforcers[0], 0).ok()?;
+        rights::note_number(id.number);
+    } else {
+        // SAFETY: a number.
+        let before = unsafe { GUARDED.get(&id) }.copied().unwrap_or(0);
+        GUARDED.insert(&id, &(before | flags), 0).ok()?;
+    }
+    // SAFETY: as above; only the enrolling thread gets here.
+    unsafe { *addr_of_mut!((*enrolment).done) += 1 };
+    Some(())
+}

@@ -1,0 +1,144 @@
+//! What a process may do because of the program it runs.
+//!
+//! A process *is* the program whose file the kernel keeps as its executable (`mm->exe_file`), which nobody can write to as long as it runs. What was
+//! measured of that file when it was started is in [`EXECUTABLES`], if it carries any right; the right itself is looked up at each use, so that a
+//! revocation ends it at once.
+
+use core::ptr::{addr_of, read_volatile, write_volatile};
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use enforcer_common::{Digest, ENFORCERS, ENTITLEMENT_OWN, Hook, InodeId, Reason, Settings, Verdict};
+
+use crate::{
+    judge::Question,
+    kernel::{self, inode, task_struct},
+    maps::{ENFORCER_INODES, EXECUTABLES, SETTINGS, VERDICTS},
+};
+
+/// Remembers, when a program starts, what it is, if that gives it any right; and forgets what stood in this inode before.
+#[inline(never)]
+pub(crate) fn note(inode: *mut inode, digest: &Digest, settings: &Settings) {
+    let id = kernel::inode_id(inode);
+    let is_enforcer = is_one_of(digest, settings);
+    // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
+    let is_entitled = unsafe { VERDICTS.get(digest) }.is_some_and(|verdict| verdict.entitlements & !ENTITLEMENT_OWN != 0);
+    if is_enforcer || is_entitled {
+        // Full is no disaster: the program runs without its rights.
+        _ = EXECUTABLES.insert(&id, digest, 0);
+    } else if EXECUTABLES.get_ptr(&id).is_some() {
+        _ = EXECUTABLES.remove(&id);
+    }
+    if is_enforcer {
+        note_number(id.number);
+    }
+}
+
+/// Keeps the inode number of an enforcer's program among the latest ones.
+#[inline(never)]
+pub(crate) fn note_number(number: u64) {
+    let Some(numbers) = ENFORCER_INODES.get_ptr_mut(0) else { return };
+    // SAFETY: a map value that was checked for null; two that write at once write the same, or one of them is written again at the next start.
+    unsafe {
+        let numbers = numbers.cast::<u64>();
+        let [a, b, c, d] = [0, 1, 2, 3].map(|place| read_volatile(numbers.add(place)));
+        if a == number || b == number || c == number || d == number {
+            return;
+        }
+        for (place, value) in [number, a, b, c].into_iter().enumerate() {
+            write_volatile(numbers.add(place), value);
+        }
+    }
+}
+
+/// Whether a task is the enforcer itself: the daemon, or its command line.
+#[inline(never)]
+pub(crate) fn is_enforcer(task: *mut task_struct) -> bool {
+    let Some(settings) = SETTINGS.get(0) else { return false };
+    let mut id = InodeId::default();
+    if !kernel::task_executable(task as u64, &mut id) {
+        return false;
+    }
+    // SAFETY: as in `note`.
+    unsafe { EXECUTABLES.get(&id) }.is_some_and(|digest| is_one_of(digest, settings))
+}
+
+/// Whether the current process runs a program with this entitlement.
+#[inline(always)]
+pub(crate) fn is_entitled(entitlement: u32) -> bool {
+    is_entitled_task(kernel::current_task() as u64, entitlement)
+}
+
+/// Whether a task runs a program with this entitlement.
+#[inline(never)]
+pub(crate) fn is_entitled_task(task: u64, entitlement: u32) -> bool {
+    let mut id = InodeId::default();
+    if !kernel::task_executable(task, &mut id) {
+        return false;
+    }
+    // SAFETY: as in `note`.
+    let Some(digest) = (unsafe { EXECUTABLES.get(&id) }) else { return false };
+    // SAFETY: as in `note`.
+    let Some(verdict): Option<&Verdict> = (unsafe { VERDICTS.get(digest) }) else { return false };
+    // SAFETY: no arguments.
+    let has_expired = verdict.expires_at != 0 && verdict.expires_at <= unsafe { bpf_ktime_get_boot_ns() };
+    !has_expired && verdict.entitlements & entitlement != 0
+}
+
+/// The enforcer's own processes load the enforcer's own libraries only: a library that is trusted for something else, brought in by `LD_PRELOAD`,
+/// would act with the enforcer's rights.
+#[inline(always)]
+pub(crate) fn check_library(question: &Question, digest: &Digest) -> Result<(), Reason> {
+    if question.hook as u32 != Hook::MmapFile as u32 || !may_be_enforcer() {
+        return Ok(());
+    }
+    check_own_library(digest)
+}
+
+#[inline(never)]
+fn check_own_library(digest: &Digest) -> Result<(), Reason> {
+    if !is_enforcer(kernel::current_task()) {
+        return Ok(());
+    }
+    // SAFETY: as in `note`.
+    match unsafe { VERDICTS.get(digest) } {
+        Some(verdict) if verdict.entitlements & ENTITLEMENT_OWN != 0 => Ok(()),
+        _ => Err(Reason::Guarded),
+    }
+}
+
+/// Whether the current process could be the enforcer, by the mere number of its program's inode.
+#[inline(always)]
+fn may_be_enforcer() -> bool {
+    let number = kernel::current_executable_number();
+    let Some(numbers) = ENFORCER_INODES.get_ptr(0) else { return true };
+    // SAFETY: a map value that was checked for null; volatile, because others write it.
+    let numbers = unsafe { read_volatile(numbers) };
+    number == 0 || numbers.contains(&number)
+}
+
+/// Whether this is a digest of the enforcer's program.
+#[inline(never)]
+pub(crate) fn is_one_of(digest: &Digest, settings: &Settings) -> bool {
+    // Left at the first that fits: a verifier that has to follow a sum of answers follows every combination of them.
+    for place in 0..ENFORCERS {
+        if is_same(digest, &settings.enforcers[place]) {
+            return true;
+        }
+    }
+    false
+}
+
+#[inline(always)]
+fn is_same(digest: &Digest, other: &Digest) -> bool {
+    const WORDS: usize = size_of::<Digest>() / 4;
+    let (digest, other) = (addr_of!(*digest).cast::<u32>(), addr_of!(*other).cast::<u32>());
+    // SAFETY: a digest is nine aligned words.
+    unsafe {
+        // No digest at all has the algorithm 0.
+        let mut differences = u64::from(read_volatile(digest) == 0);
+        for word in 0..WORDS {
+            differences |= u64::from(read_volatile(digest.add(word)) ^ read_volatile(other.add(word)));
+        }
+        differences == 0
+    }
+}
