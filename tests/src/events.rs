@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use enforcer_common::Hook;
 use serde_json::Value;
 
 use crate::child::{self, Ended};
@@ -75,8 +76,10 @@ pub fn fence(scene: &Scene) -> Result<Ended> {
 
 /// Whether an event is the one that a trace describes.
 pub fn is(event: &Value, trace: &Trace, pid: u32, denied: bool) -> bool {
+    // Who asks to be traced is the child of whoever is going to trace it.
+    let who = if trace.hook == Hook::PtraceTraceme { "parent_pid" } else { "pid" };
     event["kind"] == "event"
-        && event["pid"] == pid
+        && event[who] == pid
         && event["hook"] == trace.hook.name()
         && event["reason"] == trace.reason.name()
         && event["denied"] == denied
@@ -104,7 +107,7 @@ const INTERVAL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
-    use enforcer_common::{Hook, Reason};
+    use enforcer_common::Reason;
     use serde_json::json;
 
     use super::*;

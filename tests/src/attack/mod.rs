@@ -2,10 +2,13 @@
 //!
 //! The honest twins use the same code with signed files, so that a test cannot pass because its own tool is broken.
 
+mod bpf;
 mod exec;
+mod kernel;
 mod library;
 mod mapping;
 mod memory;
+mod tracing;
 
 use std::process::ExitCode;
 
@@ -23,6 +26,15 @@ pub enum Attack {
     /// Make memory executable.
     #[command(flatten)]
     Memory(memory::Memory),
+    /// Change a process's memory from outside.
+    #[command(flatten)]
+    Tracing(tracing::Tracing),
+    /// Reach for the enforcer's own things.
+    #[command(flatten)]
+    Bpf(bpf::Reach),
+    /// Bring code into the kernel.
+    #[command(flatten)]
+    Kernel(kernel::Kernel),
 }
 
 /// Does it. An error is the kernel's refusal.
@@ -31,6 +43,9 @@ pub fn run(attack: &Attack) -> Result<ExitCode> {
         Attack::Exec(start) => exec::run(start)?,
         Attack::Library(library) => library::run(library)?,
         Attack::Memory(memory) => memory::run(memory)?,
+        Attack::Tracing(tracing) => tracing::run(tracing)?,
+        Attack::Bpf(reach) => bpf::run(reach)?,
+        Attack::Kernel(kernel) => kernel::run(kernel)?,
     }
     Ok(ExitCode::SUCCESS)
 }

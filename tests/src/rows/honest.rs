@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::{Row, SIGNED_RAN};
+use super::Row;
 use crate::scene::Scene;
 
 pub const ROWS: &[Row] = &[
@@ -47,12 +47,6 @@ pub const ROWS: &[Row] = &[
         "dpkg's verification of a package",
         |_| command("bash", &["-c", "dpkg --verify coreutils > /dev/null; dpkg -s coreutils"]),
         "install ok installed",
-    ),
-    Row::honest(
-        "strace",
-        "strace of a signed program",
-        |scene| command("strace", &["-f", "-o", &scene.disk("trace").to_string_lossy(), &scene.fixture("bin/program").to_string_lossy()]),
-        SIGNED_RAN,
     ),
     Row::honest("service", "a service that systemd starts", service, "finished by itself"),
 ];

@@ -3,10 +3,12 @@
 mod exec;
 mod filesystem;
 mod honest;
+mod kernel;
 mod library;
 mod memory;
 mod names;
 mod run;
+mod tracing;
 
 use std::process::Command;
 
@@ -100,7 +102,7 @@ impl Row {
 
 /// All rows.
 pub fn table() -> impl Iterator<Item = &'static Row> {
-    [exec::ROWS, library::ROWS, memory::ROWS, filesystem::ROWS, names::ROWS, honest::ROWS].into_iter().flatten()
+    [exec::ROWS, library::ROWS, memory::ROWS, filesystem::ROWS, names::ROWS, tracing::ROWS, kernel::ROWS, honest::ROWS].into_iter().flatten()
 }
 
 /// The dynamic loader.

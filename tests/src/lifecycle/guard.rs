@@ -1,0 +1,236 @@
+//! The enforcer's own skin: what root may try against it, and what comes of it.
+//!
+//! Each attempt is one command of root's. In enforce mode it is refused by the kernel and recorded; the service manager may do what it has to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use enforcer_common::{Hook, Reason};
+
+use super::Test;
+use super::uses::unsigned_is_denied;
+use crate::child;
+use crate::events::{self, Mark};
+use crate::rows::{EPERM, Shown, Trace};
+use crate::scene::Scene;
+use crate::service;
+
+pub const TESTS: &[Test] = &[
+    Test::new("signals_to_the_daemon_are_refused", "kill the daemon with each signal that ends or stops it", signals),
+    Test::new("limits_and_scheduling_of_the_daemon_are_refused", "prlimit, renice, chrt and taskset on the daemon", limits),
+    Test::new("tracing_the_daemon_is_refused", "write to the daemon's memory", tracing),
+    Test::new("pins_cannot_be_removed_renamed_or_added_to", "rm, mv, ln, mkdir and rmdir in the folder of pins", pins),
+    Test::new("bpffs_cannot_be_unmounted_or_hidden", "umount and mount on /sys/fs/bpf and on the way to it", mounts),
+    Test::new("objects_cannot_be_reached_by_id_or_pin", "open the enforcer's programs, maps and links by id and by pin", objects),
+    Test::new("state_cannot_be_changed", "write, truncate, remove, rename and link the daemon's state", state),
+    Test::new("switches_that_end_everything_are_refused", "ftrace_enabled, sysrq-trigger, cgroup.kill and cgroup.freeze", switches),
+    Test::new("executable_cannot_be_replaced", "prctl(PR_SET_MM_EXE_FILE)", executable),
+    Test::new("foreign_library_does_not_get_the_enforcers_rights", "LD_PRELOAD of a signed library into `enforcer stop --release`", preload),
+    Test::new("others_go_on_as_before", "the same tools on things that are not the enforcer's", others),
+];
+
+/// One command, and how it is stopped.
+struct Attempt {
+    command: Command,
+    hook: Hook,
+    shown: Shown,
+}
+
+fn attempt<const N: usize>(hook: Hook, shown: Shown, words: [&str; N]) -> Attempt {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    Attempt { command, hook, shown }
+}
+
+/// By a shell's own words, so that the shell is who tries.
+fn shell(hook: Hook, shown: Shown, script: &str) -> Attempt {
+    attempt(hook, shown, ["bash", "-c", script])
+}
+
+/// Each attempt fails, for the kernel refuses it, and is recorded with the guard's reason.
+fn all_refused(scene: &Scene, attempts: Vec<Attempt>) -> Result<String> {
+    let number = attempts.len();
+    for mut attempt in attempts {
+        let mark = Mark::now();
+        let shown = format!("{:?}", attempt.command);
+        let ended = child::run(&mut attempt.command)?;
+        ensure!(!ended.status.success(), "{shown} was not refused: it {}", ended.describe());
+        let trace = Trace::new(attempt.hook, Reason::Guarded, attempt.shown);
+        mark.wait_for(&format!("{} of {shown} ({})", attempt.hook.name(), ended.describe()), |event| events::is(event, &trace, ended.pid, true))?;
+    }
+    unsigned_is_denied(scene)?;
+    let status = service::status()?;
+    ensure!(status["hooks_missing"] == serde_json::json!([]) && status["enforcing"] == true, "{status}");
+    Ok(format!("all {number} attempts were refused and recorded"))
+}
+
+fn signals(scene: &Scene) -> Result<String> {
+    let daemon = service::running_daemon()?;
+    let pid = daemon.as_raw_nonzero().to_string();
+    let signals = ["-KILL", "-STOP", "-TERM", "-TSTP", "-ABRT", "-USR1", "-INT", "-SEGV"];
+    let outcome = all_refused(scene, signals.map(|signal| attempt(Hook::TaskKill, Shown::Nothing, ["/bin/kill", signal, &pid])).into())?;
+    ensure!(service::running_daemon()? == daemon, "the daemon is another one");
+    Ok(outcome)
+}
+
+fn limits(scene: &Scene) -> Result<String> {
+    let pid = service::running_daemon()?.as_raw_nonzero().to_string();
+    all_refused(
+        scene,
+        vec![
+            attempt(Hook::TaskSetrlimit, Shown::Nothing, ["prlimit", "--pid", &pid, "--nofile=1"]),
+            attempt(Hook::TaskSetrlimit, Shown::Nothing, ["prlimit", "--pid", &pid, "--as=4096"]),
+            attempt(Hook::TaskSetnice, Shown::Nothing, ["renice", "19", &pid]),
+            attempt(Hook::TaskSetscheduler, Shown::Nothing, ["chrt", "--idle", "-p", "0", &pid]),
+            attempt(Hook::TaskSetscheduler, Shown::Nothing, ["taskset", "-p", "1", &pid]),
+        ],
+    )
+}
+
+fn tracing(scene: &Scene) -> Result<String> {
+    let pid = service::running_daemon()?.as_raw_nonzero().to_string();
+    all_refused(
+        scene,
+        vec![
+            shell(Hook::PtraceAccessCheck, Shown::Nothing, &format!("exec 3< /proc/{pid}/mem")),
+            attempt(Hook::PtraceAccessCheck, Shown::Nothing, ["strace", "-p", &pid]),
+        ],
+    )
+}
+
+fn pins(scene: &Scene) -> Result<String> {
+    let build = build_folder()?;
+    let (build, link) = (build.display().to_string(), build.join("link_mmap_file").display().to_string());
+    all_refused(
+        scene,
+        vec![
+            attempt(Hook::InodeUnlink, Shown::Path("link_mmap_file"), ["rm", "-f", &link]),
+            attempt(Hook::InodeRename, Shown::Path("link_mmap_file"), ["mv", &link, "/sys/fs/bpf/moved"]),
+            attempt(Hook::InodeRename, Shown::Path("enforcer"), ["mv", service::PINS, "/sys/fs/bpf/moved"]),
+            attempt(Hook::InodeMkdir, Shown::Path("another"), ["mkdir", &format!("{}/another", service::PINS)]),
+            attempt(Hook::InodeRmdir, Shown::Path(""), ["rmdir", &build]),
+            attempt(Hook::InodeRmdir, Shown::Path("enforcer"), ["rmdir", service::PINS]),
+            attempt(Hook::InodeSymlink, Shown::Path("a-link"), ["ln", "-s", "/tmp", &format!("{build}/a-link")]),
+        ],
+    )
+}
+
+fn mounts(scene: &Scene) -> Result<String> {
+    all_refused(
+        scene,
+        vec![
+            attempt(Hook::SbUmount, Shown::Path(""), ["umount", "/sys/fs/bpf"]),
+            attempt(Hook::SbUmount, Shown::Path(""), ["umount", "-l", "/sys/fs/bpf"]),
+            attempt(Hook::SbUmount, Shown::Path(""), ["umount", "-l", "/sys"]),
+            attempt(Hook::SbUmount, Shown::Path(""), ["umount", "-l", "/"]),
+            attempt(Hook::SbMount, Shown::Path(""), ["mount", "-i", "-t", "tmpfs", "none", "/sys/fs/bpf"]),
+            attempt(Hook::SbMount, Shown::Path("fs"), ["mount", "-i", "-t", "tmpfs", "none", "/sys/fs"]),
+            attempt(Hook::SbMount, Shown::Path(""), ["mount", "--bind", "/tmp", "/sys"]),
+            attempt(Hook::SbMount, Shown::Path("enforcer"), ["mount", "--bind", "/tmp", service::PINS]),
+            attempt(Hook::SbMount, Shown::Path("enforcer"), ["mount", "--bind", "/tmp", "/var/lib/enforcer"]),
+            attempt(Hook::SbMount, Shown::Path("lib"), ["mount", "--bind", "/tmp", "/var/lib"]),
+        ],
+    )
+}
+
+fn objects(scene: &Scene) -> Result<String> {
+    let build = build_folder()?;
+    let pin = |name: &str| build.join(name).display().to_string();
+    let by_pin = |hook, name: &str| by_bpf(scene, hook, ["pin", &pin(name)]);
+    let attempts = vec![
+        by_pin(Hook::BpfMap, "VERDICTS"),
+        by_pin(Hook::BpfMap, "SETTINGS"),
+        by_pin(Hook::BpfProg, "program_mmap_file"),
+        by_bpf(scene, Hook::BpfMap, ["all-by-id", "map"]),
+        by_bpf(scene, Hook::BpfProg, ["all-by-id", "program"]),
+        by_bpf(scene, Hook::Bpf, ["all-by-id", "link"]),
+    ];
+    all_refused(scene, attempts)
+}
+
+fn by_bpf<const N: usize>(scene: &Scene, hook: Hook, words: [&str; N]) -> Attempt {
+    Attempt { command: scene.attack(words.iter().map(|word| word.as_ref())), hook, shown: Shown::Nothing }
+}
+
+fn state(scene: &Scene) -> Result<String> {
+    let clock = "/var/lib/enforcer/clock.toml";
+    service::wait_until("the daemon has kept the time", || Ok(Path::new(clock).exists()))?;
+    let before = fs::read(clock)?;
+    let outcome = all_refused(
+        scene,
+        vec![
+            shell(Hook::FileOpen, Shown::Path("clock.toml"), &format!("echo >> {clock}")),
+            attempt(Hook::InodeUnlink, Shown::Path("clock.toml"), ["rm", "-f", clock]),
+            attempt(Hook::InodeRename, Shown::Path("clock.toml"), ["mv", clock, "/root/clock.toml"]),
+            attempt(Hook::InodeLink, Shown::Path("clock.toml"), ["ln", clock, "/var/lib/clock.toml"]),
+            attempt(Hook::InodeCreate, Shown::Path("new"), ["touch", "/var/lib/enforcer/new"]),
+            attempt(Hook::InodeRename, Shown::Path("enforcer"), ["mv", "/var/lib/enforcer", "/var/lib/elsewhere"]),
+            attempt(Hook::InodeRename, Shown::Path("lib"), ["mv", "/var/lib", "/var/elsewhere"]),
+            attempt(Hook::InodeUnlink, Shown::Path("daemon.lock"), ["rm", "-f", "/run/enforcer/daemon.lock"]),
+        ],
+    )?;
+    ensure!(fs::read(clock)? == before, "the state was changed");
+    Ok(outcome)
+}
+
+fn switches(scene: &Scene) -> Result<String> {
+    let cgroup = service::succeed("systemctl", &["show", "--property=ControlGroup", "--value", service::UNIT])?;
+    let cgroup = format!("/sys/fs/cgroup{}", cgroup.trim());
+    let mut attempts = vec![
+        shell(Hook::FileOpen, Shown::Path("ftrace_enabled"), "echo 0 > /proc/sys/kernel/ftrace_enabled"),
+        shell(Hook::FileOpen, Shown::Path("sysrq-trigger"), "echo i > /proc/sysrq-trigger"),
+        shell(Hook::FileOpen, Shown::Path("cgroup.kill"), &format!("echo 1 > {cgroup}/cgroup.kill")),
+        shell(Hook::FileOpen, Shown::Path("cgroup.freeze"), &format!("echo 1 > {cgroup}/cgroup.freeze")),
+    ];
+    attempts.push(shell(Hook::FileOpen, Shown::Path("cgroup.freeze"), "echo 1 > /sys/fs/cgroup/system.slice/cgroup.freeze"));
+    all_refused(scene, attempts)
+}
+
+fn executable(scene: &Scene) -> Result<String> {
+    let mark = Mark::now();
+    let ended = child::run(&mut scene.attack(["replace-executable".as_ref(), "/usr/sbin/enforcer".as_ref()]))?;
+    ensure!(!ended.status.success() && ended.stderr.contains(EPERM), "it was not refused: it {}", ended.describe());
+    let trace = Trace::new(Hook::TaskPrctl, Reason::ExecutableReplaced, Shown::Nothing);
+    mark.wait_for("the attempt", |event| events::is(event, &trace, ended.pid, true))?;
+    Ok("it was refused and recorded".to_owned())
+}
+
+fn preload(scene: &Scene) -> Result<String> {
+    let mark = Mark::now();
+    let library = scene.fixture("lib/libanswer.so");
+    let ended = child::run(Command::new("/usr/sbin/enforcer").arg("status").env("LD_PRELOAD", &library))?;
+    let trace = Trace::new(Hook::MmapFile, Reason::Guarded, Shown::Path("libanswer.so"));
+    mark.wait_for("the library", |event| events::is(event, &trace, ended.pid, true))?;
+    ensure!(ended.stderr.contains("cannot be preloaded"), "it {}", ended.describe());
+    Ok("the library was not loaded, and the command did its work".to_owned())
+}
+
+/// What an administrator does all day.
+fn others(scene: &Scene) -> Result<String> {
+    let folder = scene.disk("others");
+    fs::create_dir(&folder)?;
+    let file = folder.join("file");
+    let script = format!(
+        "set -e; cd {}; sleep 60 & pid=$!; prlimit --pid $pid --nofile=10; renice 5 $pid >/dev/null; chrt --idle -p 0 $pid; kill -STOP $pid; kill -KILL $pid; \
+         echo x > file; ln file other; mv other third; ln -s file link; mkdir sub; rmdir sub; rm third link; truncate -s 0 file; \
+         mkdir mnt; mount -t tmpfs none mnt; mount -o remount,ro mnt; umount mnt; mount -o remount,rw /; \
+         mkdir /sys/fs/bpf/mine; rmdir /sys/fs/bpf/mine; cat /proc/sys/kernel/ftrace_enabled > /dev/null; \
+         mkdir -p /var/lib/enforcer/signatures; echo > /var/lib/enforcer/signatures/x; rm -r /var/lib/enforcer/signatures/x; \
+         unshare -m sh -c 'mount -t tmpfs none /sys/fs/bpf && umount /sys/fs/bpf'; echo done",
+        folder.display()
+    );
+    let mark = Mark::now();
+    let ended = child::run(Command::new("bash").args(["-c", &script]))?;
+    ensure!(ended.ran("done"), "it {}", ended.describe());
+    let denials: Vec<String> = mark.everything(scene)?.iter().map(events::summary).collect();
+    ensure!(denials.is_empty(), "{denials:?}");
+    ensure!(fs::read(&file)?.is_empty(), "the file is not empty");
+    Ok("nothing of it was refused".to_owned())
+}
+
+fn build_folder() -> Result<PathBuf> {
+    let folders = fs::read_dir(service::PINS)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    folders.into_iter().next().context("there are no pins")
+}
