@@ -18,7 +18,7 @@ pub use digest::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, DIGEST_SIZE, Diges
 pub use event::{COMM_SIZE, Event, Hook, PATH_SIZE, PathKind, Reason, Request};
 pub use guard::{ENROL_EXECUTABLE, Enrolment, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, InodeId, ObjectId, ObjectKind};
 pub use kernel::{ABSENT, Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout};
-pub use settings::{Counter, ENFORCERS, Heartbeat, Mode, Response, Settings};
+pub use settings::{CHARTER_SIZE, Charter, Counter, ENFORCERS, Heartbeat, Mode, Response, Settings};
 pub use verdict::{
     Asker, Binding, BoundPath, ENTITLEMENT_DEBUGGER, ENTITLEMENT_JIT, ENTITLEMENT_OWN, ENTITLEMENTS, NAME_SIZE, Name, SEVERAL, USE_EXEC, USE_MODULE, USE_LIBRARY, Verdict,
 };
@@ -32,7 +32,7 @@ mod user {
             unsafe impl aya::Pod for crate::$name {}
         )+ };
     }
-    pod!(Digest, Verdict, Asker, Name, Binding, BoundPath, Settings, Heartbeat, Event, Request, KernelLayout, Features, InodeId, Enrolment,
+    pod!(Digest, Verdict, Asker, Name, Binding, BoundPath, Settings, Heartbeat, Charter, Event, Request, KernelLayout, Features, InodeId, Enrolment,
         ObjectId);
 }
 

@@ -96,6 +96,24 @@ pub struct Heartbeat {
 
 const _: () = assert!(size_of::<Heartbeat>() == 16);
 
+/// The one element of the map `CHARTER`: by whose word the policy may be changed. The programs never read it; it is in the kernel because it must outlive
+/// the daemon, and because nobody else can reach it there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charter {
+    /// How many of `bytes` count.
+    pub length: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+    /// What user space keeps there.
+    pub bytes: [u8; CHARTER_SIZE],
+}
+
+/// How many bytes a charter may have.
+pub const CHARTER_SIZE: usize = (64 << 10) - 8;
+
+const _: () = assert!(size_of::<Charter>() == 64 << 10);
+
 boundary_enum! {
     /// The indices of the per-CPU array `COUNTERS`.
     pub enum Counter {

@@ -5,7 +5,7 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, InodeStorage, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use enforcer_common::{Asker, Binding, BoundPath, Counter, Digest, Enrolment, Event, Heartbeat, InodeId, Name, ObjectId, Request, Settings, Verdict};
+use enforcer_common::{Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, Heartbeat, InodeId, Name, ObjectId, Request, Settings, Verdict};
 
 use crate::{measure::Measured, names::Scratch};
 
@@ -60,6 +60,10 @@ pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
 /// The daemon's sign of life: one element.
 #[btf_map]
 pub(crate) static HEARTBEAT: Array<Heartbeat, 1> = Array::new();
+
+/// By whose word the policy may be changed: one element, which no program reads.
+#[btf_map]
+pub(crate) static CHARTER: Array<Charter, 1> = Array::new();
 
 /// How many tasks wait for the daemon: one element.
 #[btf_map]

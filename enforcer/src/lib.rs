@@ -3,6 +3,7 @@
 //! The crate is bytes in, decision out; I/O happens at the edges only. `docs/architecture.md` is the map of it.
 
 pub mod audit;
+pub mod charter;
 pub mod cli;
 pub mod daemon;
 pub mod inventory;

@@ -79,6 +79,13 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The SHA-256 of bytes in memory.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    sha256
+}
+
 /// Control characters (C0, DEL, C1), line and paragraph separators, and the invisible ones that reorder or hide text (Unicode TR 36 §2.5).
 fn is_hazardous(character: char) -> bool {
     character.is_control()

@@ -7,9 +7,12 @@ use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
 use super::{Exit, Failure, Output, ReportOption};
+use crate::charter::{self, CharterError};
+use crate::daemon;
 use crate::policy::{DEFAULT_PATH, Mode, Policy, PolicyError, display_size};
+use crate::signature::Facts;
 use crate::text::printable;
-use crate::trust::{TrustError, TrustStore};
+use crate::trust::{SecurityVersions, TrustError, TrustStore};
 
 /// Check the policy.
 #[derive(clap::Args)]
@@ -21,6 +24,7 @@ pub(super) struct Arguments {
 #[derive(clap::Subcommand)]
 enum Command {
     Check(Check),
+    List(List),
 }
 
 /// Say what is wrong with a policy, with line and column, and how to mend it.
@@ -38,8 +42,43 @@ struct Check {
     report: ReportOption,
 }
 
+/// Write the list that a policy signer has to sign: the policy itself, and every file that it takes certificates from.
+///
+/// It goes beside the policy as `FILE.manifest`, with the signature as `FILE.manifest.p7s`. Sign it where the key is, with a security version that rises
+/// from policy to policy: then no older policy can be put in its place.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  enforcer policy list > /etc/enforcer/policy.toml.manifest
+  enforcer manifest sign --key policy.key --certificate policy.pem --identifier policy --security-version 1 policy.toml.manifest")]
+struct List {
+    /// The policy.
+    #[arg(value_name = "FILE", default_value = DEFAULT_PATH)]
+    file: PathBuf,
+}
+
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let Command::Check(check) = arguments.command;
+    match arguments.command {
+        Command::Check(check) => check.run(output),
+        Command::List(list) => list.run(output),
+    }
+}
+
+impl List {
+    fn run(self, output: &mut Output) -> Result<Exit, Failure> {
+        let policy = Policy::load(&self.file)?;
+        let trust = TrustStore::load(&policy, UnixTime::now())?;
+        output.text(&charter::write(&policy, &trust))?;
+        Ok(Exit::Yes)
+    }
+}
+
+impl Check {
+    fn run(self, output: &mut Output) -> Result<Exit, Failure> {
+        check(&self, output)
+    }
+}
+
+fn check(check: &Check, output: &mut Output) -> Result<Exit, Failure> {
     match Policy::load(&check.file) {
         Ok(policy) => tell_settled(&policy, check.report.json, output),
         Err(PolicyError::Invalid(invalid)) if check.report.json => {
@@ -59,19 +98,28 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
 
 fn tell_settled(policy: &Policy, json: bool, output: &mut Output) -> Result<Exit, Failure> {
     let unfit = unfit_certificates(policy);
+    let unsigned = if unfit.is_empty() { not_signed(policy) } else { None };
     if json {
         output.json(&Settled {
             path: policy.path.to_string_lossy(),
-            valid: unfit.is_empty(),
+            valid: unfit.is_empty() && unsigned.is_none(),
             mode: policy.mode.name(),
             signers: policy.signers.iter().map(|signer| signer.name.as_str()).collect(),
-            problems: unfit.iter().map(|error| Problem { message: error.to_string(), remedy: Some(error.hint()), ..Problem::default() }).collect(),
+            problems: unfit
+                .iter()
+                .map(|error| (error.to_string(), error.hint()))
+                .chain(unsigned.iter().map(|error| (error.to_string(), error.hint())))
+                .map(|(message, remedy)| Problem { message, remedy: Some(remedy), ..Problem::default() })
+                .collect(),
         })?;
-        return Ok(if unfit.is_empty() { Exit::Yes } else { Exit::Usage });
+        return Ok(if unfit.is_empty() && unsigned.is_none() { Exit::Yes } else { Exit::Usage });
     }
     if !unfit.is_empty() {
         let problems: Vec<_> = unfit.iter().map(|error| format!("{error}\n  = {}", error.hint())).collect();
         return Err(Failure::new(Exit::Usage, problems.join("\nerror: ")));
+    }
+    if let Some(problem) = unsigned {
+        return Err(Failure::because(Exit::Usage, &problem).hint(problem.hint()));
     }
     let signers: Vec<_> = policy.signers.iter().map(|signer| signer.name.as_str()).collect();
     output.line(format!(
@@ -93,6 +141,16 @@ fn unfit_certificates(policy: &Policy) -> Vec<TrustError> {
     let unfit: Vec<_> = policy.signers.iter().filter_map(|signer| TrustStore::check_signer(signer, now).err()).collect();
     // The rest is read only when the signers are fit, and stops at its first error.
     if unfit.is_empty() { TrustStore::load(policy, now).err().into_iter().collect() } else { unfit }
+}
+
+/// Whoever has to stand behind the policy and does not: those it names itself, and for root those whom the policy in force names.
+fn not_signed(policy: &Policy) -> Option<CharterError> {
+    let is_root = rustix::process::geteuid().is_root();
+    // A machine that lets nobody look at its kernel has nothing in force.
+    let in_force = if is_root { daemon::charters_in_force().unwrap_or_default() } else { Vec::new() };
+    let (now, versions) = daemon::trusted_facts().unwrap_or_else(|_| (UnixTime::now(), SecurityVersions::default()));
+    let mut trust = TrustStore::load(policy, now).ok()?;
+    charter::admit(policy, &mut trust, &in_force, &Facts { now, security_versions: &versions }).err()
 }
 
 #[derive(Serialize)]

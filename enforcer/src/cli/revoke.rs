@@ -20,7 +20,7 @@ use crate::kernel::fsverity_digest;
 use crate::measure;
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts, content_digests};
-use crate::text::printable;
+use crate::text::{hex, printable};
 use crate::trust::{self, RecordError, Revocation, Revoked, Subject, TrustStore, parse_sha256};
 
 /// Trust a file's content, a certificate or a signer no longer.
@@ -224,7 +224,7 @@ impl<T: Subjects> Change<T> {
         for subject in added {
             output.line(format!("revoked: {} {subject}", subject.kind()))?;
         }
-        tell_what_is_in_force(&revoked, began, output)
+        tell_what_is_in_force(&ledger.path, &revoked, began, output)
     }
 
     fn undo(self, output: &mut Output) -> Result<Exit, Failure> {
@@ -241,7 +241,7 @@ impl<T: Subjects> Change<T> {
         for subject in undone {
             output.line(format!("no longer revoked: {} {subject}", subject.kind()))?;
         }
-        tell_what_is_in_force(&revoked, began, output)
+        tell_what_is_in_force(&ledger.path, &revoked, began, output)
     }
 }
 
@@ -333,8 +333,9 @@ fn locks_out(policy: &Policy, now: &Revoked, then: &Revoked) -> Result<Option<da
 }
 
 /// Waits until the daemon has read it, so that whoever called knows.
-fn tell_what_is_in_force(revoked: &Revoked, began: Timestamp, output: &mut Output) -> Result<Exit, Failure> {
+fn tell_what_is_in_force(path: &Path, revoked: &Revoked, began: Timestamp, output: &mut Output) -> Result<Exit, Failure> {
     let id = revoked.id();
+    let written = Revoked::load(path).ok().and_then(|revoked| revoked.sha256()).map(|sha256| hex(&sha256));
     let is_running = daemon::status().is_ok_and(|status| status.daemon.alive);
     let deadline = Instant::now() + PATIENCE;
     while is_running && Instant::now() < deadline {
@@ -345,6 +346,13 @@ fn tell_what_is_in_force(revoked: &Revoked, began: Timestamp, output: &mut Outpu
             }
             if notice.revocations == id {
                 output.line("in force")?;
+                return Ok(Exit::Yes);
+            }
+            if written.is_some() && notice.revocations_read == written {
+                note(
+                    "in force, with what was taken out of the file before: by the policy in force, only its signers can take a revocation back. Let them sign \
+                    a list of the policy with a higher security version (`enforcer policy list`), and `systemctl reload enforcer`",
+                );
                 return Ok(Exit::Yes);
             }
         }

@@ -50,6 +50,7 @@ impl From<DaemonError> for Failure {
         match error {
             DaemonError::Policy(error) => error.into(),
             DaemonError::Trust(error) => error.into(),
+            DaemonError::Charter(error) => Self::because(Exit::Refused, &error).hint(error.hint()),
             DaemonError::Kernel(_) => {
                 Self::because(Exit::Refused, &error).hint("nothing is enforced by this start; `enforcer doctor` shows what this machine lacks")
             }

@@ -1,17 +1,27 @@
 //! `enforcer stop`: ends the daemon; with `--release` it is the only way to take enforcement off.
 
-use super::{Exit, Failure, Output};
+mod order;
+
+use std::path::PathBuf;
+
+use super::{Exit, Failure, Output, PolicyOption};
 use crate::kernel;
 
 /// Stop the daemon, or take enforcement off.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   enforcer stop                end the daemon; what is known runs on, what is unknown is denied
-  enforcer stop --release      take enforcement off this machine, until the next `enforcer run`")]
+  enforcer stop --release      take enforcement off this machine, until the next `enforcer run`
+  enforcer stop --release --order release-order      the same where the policy names `policy-signers`, with release-order.p7s by one of them beside it")]
 pub(super) struct Arguments {
     /// Take enforcement off: remove the pinned programs.
     #[arg(long)]
     release: bool,
+    /// The order to do so, with its signature `FILE.p7s` beside it. Without it, `--release` says what has to be signed.
+    #[arg(long, value_name = "FILE", requires = "release")]
+    order: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyOption,
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
@@ -25,22 +35,24 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
             None => Err(Failure::new(Exit::No, "no daemon is running").hint("`enforcer stop --release` takes enforcement off")),
         };
     }
+    let ordered_by = order::require(arguments.order.as_deref(), &arguments.policy.policy)?;
     let released = kernel::release().map_err(failed)?;
     if released.builds == 0 {
         return told(output, "nothing was enforced");
     }
-    record(&released);
+    record(&released, ordered_by.as_deref());
     told(output, "enforcement is off: nothing is denied or reported until the next `enforcer run`")
 }
 
 /// Leaves a record in the journal, wherever this was called from.
-fn record(released: &kernel::Released) {
+fn record(released: &kernel::Released, ordered_by: Option<&str>) {
     use tracing_subscriber::layer::SubscriberExt as _;
     let Ok(journal) = tracing_journald::layer() else { return };
     let subscriber = tracing_subscriber::registry().with(journal.with_syslog_identifier("enforcer".to_owned()));
     let login = std::fs::read_to_string("/proc/self/loginuid").unwrap_or_default();
     tracing::subscriber::with_default(subscriber, || {
-        tracing::warn!(login = login.trim(), daemon = released.daemon.unwrap_or(0), "enforcement was taken off by `enforcer stop --release`");
+        let (login, daemon, ordered_by) = (login.trim(), released.daemon.unwrap_or(0), ordered_by.unwrap_or("nobody"));
+        tracing::warn!(login, daemon, ordered_by, "enforcement was taken off by `enforcer stop --release`");
     });
 }
 

@@ -3,6 +3,7 @@
 //! It fills the kernel's map and is not needed for what is in it: once the programs are attached, they decide alone. Nothing here decides about a
 //! signature; [`crate::signature`] does.
 
+mod charter;
 mod clock;
 mod events;
 mod explain;
@@ -30,15 +31,18 @@ use std::time::Duration;
 
 use enforcer_common::Settings;
 
+pub use charter::in_force as charters_in_force;
 pub use notice::{Notice, Refused};
 pub use own_code::{Refused as Untrusted, examine as examine_own_code};
 pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
+pub use state::trusted_facts;
 pub use status::status;
 
 use crate::kernel::{KernelError, Maps};
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts, Verified};
 use crate::trust::SecurityVersions;
+use charter::Chartered;
 use clock::Clock;
 use explain::Explanations;
 use identity::Identity;
@@ -54,6 +58,8 @@ pub struct Options {
 /// What decisions rest on. A reload replaces it as a whole.
 struct Ground {
     policy: Policy,
+    /// By whose word it may be changed.
+    chartered: Chartered,
     examiner: Arc<Examiner>,
     /// The daemon's program and libraries, allowed so that it can start again.
     own_code: Vec<Verified>,
@@ -119,6 +125,7 @@ impl Shared {
     ///
     /// The names come before the verdicts that are held against them: each verdict meets the names of its own policy.
     fn put_in_force(&self, ground: &Ground) -> Result<(), KernelError> {
+        self.maps.set_charter(&ground.chartered.bytes)?;
         names::bind(&self.maps, &ground.policy, ground.generation)?;
         self.publisher.allow_own(&ground.own_code, ground.generation)?;
         for verified in ground.examiner.manifest_entries() {

@@ -16,6 +16,9 @@ pub struct Notice {
     pub clock_offset: u64,
     /// Which revocations are in force ([`crate::trust::Revoked::id`]).
     pub revocations: String,
+    /// SHA-256 of the file of revocations that was read last. What was taken out of it may be in force all the same.
+    #[serde(default)]
+    pub revocations_read: Option<String>,
     /// Since when what is on the disk is not what is in force, and why.
     pub refused: Option<Refused>,
 }

@@ -26,8 +26,9 @@ pub fn require_protected(policy: &Policy) -> Result<(), Unprotected> {
     let lists = policy.revocation.crls.iter();
     let listed = lists.clone().filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let state = Path::new(super::STATE_FOLDER).to_owned();
+    let signed = (!policy.protection.policy_signers.is_empty()).then(|| crate::charter::list_beside(&policy.path));
     let named = [&policy.path, &state, &policy.revocation.file].into_iter().chain(certificates).chain(times).chain(lists).cloned();
-    named.chain(listed).flat_map(|file| way_to(&file)).try_for_each(|place| require(&place))
+    named.chain(listed).chain(signed).flat_map(|file| way_to(&file)).try_for_each(|place| require(&place))
 }
 
 /// Everything that decides what is found under this name: each folder and each link on the way, and the file.

@@ -7,7 +7,7 @@ use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRA
 use super::clock::Clock;
 use super::floors::{Admission, Floors};
 use crate::kernel::{KernelError, Maps};
-use crate::signature::Verified;
+use crate::signature::{Release, Verified};
 use crate::trust::SecurityVersions;
 
 /// Writes verdicts, each marked with the generation of the ground it was made on, so that a reload can remove what the older policy left behind.
@@ -52,6 +52,11 @@ impl Publisher {
             self.publish(&mut floors, verified, ENTITLEMENT_OWN, generation)?;
         }
         Ok(())
+    }
+
+    /// Raises the floor of what is no code, once it is in force.
+    pub fn note_release(&self, release: Option<&Release>) {
+        self.floors().admit(release);
     }
 
     /// Removes every verdict of another generation, and then the names that they were held against; how many verdicts there were.

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use enforcer_common::Mode;
 
+use super::charter::Chartered;
 use super::notice::{Notice, Refused};
 use super::protected::require_protected;
 use super::run::{Daemon, DaemonError, notify, system, watching};
 use super::watch::Watch;
 use super::{Ground, facts, own_code, scan};
 use crate::audit::Timestamp;
+use crate::charter::InForce;
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts, Verified};
+use crate::text::hex;
 use crate::trust::TrustStore;
 
 /// What a reload reads anew.
@@ -52,13 +55,17 @@ impl Daemon {
     }
 
     fn try_reload(&self, watch: &mut Watch, what: What) -> Result<(), DaemonError> {
+        let ground = self.shared.ground();
         let policy = match what {
             What::Policy => Policy::load(&self.options.policy)?,
             // A policy that is being written must not hold up a revocation.
-            What::Trust => self.shared.ground().policy.clone(),
+            What::Trust => ground.policy.clone(),
         };
         watch.watch(&policy).map_err(watching)?;
-        let trust = TrustStore::load(&policy, self.shared.clock.now())?;
+        let mut trust = match what {
+            What::Policy => TrustStore::load(&policy, self.shared.clock.now())?,
+            What::Trust => ground.examiner.trust().renewed(&policy.revocation)?,
+        };
         require_protected(&policy)?;
         let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
         if old != new {
@@ -66,33 +73,46 @@ impl Daemon {
         }
         let versions = self.shared.publisher.versions();
         let facts = facts(&self.shared.clock, &versions);
+        let kept = ground.examiner.revoked().clone();
+        let chartered = match what {
+            What::Policy => Chartered::admit(&policy, &mut trust, &[InForce { charter: ground.chartered.charter.clone(), kept }], &facts)?,
+            What::Trust => ground.chartered.renew(&mut trust, &kept, &facts)?,
+        };
         let examiner = Arc::new(examiner(&policy, trust, &facts));
-        let ground = self.shared.ground();
         let generation = ground.generation.wrapping_add(1);
         match what {
             What::Policy => {
                 let own_code = trusted_own_code(&policy, &examiner, &facts)?;
-                self.shared.replace_ground(Arc::new(Ground { policy, examiner, own_code, generation }))?;
+                self.shared.replace_ground(Arc::new(Ground { policy, chartered, examiner, own_code, generation }))?;
             }
-            What::Trust => self.replace_trust(&ground, examiner, generation, &facts)?,
+            What::Trust => self.replace_trust(&ground, chartered, examiner, generation, &facts)?,
         }
+        self.shared.settle_charter();
         scan::start(&self.shared).map_err(|source| system("start a thread", source))
     }
 
     /// Denies what was revoked at once. Measuring the daemon's own code takes longer, so that comes afterwards; if it is not trusted any more, the old
     /// ground is put back.
-    fn replace_trust(&self, old: &Ground, examiner: Arc<Examiner>, generation: u32, facts: &Facts<'_>) -> Result<(), DaemonError> {
-        let ground = |examiner: &Arc<Examiner>, own_code: Vec<Verified>, generation| Ground {
+    fn replace_trust(
+        &self,
+        old: &Ground,
+        chartered: Chartered,
+        examiner: Arc<Examiner>,
+        generation: u32,
+        facts: &Facts<'_>,
+    ) -> Result<(), DaemonError> {
+        let ground = |chartered: &Chartered, examiner: &Arc<Examiner>, own_code: Vec<Verified>, generation| Ground {
             policy: old.policy.clone(),
+            chartered: chartered.clone(),
             examiner: Arc::clone(examiner),
             own_code,
             generation,
         };
-        self.shared.replace_ground(Arc::new(ground(&examiner, old.own_code.clone(), generation)))?;
+        self.shared.replace_ground(Arc::new(ground(&chartered, &examiner, old.own_code.clone(), generation)))?;
         match trusted_own_code(&old.policy, &examiner, facts) {
-            Ok(own_code) => Ok(self.shared.set_own_code(ground(&examiner, own_code, generation))?),
+            Ok(own_code) => Ok(self.shared.set_own_code(ground(&chartered, &examiner, own_code, generation))?),
             Err(error) => {
-                self.shared.replace_ground(Arc::new(ground(&old.examiner, old.own_code.clone(), generation.wrapping_add(1))))?;
+                self.shared.replace_ground(Arc::new(ground(&old.chartered, &old.examiner, old.own_code.clone(), generation.wrapping_add(1))))?;
                 Err(error)
             }
         }
@@ -100,9 +120,12 @@ impl Daemon {
 
     /// Leaves what `enforcer status` cannot see in the kernel.
     pub(super) fn leave_notice(&self, refused: Option<String>) {
+        let ground = self.shared.ground();
+        let revoked = ground.examiner.revoked();
         let notice = Notice {
             clock_offset: self.shared.clock.offset(),
-            revocations: self.shared.ground().examiner.revoked().id(),
+            revocations: revoked.id(),
+            revocations_read: revoked.sha256().map(|sha256| hex(&sha256)),
             refused: refused.map(|why| Refused { at: Timestamp::now(), why }),
         };
         if let Err(error) = notice.leave() {

@@ -13,6 +13,7 @@ use enforcer_common::{Mode, USE_EXEC};
 use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::charter::Chartered;
 use super::clock::Clock;
 use super::events::Events;
 use super::explain::Explanations;
@@ -24,8 +25,9 @@ use super::reload::{What, examiner, trusted_own_code};
 use super::requests::Requests;
 use super::state::{load_floors, start_clock, untold_time};
 use super::watch::Watch;
-use super::{Ground, Options, Shared, facts, own_code, scan};
+use super::{Ground, Options, Shared, charters_in_force, facts, own_code, scan};
 use crate::audit::EventLog;
+use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::measure::MeasureError;
 use crate::policy::{Policy, PolicyError};
@@ -55,6 +57,9 @@ pub enum DaemonError {
     /// What survives a reboot cannot be read, and so nobody knows what was accepted before.
     #[error("what the daemon kept for its next start cannot be used: {0}")]
     State(RecordError),
+    /// Whoever has to stand behind the policy does not.
+    #[error(transparent)]
+    Charter(#[from] CharterError),
     /// The kernel cannot enforce, or its enforcement could not be proven.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -99,7 +104,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let clock = Arc::new(start_clock(policy.mode)?);
     // Before anything of it is read, so that no change is missed.
     let watch = Watch::start(&policy).map_err(watching)?;
-    let trust = TrustStore::load(&policy, clock.now())?;
+    let mut trust = TrustStore::load(&policy, clock.now())?;
     require_protected(&policy)?;
     require_kernel()?;
     for folder in [STATE_FOLDER, RUN_FOLDER] {
@@ -107,10 +112,12 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     }
     let _lock = lock(&options.policy)?;
     let floors = load_floors(policy.mode)?;
+    // Before anything of this policy has an effect.
+    let chartered = Chartered::admit(&policy, &mut trust, &charters_in_force()?, &facts(&clock, &floors.versions()))?;
     clock.keep().unwrap_or_else(|error| tracing::error!("{}", untold_time(&error)));
 
     let mut loaded = kernel::load_or_adopt(policy.limits.max_verdicts)?;
-    let daemon = Daemon::prepare(options, (policy, trust), (clock, floors), &loaded)?;
+    let daemon = Daemon::prepare(options, (policy, trust, chartered), (clock, floors), &loaded)?;
     let requests =
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
@@ -135,7 +142,7 @@ impl Daemon {
     /// Publishes what is known, before anything can be denied for want of it.
     fn prepare(
         options: &Options,
-        (policy, trust): (Policy, TrustStore),
+        (policy, trust, chartered): (Policy, TrustStore, Chartered),
         (clock, floors): (Arc<Clock>, Floors),
         loaded: &Loaded,
     ) -> Result<Self, DaemonError> {
@@ -145,7 +152,7 @@ impl Daemon {
         let facts = facts(&clock, &versions);
         let examiner = Arc::new(examiner(&policy, trust, &facts));
         let own_code = trusted_own_code(&policy, &examiner, &facts)?;
-        let ground = Arc::new(Ground { policy, examiner, own_code, generation });
+        let ground = Arc::new(Ground { policy, chartered, examiner, own_code, generation });
         let shared = Arc::new(Shared {
             publisher: Publisher::new(Arc::clone(&maps), Arc::clone(&clock), floors),
             clock,
@@ -188,6 +195,7 @@ impl Daemon {
                 "in force: the canary was {}",
                 proof(mode)
             );
+            self.shared.settle_charter();
             scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             self.leave_notice(None);
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);

@@ -5,11 +5,12 @@
 use std::path::Path;
 
 use enforcer_common::Mode;
+use rustls_pki_types::UnixTime;
 
 use super::clock::{Clock, Found};
 use super::floors::Floors;
 use super::run::{DaemonError, STATE_FOLDER};
-use crate::trust::RecordError;
+use crate::trust::{RecordError, SecurityVersions};
 
 /// The trusted clock, with a word about a machine's clock that is not believed.
 pub(super) fn start_clock(mode: Mode) -> Result<Clock, DaemonError> {
@@ -39,6 +40,15 @@ pub(super) fn start_clock(mode: Mode) -> Result<Clock, DaemonError> {
             Ok(Clock::start_anew(&file))
         }
     }
+}
+
+/// The time and the floors that decisions of this moment rest on, for whoever decides without a daemon.
+///
+/// # Errors
+/// What is kept cannot be read.
+pub fn trusted_facts() -> Result<(UnixTime, SecurityVersions), RecordError> {
+    let (clock, _) = Clock::start(&Path::new(STATE_FOLDER).join(CLOCK_FILE))?;
+    Ok((clock.now(), SecurityVersions::load(&Path::new(STATE_FOLDER).join(VERSIONS_FILE))?))
 }
 
 /// The floors that former daemons left.

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use enforcer_common::{Asker, Binding, BoundPath, Counter, Digest, Enrolment, Heartbeat, InodeId, Name, ObjectId, Reason, Settings, Verdict};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, MapType, PerCpuArray, RingBuf, loaded_maps};
+use enforcer_common::{Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, Enrolment, Heartbeat, InodeId, Name, ObjectId, Reason, Settings, Verdict};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 19] = [
+pub(super) const MAPS: [&str; 20] = [
     "VERDICTS",
     "NAMES",
     "PATHS",
@@ -24,6 +24,7 @@ pub(super) const MAPS: [&str; 19] = [
     "ENROLMENT",
     "SETTINGS",
     "HEARTBEAT",
+    "CHARTER",
     "COUNTERS",
     "EVENTS",
     "REQUESTS",
@@ -48,6 +49,8 @@ pub struct Maps {
     enrolment: Mutex<Array<MapData, Enrolment>>,
     settings: Mutex<Array<MapData, Settings>>,
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
+    /// Not in builds before there were charters.
+    charter: Option<Mutex<Array<MapData, Charter>>>,
     counters: PerCpuArray<MapData, u64>,
 }
 
@@ -67,6 +70,7 @@ impl Maps {
             enrolment: Mutex::new(array(folder, "ENROLMENT")?),
             settings: Mutex::new(array(folder, "SETTINGS")?),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
+            charter: folder.join(CHARTER).exists().then(|| array(folder, CHARTER)).transpose()?.map(Mutex::new),
             counters: PerCpuArray::try_from(Map::PerCpuArray(pinned(folder, "COUNTERS")?)).map_err(|error| failed("COUNTERS", &error))?,
         })
     }
@@ -193,11 +197,51 @@ impl Maps {
         lock(&self.heartbeat).set(0, heartbeat, 0).map_err(|error| failed("HEARTBEAT", &error))
     }
 
+    /// Puts a charter in force; no bytes are none.
+    pub fn set_charter(&self, bytes: &[u8]) -> Result<(), KernelError> {
+        let Some(charter) = &self.charter else {
+            return if bytes.is_empty() { Ok(()) } else { Err(KernelError::Map { map: CHARTER, detail: "it is not there".to_owned() }) };
+        };
+        let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= CHARTER_SIZE);
+        let length = length.ok_or_else(|| KernelError::Map { map: CHARTER, detail: format!("{} bytes do not fit", bytes.len()) })?;
+        let mut value = Charter { length, reserved: 0, bytes: [0; CHARTER_SIZE] };
+        value.bytes[..bytes.len()].copy_from_slice(bytes);
+        lock(charter).set(0, value, 0).map_err(|error| failed(CHARTER, &error))
+    }
+
     /// A counter, summed over the CPUs.
     pub fn counter(&self, counter: Counter) -> Result<u64, KernelError> {
         let values = self.counters.get(&(counter as u32), 0).map_err(|error| failed("COUNTERS", &error))?;
         Ok(values.iter().sum())
     }
+}
+
+/// Every charter that the kernel holds, wherever its map is pinned: whoever looks from a mount namespace of their own sees the same.
+pub fn charters() -> Result<Vec<Vec<u8>>, KernelError> {
+    let mut charters = Vec::new();
+    for info in loaded_maps() {
+        let info = info.map_err(|error| failed(CHARTER, &error))?;
+        if info.name() != CHARTER.as_bytes() || !matches!(info.map_type(), Ok(MapType::Array)) {
+            continue;
+        }
+        let map = match MapData::from_id(info.id()) {
+            Ok(map) => map,
+            // Gone in between.
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => continue,
+            Err(error) => return Err(failed(CHARTER, &error)),
+        };
+        let map: Array<MapData, Charter> = Array::try_from(Map::Array(map)).map_err(|error| failed(CHARTER, &error))?;
+        let value = map.get(&0, 0).map_err(|error| failed(CHARTER, &error))?;
+        let bytes =
+            value.bytes.get(..value.length as usize).ok_or_else(|| KernelError::Map { map: CHARTER, detail: "its length is wrong".to_owned() })?;
+        if !bytes.is_empty() {
+            charters.push(bytes.to_vec());
+        }
+        if charters.len() > MAX_CHARTERS {
+            return Err(KernelError::Map { map: CHARTER, detail: format!("there are more than {MAX_CHARTERS} of them") });
+        }
+    }
+    Ok(charters)
 }
 
 /// The records of a pinned ring buffer: `EVENTS` of [`enforcer_common::Event`], or `REQUESTS` of [`enforcer_common::Request`].
@@ -286,6 +330,10 @@ fn pinned(folder: &Path, name: &'static str) -> Result<MapData, KernelError> {
 fn failed(map: &'static str, error: &dyn std::error::Error) -> KernelError {
     KernelError::Map { map, detail: crate::text::chain(error) }
 }
+
+const CHARTER: &str = "CHARTER";
+/// Builds that are in force at once: one, and two during an upgrade.
+const MAX_CHARTERS: usize = 16;
 
 /// A panic of another thread leaves the handle as good as before: each call is one system call.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -18,7 +18,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use canary::{Canary, Denied, start_signed};
-pub use maps::{Maps, Records, boottime, monotonic};
+pub use maps::{Maps, Records, boottime, charters, monotonic};
 pub use pins::{PIN_ROOT, Pins, observed};
 pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm, require_kernel};
 pub use programs::{HOOKS, Loaded, Others, load_or_adopt};

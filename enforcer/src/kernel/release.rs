@@ -46,6 +46,10 @@ pub fn release() -> Result<Released, KernelError> {
     let builds = observed()?;
     let programs: Vec<u32> = builds.iter().flat_map(Pins::program_ids).collect();
     for pins in &builds {
+        // The map goes some time after its pin, and a daemon that is started at once must not find it.
+        if let Ok(maps) = Maps::open(pins.folder()) {
+            maps.set_charter(&[])?;
+        }
         pins.remove()?;
     }
     // The kernel detaches a link some time after its last pin is gone, and then lets go of the program.

@@ -28,6 +28,8 @@ pub const DEFAULT_PATH: &str = "/etc/enforcer/policy.toml";
 pub struct Policy {
     /// The file it was read from.
     pub path: PathBuf,
+    /// SHA-256 of the text that was settled: exactly what a policy signer has to have signed.
+    pub sha256: [u8; 32],
     /// Audit or enforce.
     pub mode: Mode,
     /// Who is trusted, for what; a signer's number is its place here.
@@ -50,6 +52,8 @@ pub struct Policy {
     pub filesystems: Filesystems,
     /// What is brought into the kernel itself.
     pub kernel: Kernel,
+    /// Who may change any of this.
+    pub protection: Protection,
     /// Bounds on work.
     pub limits: Limits,
 }
@@ -181,6 +185,13 @@ pub struct Kernel {
     pub bpf_programs: Response,
 }
 
+/// How the enforcer is protected from those whom it protects from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Protection {
+    /// The names of the signers by whose word alone the policy, and whatever adds trust, may be changed; none is anybody who is root.
+    pub policy_signers: Vec<String>,
+}
+
 /// Bounds on work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -238,7 +249,8 @@ impl Policy {
             return Err(PolicyError::TooLarge { path: path.into() });
         }
         let raw = toml::from_str(text).map_err(|error| invalid(vec![error::from_toml(&error)]))?;
-        settle::settle(raw, path).map_err(invalid)
+        let sha256 = crate::text::sha256(text.as_bytes());
+        settle::settle(raw, path).map(|policy| Self { sha256, ..policy }).map_err(invalid)
     }
 }
 

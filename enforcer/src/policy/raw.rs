@@ -35,6 +35,8 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) kernel: RawKernel,
     #[serde(default)]
+    pub(super) protection: RawProtection,
+    #[serde(default)]
     pub(super) limits: RawLimits,
 }
 
@@ -119,6 +121,12 @@ pub(super) struct RawKernel {
     pub(super) firmware: Option<At<String>>,
     pub(super) memory: Option<At<String>>,
     pub(super) bpf_programs: Option<At<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawProtection {
+    pub(super) policy_signers: Option<Vec<At<String>>>,
 }
 
 #[derive(Deserialize, Default)]

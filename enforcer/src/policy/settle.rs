@@ -13,7 +13,7 @@ use toml::Value;
 
 use super::error::{Problem, list};
 use super::raw::{At, RawFilesystems, RawKernel, RawLimits, RawMemory, RawPolicy, RawSources};
-use super::{Filesystems, Kernel, Limits, Memory, Policy, Sources, size};
+use super::{Filesystems, Kernel, Limits, Memory, Policy, Protection, Sources, size};
 use crate::text::printable;
 
 /// The settled policy, or everything that is wrong with `raw`.
@@ -23,10 +23,13 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
     let mode_place = raw.mode.as_ref().map_or(0..0, At::span);
     let mode = desk.mode(raw.mode);
     let no_signer_written = raw.signer.is_empty();
-    let signers = desk.signers(raw.signer);
+    let policy_signers = raw.protection.policy_signers.unwrap_or_default();
+    let signers = desk.signers(raw.signer, &policy_signers);
     let policy = Policy {
         path: path.into(),
+        sha256: [0; 32],
         mode,
+        protection: Protection { policy_signers: desk.named_signers(policy_signers, &signers) },
         components: desk.components(raw.component, &signers),
         signers,
         timestamp_authorities: desk.timestamp_authorities(raw.timestamp_authority),

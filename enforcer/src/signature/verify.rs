@@ -187,6 +187,17 @@ pub(super) fn verify_file(
     (signers, outcome.map(verified))
 }
 
+/// Decides about a text that is no code: the signer's name, what it claims, and which release it is.
+pub(super) fn verify_text(
+    signature: &Signature,
+    text: &mut Bytes<'_>,
+    rules: &Rules,
+    facts: &Facts<'_>,
+) -> Result<(String, Claims, Option<Release>), Rejected> {
+    let accepted = verify(signature, text, rules, facts).1?;
+    Ok((accepted.authority.name().to_owned(), accepted.claims, accepted.release))
+}
+
 /// A manifest whose signature was accepted: it vouches for its digests.
 pub(super) struct ManifestInForce {
     carrier: Carrier,

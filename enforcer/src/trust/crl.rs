@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateRevocationListDer, UnixTime};
+use serde::{Deserialize, Serialize};
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
@@ -17,6 +18,7 @@ use super::error::TrustProblem;
 use super::{CertificateFacts, ChainError, TrustError};
 use crate::measure;
 use crate::policy::{Revocation, StaleCrl};
+use crate::text::{hex, sha256};
 
 /// The revocation lists of a policy.
 pub(super) struct Crls {
@@ -47,7 +49,29 @@ pub struct OverdueCrl {
     pub next_update: UnixTime,
 }
 
+/// Which list, and of when: what a later one must not fall behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListMark {
+    /// Whose list it is, for people.
+    pub issuer: String,
+    /// SHA-256 over the issuer's name and the part of its certificates that the list is for, as they are encoded.
+    pub of: String,
+    /// When it was issued, in seconds since 1970.
+    pub this_update: u64,
+}
+
 impl Crls {
+    /// Without any list.
+    pub(super) fn none() -> Self {
+        Self { lists: Vec::new(), superseded: Vec::new(), stale: StaleCrl::HardFail }
+    }
+
+    /// Which lists there are.
+    pub(super) fn marks(&self) -> Vec<ListMark> {
+        let mark = |crl: &Crl| ListMark { issuer: crl.issuer.clone(), of: crl.id(), this_update: crl.this_update.as_secs() };
+        self.lists.iter().map(mark).collect()
+    }
+
     /// Reads every list that the policy names. All or nothing: one that cannot be read is an error.
     pub(super) fn load(revocation: &Revocation) -> Result<Self, TrustError> {
         let mut lists: Vec<Crl> = Vec::new();
@@ -128,6 +152,11 @@ impl Crls {
 }
 
 impl Crl {
+    fn id(&self) -> String {
+        let part = self.list.issuing_distribution_point().unwrap_or_default();
+        hex(&sha256(&[self.issuer_der.as_slice(), part].concat()))
+    }
+
     fn is_for_the_same(&self, other: &Self) -> bool {
         self.issuer_der == other.issuer_der && self.list.issuing_distribution_point() == other.list.issuing_distribution_point()
     }

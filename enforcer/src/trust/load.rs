@@ -11,10 +11,11 @@ use super::error::TrustProblem;
 use super::{Anchor, CertificateFacts, Rule, TrustError, fingerprint};
 use crate::measure;
 use crate::policy::{Signer, TimestampAuthority};
+use crate::text::sha256;
 
 /// Reads what one signer of the policy names. Outdated anchors are allowed where timestamps let signatures outlive them.
-pub(super) fn rule(signer: &Signer, number: u32, now: UnixTime, outdated_allowed: bool) -> Result<Rule, TrustError> {
-    let reader = Reader { whose: format!("signer `{}`", signer.name), now: (!outdated_allowed).then_some(now) };
+pub(super) fn rule(signer: &Signer, number: u32, now: UnixTime, outdated_allowed: bool, files: &mut Files) -> Result<Rule, TrustError> {
+    let mut reader = Reader { files, whose: format!("signer `{}`", signer.name), now: (!outdated_allowed).then_some(now) };
     let mut pinned = Vec::new();
     for path in &signer.pinned {
         let certificates = reader.certificates(path)?;
@@ -33,9 +34,9 @@ pub(super) fn rule(signer: &Signer, number: u32, now: UnixTime, outdated_allowed
 }
 
 /// Reads what one timestamp authority of the policy names.
-pub(super) fn timestamp_rule(authority: &TimestampAuthority, number: u32) -> Result<Rule, TrustError> {
+pub(super) fn timestamp_rule(authority: &TimestampAuthority, number: u32, files: &mut Files) -> Result<Rule, TrustError> {
     // What an anchor that has expired certified while it was valid goes on to count.
-    let reader = Reader { whose: format!("timestamp authority `{}`", authority.name), now: None };
+    let mut reader = Reader { files, whose: format!("timestamp authority `{}`", authority.name), now: None };
     Ok(Rule {
         number,
         name: Arc::from(authority.name.as_str()),
@@ -47,30 +48,36 @@ pub(super) fn timestamp_rule(authority: &TimestampAuthority, number: u32) -> Res
     })
 }
 
+/// The files that were read, each with the SHA-256 of its bytes.
+pub(super) type Files = Vec<(PathBuf, [u8; 32])>;
+
 /// Reads the files of one rule of the policy.
-struct Reader {
+struct Reader<'a> {
+    files: &'a mut Files,
     /// The rule, for errors.
     whose: String,
     /// The time at which anchors and pinned certificates have to be valid, if they have to.
     now: Option<UnixTime>,
 }
 
-impl Reader {
-    fn blame(&self, path: &Path) -> impl Fn(TrustProblem) -> TrustError {
+impl Reader<'_> {
+    fn blame(&self, path: &Path) -> impl Fn(TrustProblem) -> TrustError + use<> {
         let (whose, path) = (self.whose.clone(), path.to_owned());
         move |problem| TrustError { whose: whose.clone(), path: path.clone(), problem: Box::new(problem) }
     }
 
-    fn certificates(&self, path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-        read_certificates(path).map_err(self.blame(path))
+    fn certificates(&mut self, path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+        let bytes = read_pem(path).map_err(self.blame(path))?;
+        self.files.push((path.to_owned(), sha256(&bytes)));
+        certificates(&bytes).map_err(self.blame(path))
     }
 
-    fn all_certificates(&self, paths: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    fn all_certificates(&mut self, paths: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
         let all = paths.iter().map(|path| self.certificates(path)).collect::<Result<Vec<_>, _>>()?;
         Ok(all.into_iter().flatten().collect())
     }
 
-    fn anchors(&self, paths: &[PathBuf]) -> Result<Vec<Anchor>, TrustError> {
+    fn anchors(&mut self, paths: &[PathBuf]) -> Result<Vec<Anchor>, TrustError> {
         let mut anchors = Vec::new();
         for path in paths {
             for certificate in &self.certificates(path)? {
@@ -83,17 +90,20 @@ impl Reader {
 
 /// Every certificate of a PEM file; each can be parsed and there is at least one.
 pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustProblem> {
-    let bytes = read_pem(path)?;
+    certificates(&read_pem(path)?)
+}
+
+fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustProblem> {
     if bytes.starts_with(&[0x30]) {
         return Err(TrustProblem::Der);
     }
-    let found = CertificateDer::pem_slice_iter(&bytes)
+    let found = CertificateDer::pem_slice_iter(bytes)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TrustProblem::BrokenPem { reason: error.to_string() })?;
     for (certificate, number) in found.iter().zip(1..) {
         CertificateFacts::of(certificate).map_err(|problem| TrustProblem::Certificate { number, problem })?;
     }
-    if contains(&bytes, b"PRIVATE KEY-----") {
+    if contains(bytes, b"PRIVATE KEY-----") {
         return Err(TrustProblem::PrivateKey);
     }
     if found.is_empty() { Err(TrustProblem::NoCertificate) } else { Ok(found) }
@@ -109,13 +119,14 @@ pub fn read_pem(path: &Path) -> Result<Vec<u8>, TrustProblem> {
     Ok(bytes)
 }
 
-fn anchor(certificate: &CertificateDer<'static>, now: Option<UnixTime>) -> Result<Anchor, TrustProblem> {
+pub(super) fn anchor(certificate: &CertificateDer<'static>, now: Option<UnixTime>) -> Result<Anchor, TrustProblem> {
     let facts = fit_facts(certificate, now)?;
     if !facts.is_ca || facts.certificate_signing == Some(false) {
         return Err(TrustProblem::NotAuthority { subject: facts.subject });
     }
     match webpki::anchor_from_trusted_cert(certificate) {
         Ok(trust) => Ok(Anchor {
+            certificate: certificate.clone(),
             trust: trust.to_owned(),
             subject: facts.subject,
             fingerprint: fingerprint(certificate),

@@ -8,34 +8,39 @@ mod chain;
 mod crl;
 mod error;
 mod load;
+mod named;
 pub(crate) mod record;
 mod revoked;
 mod security_versions;
 mod twin;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 
 pub use certificate::{CertificateFacts, KeyKind, Validity, date};
-pub use crl::OverdueCrl;
+pub use crl::{ListMark, OverdueCrl};
 pub use error::{CertificateProblem, ChainError, TrustError, TrustProblem};
 pub use load::{read_certificates, read_pem};
+pub use named::NamedCertificates;
 pub use record::RecordError;
 pub use revoked::{Revocation, Revoked, Subject, parse_sha256};
 pub use security_versions::SecurityVersions;
 
-use crate::policy::{Policy, Signer};
+use crate::policy::{self, Policy, Signer};
 use chain::{Candidate, Purpose};
 use crl::Crls;
 
 /// The signers of a policy with their certificates read: rules in the policy's order.
 pub struct TrustStore {
-    rules: Vec<Rule>,
-    timestamp_rules: Vec<Rule>,
+    rules: Arc<[Rule]>,
+    timestamp_rules: Arc<[Rule]>,
     /// Pinned certificates and intermediates of all signers.
-    certificates: Vec<(CertificateDer<'static>, CertificateFacts)>,
+    certificates: Arc<[(CertificateDer<'static>, CertificateFacts)]>,
+    /// The files that the certificates were read from, each with the SHA-256 of the bytes that were read.
+    files: Arc<[(PathBuf, [u8; 32])]>,
     revocation: Revocations,
     /// Chains that were accepted, by what they were made of: most files of a host are signed by few certificates.
     accepted: Mutex<HashMap<[u8; 32], Arc<Authority>>>,
@@ -43,7 +48,7 @@ pub struct TrustStore {
 
 /// Who is trusted no longer.
 struct Revocations {
-    crls: Crls,
+    crls: Arc<Crls>,
     revoked: Revoked,
 }
 
@@ -59,6 +64,7 @@ struct Rule {
 }
 
 struct Anchor {
+    certificate: CertificateDer<'static>,
     trust: TrustAnchor<'static>,
     subject: String,
     fingerprint: [u8; 32],
@@ -66,30 +72,59 @@ struct Anchor {
     path_length: Option<u32>,
 }
 
+impl Revocations {
+    fn load(revocation: &policy::Revocation) -> Result<Self, TrustError> {
+        let revoked = Revoked::load(&revocation.file).map_err(|problem| TrustError {
+            whose: "revocations".to_owned(),
+            path: revocation.file.clone(),
+            problem: Box::new(TrustProblem::Revoked(problem)),
+        })?;
+        Ok(Self { crls: Arc::new(Crls::load(revocation)?), revoked })
+    }
+}
+
 impl TrustStore {
     /// Reads every certificate, revocation list and revocation that the policy names. All or nothing: one that is unfit is an error.
     pub fn load(policy: &Policy, now: UnixTime) -> Result<Self, TrustError> {
         // With timestamps, signatures outlive their anchors.
         let outdated_allowed = !policy.timestamp_authorities.is_empty();
-        let load = |(signer, number)| load::rule(signer, number, now, outdated_allowed);
+        let mut files = Vec::new();
+        let load = |(signer, number)| load::rule(signer, number, now, outdated_allowed, &mut files);
         let rules: Vec<Rule> = policy.signers.iter().zip(0..).map(load).collect::<Result<_, _>>()?;
+        let load = |(authority, number)| load::timestamp_rule(authority, number, &mut files);
+        let timestamp_rules: Vec<Rule> = policy.timestamp_authorities.iter().zip(0..).map(load).collect::<Result<_, _>>()?;
+        let revocation = Revocations::load(&policy.revocation)?;
+        Ok(Self { files: files.into(), ..Self::of_rules(rules, timestamp_rules, revocation) })
+    }
+
+    fn of_rules(rules: Vec<Rule>, timestamp_rules: Vec<Rule>, revocation: Revocations) -> Self {
         let certificates = rules.iter().flat_map(|rule| rule.pinned.iter().chain(&rule.intermediates));
         // Reading them has succeeded before.
         let certificates = certificates.filter_map(|one| Some((one.clone(), CertificateFacts::of(one).ok()?))).collect();
-        let timestamp_rules =
-            policy.timestamp_authorities.iter().zip(0..).map(|(one, number)| load::timestamp_rule(one, number)).collect::<Result<_, _>>()?;
-        let revoked = Revoked::load(&policy.revocation.file).map_err(|problem| TrustError {
-            whose: "revocations".to_owned(),
-            path: policy.revocation.file.clone(),
-            problem: Box::new(TrustProblem::Revoked(problem)),
-        })?;
-        let revocation = Revocations { crls: Crls::load(&policy.revocation)?, revoked };
-        Ok(Self { rules, timestamp_rules, certificates, revocation, accepted: Mutex::default() })
+        let (rules, timestamp_rules) = (rules.into(), timestamp_rules.into());
+        Self { rules, timestamp_rules, certificates, files: Arc::default(), revocation, accepted: Mutex::default() }
+    }
+
+    /// The same signers, with what is revoked read anew. No certificate is read again: what was changed on the disk since is not trusted by this.
+    pub fn renewed(&self, revocation: &policy::Revocation) -> Result<Self, TrustError> {
+        Ok(Self {
+            rules: Arc::clone(&self.rules),
+            timestamp_rules: Arc::clone(&self.timestamp_rules),
+            certificates: Arc::clone(&self.certificates),
+            files: Arc::clone(&self.files),
+            revocation: Revocations::load(revocation)?,
+            accepted: Mutex::default(),
+        })
     }
 
     /// What is wrong with the files of each signer by itself, for a report on all of them.
     pub fn check_signer(signer: &Signer, now: UnixTime) -> Result<(), TrustError> {
-        load::rule(signer, 0, now, false).map(|_| ())
+        load::rule(signer, 0, now, false, &mut Vec::new()).map(|_| ())
+    }
+
+    /// Every file that certificates were read from, with the SHA-256 of what was read.
+    pub fn files(&self) -> &[(PathBuf, [u8; 32])] {
+        &self.files
     }
 
     /// Decides whether this certificate may sign code: the first rule of the policy that says yes.
@@ -112,7 +147,7 @@ impl TrustStore {
         let facts = CertificateFacts::of(certificate)?;
         let candidate = Candidate { certificate, facts: &facts, others, at: signed_at.unwrap_or(now), now };
         let mut failure = None;
-        for rule in &self.rules {
+        for rule in self.rules.iter() {
             if self.revocation.revoked.has_signer(&rule.name) {
                 failure = Some(ChainError::more_telling(failure, ChainError::SignerRevoked { name: rule.name.to_string() }));
                 continue;
@@ -145,7 +180,7 @@ impl TrustStore {
         let facts = CertificateFacts::of(certificate)?;
         let candidate = Candidate { certificate, facts: &facts, others, at, now };
         let mut failure = None;
-        for rule in &self.timestamp_rules {
+        for rule in self.timestamp_rules.iter() {
             match chain::accept(rule, Purpose::TimeStamping, &candidate, &self.revocation) {
                 Ok(_) => return Ok(&rule.name),
                 Err(error) if error.is_exhaustion() => return Err(error),
@@ -168,6 +203,17 @@ impl TrustStore {
     /// Single digests, certificates and signers that are revoked.
     pub fn revoked(&self) -> &Revoked {
         &self.revocation.revoked
+    }
+
+    /// Goes by these revocations from now on, instead of those that were read.
+    pub fn set_revoked(&mut self, revoked: Revoked) {
+        self.revocation.revoked = revoked;
+        self.lock().clear();
+    }
+
+    /// Which revocation lists there are, and of when.
+    pub fn list_marks(&self) -> Vec<ListMark> {
+        self.revocation.crls.marks()
     }
 
     /// The revocation lists whose next update is overdue.
@@ -260,9 +306,7 @@ impl Authority {
 
 /// SHA-256 of a certificate's DER.
 pub fn fingerprint(certificate: &[u8]) -> [u8; 32] {
-    let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, certificate).as_ref());
-    fingerprint
+    crate::text::sha256(certificate)
 }
 
 /// Everything that the decision about a chain rests on, besides the store itself and the time.

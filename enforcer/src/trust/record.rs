@@ -108,6 +108,11 @@ impl<T: DeserializeOwned> Document<T> {
         }
     }
 
+    /// SHA-256 of the file.
+    pub(crate) fn sha256(&self) -> [u8; 32] {
+        crate::text::sha256(self.text.as_bytes())
+    }
+
     /// What comes of the content, or everything that is wrong with it.
     pub(crate) fn settle<S>(self, settle: impl FnOnce(T, &mut Vec<Problem>) -> S) -> Result<S, RecordError> {
         let mut problems = Vec::new();

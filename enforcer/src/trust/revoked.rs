@@ -22,6 +22,8 @@ pub struct Revoked {
     digests: HashSet<Digest>,
     certificates: HashSet<[u8; 32]>,
     signers: HashSet<String>,
+    /// SHA-256 of the file that it was read from.
+    sha256: Option<[u8; 32]>,
 }
 
 /// One thing that was revoked.
@@ -52,7 +54,9 @@ impl Revoked {
     /// # Errors
     /// Whatever is wrong with the file: then nobody knows what was revoked.
     pub fn load(path: &Path) -> Result<Self, RecordError> {
-        record::read(path, MAX_SIZE)?.map_or_else(|| Ok(Self::default()), |document| document.settle(settle))
+        let Some(document) = record::read(path, MAX_SIZE)? else { return Ok(Self::default()) };
+        let sha256 = Some(document.sha256());
+        Ok(Self { sha256, ..document.settle(settle)? })
     }
 
     /// The same, of a text that is not in its file yet.
@@ -96,6 +100,20 @@ impl Revoked {
         let mut subjects: Vec<String> = self.entries.iter().map(|entry| format!("{} {}", entry.subject.kind(), entry.subject)).collect();
         subjects.sort();
         hex(ring::digest::digest(&ring::digest::SHA256, subjects.join("\n").as_bytes()).as_ref())
+    }
+
+    /// SHA-256 of the file that it was read from, if there was one.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        self.sha256
+    }
+
+    /// With everything that another one revokes.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for entry in &other.entries {
+            self.add(entry.clone());
+        }
+        self
     }
 
     /// Everything, in the order of the file.

@@ -86,6 +86,11 @@ impl Output {
         Ok(writeln!(self.sink, "{}", text.as_ref())?)
     }
 
+    /// A text as it is, whatever bytes are in it: one that another program reads.
+    pub fn text(&mut self, text: &[u8]) -> Result<(), OutputError> {
+        Ok(self.sink.write_all(text)?)
+    }
+
     /// A line that stands out, behind an empty one.
     pub fn heading(&mut self, text: &str) -> Result<(), OutputError> {
         Ok(writeln!(self.sink, "\n{}", paint(self.colour, Style::Bold, text))?)

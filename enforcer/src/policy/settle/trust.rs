@@ -24,12 +24,13 @@ impl Default for Revocation {
 }
 
 impl Desk {
-    pub(super) fn signers(&mut self, raw: Vec<At<RawSigner>>) -> Vec<Signer> {
+    pub(super) fn signers(&mut self, raw: Vec<At<RawSigner>>, policy_signers: &[At<String>]) -> Vec<Signer> {
         let mut signers: Vec<Signer> = Vec::with_capacity(raw.len());
         for signer in raw {
             let (place, signer) = (signer.span(), signer.into_inner());
             let name_place = signer.name.as_ref().map(At::span);
-            let signer = self.signer(place, signer);
+            let signs_policies = policy_signers.iter().any(|name| Some(name.get_ref()) == signer.name.as_ref().map(At::get_ref));
+            let signer = self.signer(place, signer, signs_policies);
             if let Some(place) = name_place
                 && signers.iter().any(|other| other.name == signer.name)
             {
@@ -41,7 +42,21 @@ impl Desk {
         signers
     }
 
-    fn signer(&mut self, place: Range<usize>, raw: RawSigner) -> Signer {
+    /// The names of signers that must be there.
+    pub(super) fn named_signers(&mut self, written: Vec<At<String>>, signers: &[Signer]) -> Vec<String> {
+        let known: Vec<&str> = signers.iter().map(|signer| signer.name.as_str()).collect();
+        let mut named = Vec::new();
+        for name in written {
+            if known.contains(&name.get_ref().as_str()) {
+                named.push(name.into_inner());
+            } else {
+                self.refuse(Problem::misspelt(name.span(), "signer", name.get_ref(), &known));
+            }
+        }
+        named
+    }
+
+    fn signer(&mut self, place: Range<usize>, raw: RawSigner, signs_policies: bool) -> Signer {
         let name = match raw.name {
             Some(name) => self.rule_name(name, "a signer"),
             None => {
@@ -58,7 +73,7 @@ impl Desk {
             );
         }
         let intermediates = self.paths(raw.intermediates.unwrap_or_default());
-        let uses = raw.allow.map_or(USE_EXEC | USE_LIBRARY, |allow| self.uses(allow));
+        let uses = raw.allow.map_or(USE_EXEC | USE_LIBRARY, |allow| self.uses(allow, signs_policies));
         let entitlements = raw.entitlements.unwrap_or_default().into_iter().map(|name| self.entitlement(name)).collect();
         Signer { name, anchors, pinned, intermediates, uses, entitlements }
     }
@@ -72,8 +87,8 @@ impl Desk {
         self.word(name, "entitlement", MAX_NAME, |character| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-')
     }
 
-    fn uses(&mut self, allow: At<Vec<At<String>>>) -> u32 {
-        if allow.get_ref().is_empty() {
+    fn uses(&mut self, allow: At<Vec<At<String>>>, signs_policies: bool) -> u32 {
+        if allow.get_ref().is_empty() && !signs_policies {
             self.refuse(
                 Problem::new(allow.span(), "a signer that may sign for nothing")
                     .remedy(format!("allowed here: {}; without `allow`, exec and library are meant", list(&words(&USES)))),
@@ -120,15 +135,7 @@ impl Desk {
         };
         let names = raw.names.unwrap_or_default().into_iter().map(|name| self.file_name(name)).collect();
         let paths = raw.paths.unwrap_or_default().into_iter().map(|path| self.bound_path(path)).collect();
-        let known: Vec<&str> = signers.iter().map(|signer| signer.name.as_str()).collect();
-        let mut demanded = Vec::new();
-        for signer in raw.signers.unwrap_or_default() {
-            if known.contains(&signer.get_ref().as_str()) {
-                demanded.push(signer.into_inner());
-            } else {
-                self.refuse(Problem::misspelt(signer.span(), "signer", signer.get_ref(), &known));
-            }
-        }
+        let demanded = self.named_signers(raw.signers.unwrap_or_default(), signers);
         let min_security_version = self.number(raw.min_security_version, 0, 0..=u64::from(u32::MAX)) as u32;
         Component { identifier, signers: demanded, min_security_version, names, paths }
     }
