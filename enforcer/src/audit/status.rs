@@ -65,6 +65,9 @@ pub struct Status {
     /// The highest security version that was accepted of each identifier: nothing older of it runs.
     #[serde(default)]
     pub security_versions: BTreeMap<String, u32>,
+    /// The signers by whose word alone the policy in force may be changed, and enforcement taken off; none is anybody who is root.
+    #[serde(default)]
+    pub policy_signers: Vec<String>,
     /// The last reload, if it was refused: what is on the disk is not what is in force.
     #[serde(default)]
     pub refused: Option<Refused>,
@@ -111,6 +114,7 @@ impl Status {
             trusted_time: None,
             clock_ahead_seconds: None,
             security_versions: BTreeMap::new(),
+            policy_signers: Vec::new(),
             refused: None,
             policy: None,
             pins: None,

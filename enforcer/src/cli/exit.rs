@@ -15,7 +15,7 @@ pub enum Exit {
     Usage = 2,
     /// The system failed: a file that cannot be read or written, a full disk, a missing permission.
     System = 3,
-    /// Enforcement was asked for and cannot be had, so nothing was started.
+    /// Enforcement was asked for and cannot be had, so nothing was started; or it would be lost, and nobody who may do so asked for it.
     Refused = 4,
 }
 
@@ -30,7 +30,7 @@ impl Exit {
             Self::No => "the answer is no (would not run, cannot or does not enforce)",
             Self::Usage => "wrong arguments, wrong policy or unusable input",
             Self::System => "the system failed: unreadable file, full disk, missing permission",
-            Self::Refused => "enforcement was asked for and a start-up check failed: nothing was started",
+            Self::Refused => "refused: a start-up check failed and nothing was started, or the policy in force forbids it",
         }
     }
 }

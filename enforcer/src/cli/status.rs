@@ -58,6 +58,9 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
         if let Some(trusted) = status.trusted_time.filter(|_| status.is_clock_off()) {
             row("trusted time", trusted.to_the_second(), Style::Warn);
         }
+        if !status.policy_signers.is_empty() {
+            row("changed by", status.policy_signers.join(", "), Style::Plain);
+        }
         if !status.security_versions.is_empty() {
             row("versions", versions(status), Style::Plain);
         }

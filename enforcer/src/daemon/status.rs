@@ -11,7 +11,8 @@ use super::notice::Notice;
 use super::run::{LOCK_FILE, RUN_FOLDER, STATE_FOLDER};
 use super::state::VERSIONS_FILE;
 use crate::audit::{Daemon, Status, Timestamp};
-use crate::kernel::{HOOKS, KernelError, Maps, Pins, daemon_of, observed, require_bpf_lsm};
+use crate::charter::Charter;
+use crate::kernel::{HOOKS, KernelError, Maps, Pins, charters, daemon_of, observed, require_bpf_lsm};
 use crate::trust::SecurityVersions;
 
 /// Observes this machine. Needs root, as the pins do.
@@ -57,11 +58,24 @@ pub fn status() -> Result<Status, KernelError> {
         security_versions: SecurityVersions::load(&Path::new(STATE_FOLDER).join(VERSIONS_FILE))
             .map(|versions| versions.iter().map(|(identifier, version)| (identifier.to_owned(), version)).collect())
             .unwrap_or_default(),
+        policy_signers: policy_signers()?,
         refused: notice.and_then(|notice| notice.refused),
         policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
         pins: Some(pins.folder().to_owned()),
         kernel: release,
     })
+}
+
+/// By whose word the policy in force may be changed, as the kernel has it.
+fn policy_signers() -> Result<Vec<String>, KernelError> {
+    let names = |bytes: &Vec<u8>| match Charter::from_bytes(bytes) {
+        Ok(charter) => charter.signers().map(str::to_owned).collect(),
+        Err(error) => vec![format!("nobody: {error}")],
+    };
+    let mut signers: Vec<String> = charters()?.iter().flat_map(names).collect();
+    signers.sort();
+    signers.dedup();
+    Ok(signers)
 }
 
 /// What is let through by the policy's [memory], [filesystems] and [kernel], by the policy's own keys.

@@ -105,6 +105,26 @@ fn misspelt_keys_tables_and_values_are_suggested_everywhere() {
 }
 
 #[test]
+fn a_policy_signer_is_one_of_the_signers_and_need_not_sign_code() {
+    let signers = "[[signer]]\nname = \"ops\"\nanchors = [\"/ca\"]\n[[signer]]\nname = \"board\"\nanchors = [\"/board\"]\nallow = []\n";
+    let policy = parse(&format!("{HEAD}{signers}[protection]\npolicy-signers = [\"board\"]\n")).unwrap();
+    assert_eq!((policy.protection.policy_signers.as_slice(), policy.signers[1].uses), (["board".to_owned()].as_slice(), 0));
+    let report = parse(&format!("{HEAD}{signers}[protection]\npolicy-signers = [\"ops\", \"baord\"]\n")).unwrap_err().report();
+    for expected in
+        ["policy.toml:11:26: unknown signer `baord`", "did you mean `board`?", "allowed here: `ops`, `board`", "policy.toml:9:9: a signer that may"]
+    {
+        assert!(report.contains(expected), "{expected}:\n{report}");
+    }
+}
+
+#[test]
+fn the_digest_of_a_policy_is_that_of_its_file() {
+    let policy = parse(HEAD).unwrap();
+    assert_eq!(policy.sha256, crate::text::sha256(HEAD.as_bytes()));
+    assert_ne!(policy.sha256, parse(&format!("{HEAD}\n")).unwrap().sha256);
+}
+
+#[test]
 fn a_mode_far_from_any_word_is_refused_without_a_guess() {
     let report = parse("version = 1\nmode = \"block\"\n").unwrap_err().report();
     assert!(report.contains("2:8: unknown mode `block`") && report.contains("allowed here: `audit`, `enforce`"), "{report}");
@@ -284,6 +304,7 @@ fn every_key_is_in_the_default_policy() {
         "[scan]",
         "[memory]",
         "[filesystems]",
+        "[protection]",
         "[limits]",
     ];
     for section in sections {

@@ -4,12 +4,13 @@ use std::io::Read as _;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustls_pki_types::UnixTime;
 
 use super::super::{Exit, Failure};
 use crate::charter::{InForce, OrderError, order_text, verify_order};
 use crate::daemon::{charters_in_force, trusted_facts};
 use crate::policy::Policy;
-use crate::signature::SignedText;
+use crate::signature::{Facts, SignedText};
 use crate::text::printable;
 use crate::trust::{Revoked, TrustStore};
 
@@ -33,9 +34,9 @@ fn judge(in_force: &InForce, order: Option<&Path>, policy: &Path) -> Result<Stri
     let refused = |message: String, hint: String| Failure::new(Exit::Refused, format!("enforcement stays: {message}")).hint(hint);
     let order =
         SignedText::read(path, MAX_ORDER).map_err(|error| refused(format!("`{}`: {error}", printable(&path.to_string_lossy())), remedy(&boot_id)))?;
-    let (facts, versions) = trusted_facts().map_err(|error| refused(error.to_string(), "see `enforcer status`".to_owned()))?;
-    let trust = revocations(in_force, policy, facts);
-    match verify_order(in_force, &order, &boot_id, &trust, &crate::signature::Facts { now: facts, security_versions: &versions }) {
+    let (now, versions) = trusted_facts().map_err(|error| refused(error.to_string(), "see `enforcer status`".to_owned()))?;
+    let trust = revocations(in_force, policy, now);
+    match verify_order(in_force, &order, &boot_id, &trust, &Facts { now, security_versions: &versions }) {
         Ok(endorsement) => Ok(endorsement.signer().to_owned()),
         Err(OrderError::Charter(error)) => Err(refused(error.to_string(), error.hint())),
         Err(error) => Err(refused(error.to_string(), remedy(&boot_id))),
@@ -43,7 +44,7 @@ fn judge(in_force: &InForce, order: Option<&Path>, policy: &Path) -> Result<Stri
 }
 
 /// What is revoked: what the daemon kept, and the lists of the policy on the disk, whoever changed it. That no list is missing is checked by the charter.
-fn revocations(in_force: &InForce, policy: &Path, now: rustls_pki_types::UnixTime) -> TrustStore {
+fn revocations(in_force: &InForce, policy: &Path, now: UnixTime) -> TrustStore {
     let read = Policy::load(policy).ok().and_then(|policy| TrustStore::load(&policy, now).ok());
     let mut trust = read.unwrap_or_else(|| TrustStore::of_nobody(Revoked::default()));
     trust.set_revoked(trust.revoked().clone().and(&in_force.kept));
