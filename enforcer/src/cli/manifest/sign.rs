@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::sign::{SignerOption, failure};
+use super::super::sign::{ClaimsOption, SignerOption, failure};
 use super::super::{Exit, Failure, Output};
 use super::{counted, parse, read};
 use crate::signature::sign::Destination;
@@ -10,13 +10,15 @@ use crate::text::printable;
 
 /// Sign a manifest: FILE.p7s beside it.
 ///
-/// Whoever signs vouches for every file in it: for a package or an image, that it is the one that was meant.
+/// Whoever signs vouches for every file in it: for a package or an image, that it is the one that was meant. What is claimed is claimed of each of them.
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   enforcer manifest sign --key key.pem --certificate signer.pem --chain intermediate.pem base.manifest")]
 pub(super) struct Sign {
     #[command(flatten)]
     signer: SignerOption,
+    #[command(flatten)]
+    claims: ClaimsOption,
     /// The manifest.
     #[arg(value_name = "FILE")]
     manifest: PathBuf,
@@ -26,7 +28,8 @@ impl Sign {
     pub(super) fn run(self, output: &mut Output) -> Result<Exit, Failure> {
         // What no verifier would load is not signed.
         let count = parse(&self.manifest, &read(&self.manifest)?)?.len();
-        let signed = self.signer.load()?.sign(&self.manifest, &Destination::Detached).map_err(|error| failure(&error))?;
+        let signed =
+            self.signer.load_claiming(self.claims.settle())?.sign(&self.manifest, &Destination::Detached).map_err(|error| failure(&error))?;
         let signature = signed.carrier.path().unwrap_or(&self.manifest).to_string_lossy();
         output.line(format!("{}: signed, {}", printable(&signature), counted(count, "digest", "digests")))?;
         Ok(Exit::Yes)

@@ -12,8 +12,8 @@ use std::time::Instant;
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
-pub(super) use options::SignerOption;
-use options::{ClaimsOption, DestinationOption, FormOption, StepOption};
+pub(super) use options::{ClaimsOption, SignerOption};
+use options::{DestinationOption, FormOption, StepOption};
 
 use super::output::{Cell, Style, Table};
 use super::verify::progress;

@@ -41,7 +41,7 @@ pub(super) struct StepOption {
 /// What the signature says beside the digest.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Claims")]
-pub(super) struct ClaimsOption {
+pub(in crate::cli) struct ClaimsOption {
     /// Which program this is, over all its versions, like `com.example.tool`.
     #[arg(long, value_name = "NAME")]
     identifier: Option<String>,
@@ -114,7 +114,13 @@ enum DigestName {
 
 impl SignerOption {
     pub(in crate::cli) fn load(&self) -> Result<Identity, Failure> {
-        Identity::load(&self.key, &self.certificate, self.chain.as_deref(), UnixTime::now()).map_err(|error| failure(&error))
+        self.load_claiming(Claims::default())
+    }
+
+    /// For signatures that claim this.
+    pub(in crate::cli) fn load_claiming(&self, claims: Claims) -> Result<Identity, Failure> {
+        let settings = Settings { claims, ..Settings::default() };
+        Identity::with_settings(&self.key, &self.certificate, self.chain.as_deref(), settings, UnixTime::now()).map_err(|error| failure(&error))
     }
 }
 
@@ -137,7 +143,7 @@ impl FormOption {
 }
 
 impl ClaimsOption {
-    fn settle(mut self) -> Claims {
+    pub(in crate::cli) fn settle(mut self) -> Claims {
         self.entitlements.sort();
         self.entitlements.dedup();
         Claims {
