@@ -16,16 +16,18 @@ use crate::scene::Scene;
 use crate::service::{self, Journal};
 
 pub const TESTS: &[Test] = &[
-    Test::new("change_that_the_policys_signer_did_not_sign_is_refused", "reload with changed policies, certificates and signers", |scene| {
+    Test::new("charter_refuses_what_its_signer_did_not_sign", "reload with changed policies, certificates and signers", |scene| {
         with_board(scene, |board| changed(scene, board))
     }),
-    Test::new("revocation_that_is_taken_out_of_its_file_stays", "enforcer revoke, then an empty file, then a restart, then a signed list", |scene| {
-        with_board(scene, |board| revoked(scene, board))
-    }),
-    Test::new("daemon_with_a_policy_that_was_replaced_does_not_start", "systemctl stop, another policy, systemctl start", |scene| {
+    Test::new(
+        "charter_keeps_a_revocation_that_is_taken_out_of_its_file",
+        "enforcer revoke, then an empty file, then a restart, then a signed list",
+        |scene| with_board(scene, |board| revoked(scene, board)),
+    ),
+    Test::new("charter_stops_a_daemon_with_a_policy_that_was_replaced", "systemctl stop, another policy, systemctl start", |scene| {
         with_board(scene, |board| replaced(scene, board))
     }),
-    Test::new("release_takes_the_policys_signers_order", "enforcer stop --release, with the orders that somebody could have", |scene| {
+    Test::new("charter_demands_an_order_for_the_release", "enforcer stop --release, with the orders that somebody could have", |scene| {
         with_board(scene, |board| released(scene, board))
     }),
 ];

@@ -28,8 +28,7 @@ impl Sign {
     pub(super) fn run(self, output: &mut Output) -> Result<Exit, Failure> {
         // What no verifier would load is not signed.
         let count = parse(&self.manifest, &read(&self.manifest)?)?.len();
-        let signed =
-            self.signer.load_claiming(self.claims.settle())?.sign(&self.manifest, &Destination::Detached).map_err(|error| failure(&error))?;
+        let signed = self.signer.load(self.claims.settle())?.sign(&self.manifest, &Destination::Detached).map_err(|error| failure(&error))?;
         let signature = signed.carrier.path().unwrap_or(&self.manifest).to_string_lossy();
         output.line(format!("{}: signed, {}", printable(&signature), counted(count, "digest", "digests")))?;
         Ok(Exit::Yes)

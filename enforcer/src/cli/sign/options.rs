@@ -113,12 +113,8 @@ enum DigestName {
 }
 
 impl SignerOption {
-    pub(in crate::cli) fn load(&self) -> Result<Identity, Failure> {
-        self.load_claiming(Claims::default())
-    }
-
     /// For signatures that claim this.
-    pub(in crate::cli) fn load_claiming(&self, claims: Claims) -> Result<Identity, Failure> {
+    pub(in crate::cli) fn load(&self, claims: Claims) -> Result<Identity, Failure> {
         let settings = Settings { claims, ..Settings::default() };
         Identity::with_settings(&self.key, &self.certificate, self.chain.as_deref(), settings, UnixTime::now()).map_err(|error| failure(&error))
     }
