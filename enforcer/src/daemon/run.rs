@@ -117,6 +117,10 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     clock.keep().unwrap_or_else(|error| tracing::error!("{}", untold_time(&error)));
 
     let mut loaded = kernel::load_or_adopt(policy.limits.max_verdicts)?;
+    if loaded.was_adopted() {
+        // What is kept for the next start would be somebody else's.
+        kernel::require_own_place(loaded.maps.settings()?.mount_namespace).map_err(|source| system("take over what is in force", source))?;
+    }
     let daemon = Daemon::prepare(options, (policy, trust, chartered), (clock, floors), &loaded)?;
     let requests =
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;

@@ -1,14 +1,13 @@
 //! The order without which `enforcer stop --release` does nothing where the policy in force names `policy-signers`.
 
-use std::io::Read as _;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustls_pki_types::UnixTime;
 
 use super::super::{Exit, Failure};
 use crate::charter::{InForce, OrderError, order_text, verify_order};
 use crate::daemon::{charters_in_force, trusted_facts};
+use crate::kernel::boot_id;
 use crate::policy::Policy;
 use crate::signature::{Facts, SignedText};
 use crate::text::printable;
@@ -49,22 +48,6 @@ fn revocations(in_force: &InForce, policy: &Path, now: UnixTime) -> TrustStore {
     let mut trust = read.unwrap_or_else(|| TrustStore::of_nobody(Revoked::default()));
     trust.set_revoked(trust.revoked().clone().and(&in_force.kept));
     trust
-}
-
-/// Read from the proc file system itself: what somebody mounts over the file says nothing.
-fn boot_id() -> std::io::Result<String> {
-    const PROC_SUPER_MAGIC: i64 = 0x9fa0;
-    const PROC_ROOT_INODE: u64 = 1;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let root = rustix::fs::open("/proc", flags | OFlags::DIRECTORY, Mode::empty())?;
-    if rustix::fs::fstatfs(&root)?.f_type != PROC_SUPER_MAGIC || rustix::fs::fstat(&root)?.st_ino != PROC_ROOT_INODE {
-        return Err(std::io::Error::other("/proc is not the proc file system"));
-    }
-    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
-    let file = openat2(&root, "sys/kernel/random/boot_id", flags, Mode::empty(), resolve)?;
-    let mut text = String::new();
-    std::fs::File::from(file).take(64).read_to_string(&mut text)?;
-    Ok(text.trim().to_owned())
 }
 
 fn remedy(boot_id: &str) -> String {
