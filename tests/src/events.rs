@@ -11,7 +11,7 @@ use enforcer_common::Hook;
 use serde_json::Value;
 
 use crate::child::{self, Ended};
-use crate::rows::{Shown, Trace};
+use crate::rows::{Actor, Shown, Trace};
 use crate::scene::Scene;
 
 /// A place in the log, before something was done.
@@ -74,12 +74,12 @@ pub fn fence(scene: &Scene) -> Result<Ended> {
     child::run(&mut scene.attack(["exec".as_ref(), scene.fixture("unsigned/quiet").as_os_str()]))
 }
 
-/// Whether an event is the one that a trace describes.
+/// Whether an event is the one that a trace describes, of something that this process did or brought about.
 pub fn is(event: &Value, trace: &Trace, pid: u32, denied: bool) -> bool {
     // Who asks to be traced is the child of whoever is going to trace it.
     let who = if trace.hook == Hook::PtraceTraceme { "parent_pid" } else { "pid" };
     event["kind"] == "event"
-        && event[who] == pid
+        && (event[who] == pid) == (trace.by == Actor::Itself)
         && event["hook"] == trace.hook.name()
         && event["reason"] == trace.reason.name()
         && event["denied"] == denied

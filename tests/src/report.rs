@@ -1,5 +1,6 @@
 //! Results: one line each, and the closing line that the runner believes.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
@@ -18,6 +19,9 @@ pub struct Selection {
     /// Leave out the test of this name, and count it. For what a kernel lacks; a name that no test has is an error.
     #[arg(long, value_name = "NAME")]
     pub skip: Vec<String>,
+    /// Run exactly the tests of these names, which are told without mode and outcome, and the honest twins of those that are attacks.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "only")]
+    pub named: Vec<String>,
 }
 
 /// One result.
@@ -25,7 +29,9 @@ pub struct Selection {
 pub struct Line {
     /// The test, and what it proves.
     pub name: String,
-    /// `attack`, `honest` or `lifecycle`.
+    /// The same without mode and outcome.
+    pub test: String,
+    /// `attack`, `absent`, `honest` or `lifecycle`.
     pub kind: &'static str,
     /// What was tried, in words.
     pub title: String,
@@ -48,6 +54,7 @@ pub struct Line {
 pub struct Report {
     selection: Selection,
     skips_that_matched: Vec<String>,
+    names_that_matched: BTreeSet<String>,
     passed: usize,
     failed: usize,
     skipped: usize,
@@ -59,8 +66,14 @@ impl Report {
         Self { selection, ..Self::default() }
     }
 
-    /// Whether this test is to be run. Counts what is left out on purpose.
-    pub fn wants(&mut self, name: &str) -> bool {
+    /// Whether this test is to be run, of which `test` is the name without mode and outcome. Counts what is left out on purpose.
+    pub fn wants(&mut self, name: &str, test: &str) -> bool {
+        let named = &self.selection.named;
+        if named.iter().any(|named| named == test) {
+            self.names_that_matched.insert(test.to_owned());
+        } else if !named.is_empty() {
+            return false;
+        }
         if self.selection.skip.iter().any(|skip| skip == name) {
             self.skips_that_matched.push(name.to_owned());
             self.skipped += 1;
@@ -72,7 +85,7 @@ impl Report {
 
     /// Whether everything is to be run.
     pub fn is_whole(&self) -> bool {
-        self.selection.only.is_none()
+        self.selection.only.is_none() && self.selection.named.is_empty()
     }
 
     /// Adds and prints a result.
@@ -96,6 +109,8 @@ impl Report {
         eprintln!("{} passed, {} failed{left_out}", self.passed, self.failed);
         let unknown: Vec<&String> = self.selection.skip.iter().filter(|skip| !self.skips_that_matched.contains(skip)).collect();
         ensure!(unknown.is_empty() || !self.is_whole(), "no test is called {unknown:?}, so it cannot be skipped");
+        let unknown: Vec<&String> = self.selection.named.iter().filter(|named| !self.names_that_matched.contains(*named)).collect();
+        ensure!(unknown.is_empty(), "no test is called {unknown:?}");
         ensure!(self.passed + self.failed > 0, "no test was run");
         Ok(if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -111,7 +126,8 @@ mod tests {
 
     fn line(pass: bool) -> Line {
         Line {
-            name: "a".to_owned(),
+            name: "enforce::a_is_denied".to_owned(),
+            test: "a".to_owned(),
             kind: "attack",
             title: String::new(),
             twin: None,
@@ -134,6 +150,20 @@ mod tests {
     #[test]
     fn running_nothing_is_no_success() {
         assert!(Report::default().close().is_err());
+    }
+
+    #[test]
+    fn only_what_is_named_is_run_and_a_name_that_no_test_bears_is_an_error() {
+        let selection = |named: &[&str]| Selection { named: named.iter().map(|&name| name.to_owned()).collect(), ..Selection::default() };
+        let mut report = Report::new(selection(&["a"]));
+        assert!(report.wants("enforce::a_is_denied", "a"));
+        assert!(!report.wants("enforce::ab_is_denied", "ab"));
+        report.add(&line(true)).unwrap();
+        assert!(report.close().is_ok());
+        let mut report = Report::new(selection(&["a", "b"]));
+        assert!(report.wants("enforce::a_is_denied", "a"));
+        report.add(&line(true)).unwrap();
+        assert!(report.close().is_err());
     }
 
     #[test]

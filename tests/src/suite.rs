@@ -13,7 +13,7 @@ use crate::{lifecycle, rows, service};
 
 /// `guest-tests suite`.
 pub fn run(scene: &Scene, selection: Selection, is_demo: bool) -> Result<ExitCode> {
-    let mut report = Report::new(selection);
+    let mut report = Report::new(rows::with_twins(selection));
     check(&mut report, "enforce::boot_had_no_denial", "the machine's boot", "nothing was denied", || boot(scene))?;
     check(&mut report, "enforce::status_says_what_is_in_force", "`enforcer status`", "it says enforce", || in_force(Mode::Enforce))?;
     rows::run_all(scene, Mode::Enforce, &mut report)?;
@@ -38,14 +38,14 @@ pub fn run(scene: &Scene, selection: Selection, is_demo: bool) -> Result<ExitCod
 
 /// Runs one check that is no row.
 fn check(report: &mut Report, name: &str, title: &str, expected: &str, check: impl FnOnce() -> Result<String>) -> Result<()> {
-    if !report.wants(name) {
+    if !report.wants(name, name) {
         return Ok(());
     }
     let outcome = check();
     let pass = outcome.is_ok();
     let happened = outcome.unwrap_or_else(|error| format!("{error:#}"));
-    let (name, title, expected) = (name.to_owned(), title.to_owned(), expected.to_owned());
-    report.add(&Line { name, kind: "honest", title, twin: None, expected, happened, event: None, pass, detail: String::new() })
+    let (test, title, expected) = (name.to_owned(), title.to_owned(), expected.to_owned());
+    report.add(&Line { name: test.clone(), test, kind: "honest", title, twin: None, expected, happened, event: None, pass, detail: String::new() })
 }
 
 /// A whole system came up, and none of it was denied.

@@ -30,10 +30,14 @@ pub(crate) struct GuestTests {
 pub(crate) struct Line {
     /// `phase::what_it_proves`.
     pub(crate) name: String,
-    /// `attack`, `honest` or `lifecycle`.
+    /// The same without mode and outcome.
+    pub(crate) test: String,
+    /// `attack`, `absent`, `honest` or `lifecycle`.
     pub(crate) kind: String,
     /// What was tried, in words.
     pub(crate) title: String,
+    /// An attack's honest twin.
+    pub(crate) twin: Option<String>,
     /// What happened.
     pub(crate) happened: String,
     /// The event that proves it.

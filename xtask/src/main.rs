@@ -5,6 +5,7 @@
 
 mod bench;
 mod build;
+mod bypass;
 mod cache;
 mod conformance;
 mod demo;

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::guest_tests::{self, GuestTests};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
-use crate::{conformance, process, readme, setup, ui, vm, workspace};
+use crate::{bypass, conformance, process, readme, setup, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
@@ -25,7 +25,10 @@ pub(crate) struct Arguments {
     only: Option<String>,
     /// How the guest's CPU is made
     #[arg(long, default_value = "auto")]
-    accel: Accel,
+    pub(crate) accel: Accel,
+    /// With `bypass`: print the results as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,6 +37,8 @@ enum Part {
     Host,
     /// Of those, only our verdicts beside the verdicts of other tools, with a table
     Signatures,
+    /// Of all tests, only those that the catalogue of bypasses names, with a table of the techniques
+    Bypass,
     /// The suite inside of a machine, for each kernel
     Guest,
     /// The README's commands, as written, inside of a machine
@@ -56,17 +61,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.parts.contains(&Part::Signatures) {
         conformance::run()?;
     }
+    if arguments.parts.contains(&Part::Bypass) {
+        bypass::run(&kernels(arguments)?, arguments)?;
+    }
     if !wants(Part::Guest) && !wants(Part::Readme) {
         return Ok(());
     }
     let mut total = Tally::default();
     let tests = GuestTests::prepare()?;
     if wants(Part::Guest) {
-        let kernels: Vec<Kernel> = match arguments.kernel.as_slice() {
-            [] => kernels::catalog()?,
-            names => names.iter().map(|name| kernels::find(name)).collect::<Result<_>>()?,
-        };
-        for kernel in &kernels {
+        for kernel in &kernels(arguments)? {
             ui::remark(&format!("the suite on kernel {}", kernel.name));
             let tally = suite(&tests, kernel, arguments).unwrap_or_else(|error| {
                 ui::error(&error.context(format!("kernel {}", kernel.name)));
@@ -86,6 +90,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     println!("{}", total.line());
     if total.failed > 0 || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
+}
+
+/// Those that were asked for, or all.
+fn kernels(arguments: &Arguments) -> Result<Vec<Kernel>> {
+    match arguments.kernel.as_slice() {
+        [] => kernels::catalog(),
+        names => names.iter().map(|name| kernels::find(name)).collect(),
+    }
 }
 
 /// The tests of the crates, which need no kernel of their own.
@@ -122,7 +134,7 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
 
 /// Emulated machines sometimes break by themselves (the emulator races with a kernel that patches its own code): then once more, and no third time. A
 /// machine that broke in or near a BPF program is ours, and is not tried again.
-fn run_machine(spec: &Spec) -> Result<Outcome> {
+pub(crate) fn run_machine(spec: &Spec) -> Result<Outcome> {
     vm::run(spec).or_else(|error| {
         let told = format!("{error:#}");
         if told.contains("bpf") {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::bypass::catalogue;
+
 /// A file beyond this is two ideas.
 const LONGEST: usize = 600;
 const CRATES: [&str; 6] = ["enforcer", "enforcer-common", "enforcer-ebpf", "fuzz", "tests", "xtask"];
@@ -24,6 +26,7 @@ pub(crate) fn complaints(root: &Path) -> Result<Vec<String>> {
         }
     }
     found.extend(hooks_without_document(root)?);
+    found.extend(catalogue::complaints(root)?);
     Ok(found)
 }
 
@@ -54,7 +57,8 @@ fn hooks_without_document(root: &Path) -> Result<Vec<String>> {
     Ok(missing.map(|name| format!("{ARCHITECTURE}:1: says nothing about the hook `{name}`")).collect())
 }
 
-fn rust_files(dir: &Path) -> Result<Vec<PathBuf>> {
+/// All sources below a folder.
+pub(crate) fn rust_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read `{}`", dir.display()))? {
         let path = entry?.path();

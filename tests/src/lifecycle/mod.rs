@@ -54,7 +54,7 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
         [first_use::TESTS, change::TESTS, hostile::TESTS, guard::TESTS, reload::TESTS, trust::TESTS, daemon::TESTS, charter::TESTS, release::TESTS];
     for test in tests.into_iter().flatten() {
         let name = format!("lifecycle::{}", test.name);
-        if !report.wants(&name) {
+        if !report.wants(&name, test.name) {
             continue;
         }
         scene.clear()?;
@@ -64,7 +64,18 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
         let pass = outcome.is_ok();
         let happened = outcome.unwrap_or_else(|error| format!("{error:#}"));
         let (title, expected) = (test.title.to_owned(), test.name.replace('_', " "));
-        report.add(&Line { name, kind: "lifecycle", title, twin: None, expected, happened, event: None, pass, detail: String::new() })?;
+        report.add(&Line {
+            name,
+            test: test.name.to_owned(),
+            kind: "lifecycle",
+            title,
+            twin: None,
+            expected,
+            happened,
+            event: None,
+            pass,
+            detail: String::new(),
+        })?;
     }
     scene.clear()
 }

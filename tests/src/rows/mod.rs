@@ -18,7 +18,7 @@ use enforcer_common::{Hook, Reason};
 use crate::mode::Mode;
 use crate::scene::Scene;
 
-pub use run::{run, run_all};
+pub use run::{run, run_all, with_twins};
 
 /// One thing that somebody tries.
 pub struct Row {
@@ -45,6 +45,11 @@ pub enum Kind {
         /// The honest row that shows that the same thing works with what is trusted.
         twin: &'static str,
     },
+    /// Ends with this error in every mode: the kernel itself has no such thing. The row is there because another kernel might.
+    Absent {
+        /// What the process says about it.
+        error: &'static str,
+    },
     /// Runs in every mode, and nothing is recorded.
     Honest,
 }
@@ -57,12 +62,28 @@ pub struct Trace {
     pub reason: Reason,
     /// The file.
     pub path: Shown,
+    /// Whose act it was.
+    pub by: Actor,
 }
 
 impl Trace {
     pub const fn new(hook: Hook, reason: Reason, path: Shown) -> Self {
-        Self { hook, reason, path }
+        Self { hook, reason, path, by: Actor::Itself }
     }
+
+    /// Of a process that the attack brings about, such as one that the kernel starts.
+    pub const fn of_another(hook: Hook, reason: Reason, path: Shown) -> Self {
+        Self { hook, reason, path, by: Actor::Another }
+    }
+}
+
+/// The process that an event names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// The one that the row starts.
+    Itself,
+    /// One that comes of it.
+    Another,
 }
 
 /// The file that an event names.
@@ -84,6 +105,17 @@ impl Row {
         Self { name, title, command, proof, kind: Kind::Attack { trace, stopped, twin } }
     }
 
+    /// Something that no kernel of ours has.
+    const fn absent(
+        name: &'static str,
+        title: &'static str,
+        command: fn(&Scene) -> Result<Command>,
+        proof: &'static str,
+        error: &'static str,
+    ) -> Self {
+        Self { name, title, command, proof, kind: Kind::Absent { error } }
+    }
+
     const fn honest(name: &'static str, title: &'static str, command: fn(&Scene) -> Result<Command>, proof: &'static str) -> Self {
         Self { name, title, command, proof, kind: Kind::Honest }
     }
@@ -92,11 +124,20 @@ impl Row {
     pub fn test_name(&self, mode: Mode) -> String {
         let outcome = match (&self.kind, mode) {
             (Kind::Honest, _) => "runs",
+            (Kind::Absent { .. }, _) => "is_unknown_to_the_kernel",
             (Kind::Attack { .. }, Mode::Off) => "works",
             (Kind::Attack { .. }, Mode::Audit) => "is_reported",
             (Kind::Attack { .. }, Mode::Enforce) => "is_denied",
         };
         format!("{}::{}_{outcome}", mode.name(), self.name)
+    }
+
+    /// An attack's honest twin.
+    pub fn twin(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Attack { twin, .. } => Some(twin),
+            Kind::Absent { .. } | Kind::Honest => None,
+        }
     }
 }
 
@@ -141,8 +182,8 @@ mod tests {
     #[test]
     fn every_attack_has_an_honest_twin() {
         for row in table() {
-            if let Kind::Attack { twin, .. } = &row.kind {
-                let found = table().find(|other| other.name == *twin);
+            if let Some(twin) = row.twin() {
+                let found = table().find(|other| other.name == twin);
                 assert!(found.is_some_and(|twin| matches!(twin.kind, Kind::Honest)), "{}: `{twin}`", row.name);
             }
         }

@@ -15,7 +15,7 @@ use crate::scene::Scene;
 
 /// `guest-tests rows`.
 pub fn run(scene: &Scene, mode: Mode, selection: Selection) -> Result<ExitCode> {
-    let mut report = Report::new(selection);
+    let mut report = Report::new(with_twins(selection));
     run_all(scene, mode, &mut report)?;
     report.close()
 }
@@ -24,7 +24,7 @@ pub fn run(scene: &Scene, mode: Mode, selection: Selection) -> Result<ExitCode> 
 pub fn run_all(scene: &Scene, mode: Mode, report: &mut Report) -> Result<()> {
     for row in table() {
         let name = row.test_name(mode);
-        if report.wants(&name) {
+        if report.wants(&name, row.name) {
             let judged = judge(scene, mode, row).unwrap_or_else(|error| Judged {
                 happened: "the test itself failed".to_owned(),
                 event: None,
@@ -34,6 +34,18 @@ pub fn run_all(scene: &Scene, mode: Mode, report: &mut Report) -> Result<()> {
         }
     }
     scene.clear()
+}
+
+/// With the honest twins of the attacks that are named.
+pub fn with_twins(mut selection: Selection) -> Selection {
+    let is_named = |row: &&Row| selection.named.iter().any(|named| named == row.name);
+    let twins: Vec<String> = table().filter(is_named).filter_map(Row::twin).map(str::to_owned).collect();
+    for twin in twins {
+        if !selection.named.contains(&twin) {
+            selection.named.push(twin);
+        }
+    }
+    selection
 }
 
 /// What happened, and what was wrong with it.
@@ -47,20 +59,18 @@ impl Judged {
     fn line(self, name: String, mode: Mode, row: &Row) -> Line {
         let (kind, expected) = match (&row.kind, mode) {
             (Kind::Honest, _) => ("honest", "it runs, and nothing is recorded".to_owned()),
+            (Kind::Absent { error }, _) => ("absent", format!("the kernel does not know it: {error}")),
             (Kind::Attack { .. }, Mode::Off) => ("attack", "it works".to_owned()),
             (Kind::Attack { trace, .. }, Mode::Audit) => ("attack", format!("it works, and {} reports {}", trace.hook.name(), trace.reason.name())),
             (Kind::Attack { trace, .. }, Mode::Enforce) => ("attack", format!("{} denies it: {}", trace.hook.name(), trace.reason.name())),
         };
-        let twin = match row.kind {
-            Kind::Attack { twin, .. } => Some(twin),
-            Kind::Honest => None,
-        };
         let pass = self.faults.is_empty();
         Line {
             name,
+            test: row.name.to_owned(),
             kind,
             title: row.title.to_owned(),
-            twin,
+            twin: row.twin(),
             expected,
             happened: self.happened,
             event: self.event,
@@ -84,6 +94,11 @@ fn judge(scene: &Scene, mode: Mode, row: &Row) -> Result<Judged> {
             }
             if mode != Mode::Off {
                 faults.extend(mark.everything(scene)?.iter().map(events::summary));
+            }
+        }
+        Kind::Absent { error } => {
+            if ended.said(row.proof) || !ended.stderr.contains(error) {
+                faults.push(format!("it did not end with {error:?}"));
             }
         }
         Kind::Attack { trace, stopped, .. } => {
