@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use enforcer_common::{Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, Heartbeat, InodeId, Name, ObjectId, Request, Settings, Verdict};
 
-use crate::{measure::Measured, names::Scratch};
+use crate::{atomic, measure::Measured, names::Scratch};
 
 /// What is decided about each digest. The loader sets the size from the policy.
 #[btf_map]
@@ -88,7 +88,7 @@ pub(crate) static COUNTERS: PerCpuArray<u64, { Counter::ALL.len() }> = PerCpuArr
 /// Adds one to a counter.
 pub(crate) fn count(counter: Counter) {
     if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: this CPU's own element; a sleepable program that is preempted here may lose one count, never more.
-        unsafe { *value += 1 };
+        // SAFETY: an aligned element of this CPU's own; atomic, because a sleepable program may be preempted by another one here.
+        unsafe { atomic::fetch_add(value, 1) };
     }
 }

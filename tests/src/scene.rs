@@ -64,6 +64,11 @@ impl Scene {
         install(&self.fixture(fixture), &self.disk(name))
     }
 
+    /// This program.
+    pub fn tool(&self) -> &Path {
+        &self.program
+    }
+
     /// A command that lets this program do one forbidden thing in a process of its own.
     pub fn attack<'a>(&self, arguments: impl IntoIterator<Item = &'a OsStr>) -> Command {
         let mut command = Command::new(&self.program);
@@ -103,6 +108,6 @@ pub const FIRST_VERSION: u8 = b'1';
 /// What was changed after signing speaks of this one.
 pub const SECOND_VERSION: u8 = b'2';
 /// Signed programs that are known to nobody until a test installs them.
-pub const STAGED_PROGRAMS: usize = 110;
+pub const STAGED_PROGRAMS: usize = 120;
 /// The same for libraries.
 pub const STAGED_LIBRARIES: usize = 10;

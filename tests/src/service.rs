@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use crate::child;
@@ -59,9 +59,10 @@ pub fn running_daemon() -> Result<Pid> {
     daemon()?.context("the service has no process")
 }
 
-/// Sends the daemon a signal.
-pub fn signal(daemon: Pid, signal: Signal) -> Result<()> {
-    kill_process(daemon, signal).with_context(|| format!("cannot send {signal:?} to the daemon"))
+/// Sends the daemon a signal, by the only one who may: the service manager.
+pub fn signal(signal: Signal) -> Result<()> {
+    let signal = format!("--signal={}", signal.as_raw());
+    succeed("systemctl", &["kill", "--kill-who=main", &signal, UNIT]).map(drop)
 }
 
 /// Starts the service, and waits until it says that it is ready.
@@ -154,7 +155,7 @@ pub fn reload() -> Result<()> {
 
 /// Asks the daemon itself to read its policy, whatever is in it.
 pub fn hang_up() -> Result<()> {
-    succeed("systemctl", &["kill", "--kill-who=main", "--signal=HUP", UNIT]).map(drop)
+    signal(Signal::HUP)
 }
 
 /// A place in the journal.

@@ -69,6 +69,8 @@ fn in_force(mode: Mode) -> Result<String> {
     let hooks = status["hooks"].as_array().context("the status names no hooks")?;
     ensure!(hooks.len() == if mode == Mode::Off { 0 } else { Hook::ALL.len() }, "{status}");
     ensure!(status["daemon"]["alive"] == (mode != Mode::Off), "{status}");
-    ensure!(status["faults"] == 0 && status["events_lost"] == 0 && status["requests_lost"] == 0, "{status}");
+    ensure!(status["faults"] == 0, "{status}");
+    // Later on, tests have lost some on purpose.
+    ensure!(mode != Mode::Enforce || (status["events_lost"] == 0 && status["requests_lost"] == 0), "{status}");
     Ok(format!("it says {}", mode.name()))
 }

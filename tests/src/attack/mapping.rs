@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::ptr::{copy_nonoverlapping, null_mut};
 
 use anyhow::{Context as _, Result};
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
 
 /// Reading and writing.
 pub const RW: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
@@ -28,6 +28,13 @@ impl Mapping {
         Ok(Self::at(start, length))
     }
 
+    /// Memory without a file at an address of one's own choice, where nothing else is.
+    pub fn anonymous_at(address: usize, length: usize, protection: ProtFlags, flags: MapFlags) -> Result<Self> {
+        // SAFETY: the caller knows that there is nothing at this address.
+        let start = unsafe { mmap_anonymous(address as *mut c_void, length, protection, flags) }.context("mmap")?;
+        Ok(Self::at(start, length))
+    }
+
     /// The beginning of a file.
     pub fn of(file: &impl AsFd, length: usize, protection: ProtFlags, flags: MapFlags) -> Result<Self> {
         // SAFETY: new memory at an address of the kernel's choice.
@@ -38,6 +45,17 @@ impl Mapping {
     /// Memory that exists already and belongs to the test.
     pub fn at(start: *mut c_void, length: usize) -> Self {
         Self { start: start.cast(), length }
+    }
+
+    /// Where it is, and how long.
+    pub fn range(&self) -> (usize, usize) {
+        (self.start as usize, self.length)
+    }
+
+    /// Gives it back.
+    pub fn unmap(self) -> Result<()> {
+        // SAFETY: memory of the test's own, which nothing uses any more.
+        unsafe { munmap(self.start.cast(), self.length) }.context("munmap")
     }
 
     /// Changes what may be done with it.

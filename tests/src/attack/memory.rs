@@ -212,7 +212,7 @@ fn system_v() -> Result<Mapping> {
     }
 }
 
-fn read_implies_exec() -> Result<()> {
+pub(super) fn read_implies_exec() -> Result<()> {
     const READ_IMPLIES_EXEC: libc::c_ulong = 0x0040_0000;
     // SAFETY: changes how this process's later mappings are made, nothing else.
     let before = unsafe { libc::personality(READ_IMPLIES_EXEC) };

@@ -3,11 +3,16 @@
 //! The honest twins use the same code with signed files, so that a test cannot pass because its own tool is broken.
 
 mod bpf;
+mod change;
 mod exec;
+mod faults;
+mod helpers;
 mod kernel;
 mod library;
 mod mapping;
 mod memory;
+mod mounts;
+mod odd;
 mod tracing;
 
 use std::process::ExitCode;
@@ -35,6 +40,21 @@ pub enum Attack {
     /// Bring code into the kernel.
     #[command(flatten)]
     Kernel(kernel::Kernel),
+    /// Change a trusted library.
+    #[command(flatten)]
+    Change(change::Change),
+    /// Supply pages.
+    #[command(flatten)]
+    Faults(faults::Faults),
+    /// Let the kernel start a program.
+    #[command(flatten)]
+    Helpers(helpers::Helpers),
+    /// Start a file of an odd file system.
+    #[command(flatten)]
+    Mounts(mounts::Mounts),
+    /// Take another way in.
+    #[command(flatten)]
+    Odd(odd::Odd),
 }
 
 /// Does it. An error is the kernel's refusal.
@@ -46,6 +66,11 @@ pub fn run(attack: &Attack) -> Result<ExitCode> {
         Attack::Tracing(tracing) => tracing::run(tracing)?,
         Attack::Bpf(reach) => bpf::run(reach)?,
         Attack::Kernel(kernel) => kernel::run(kernel)?,
+        Attack::Change(change) => change::run(change)?,
+        Attack::Faults(faults) => faults::run(faults)?,
+        Attack::Helpers(helpers) => helpers::run(helpers)?,
+        Attack::Mounts(mounts) => mounts::run(mounts)?,
+        Attack::Odd(odd) => odd::run(odd)?,
     }
     Ok(ExitCode::SUCCESS)
 }

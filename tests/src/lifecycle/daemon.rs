@@ -29,9 +29,9 @@ pub const TESTS: &[Test] = &[
 ];
 
 fn killed(scene: &Scene) -> Result<String> {
-    let daemon = service::running_daemon()?;
+    service::running_daemon()?;
     let no_restart = NoRestart::new()?;
-    service::signal(daemon, Signal::KILL)?;
+    service::signal(Signal::KILL)?;
     service::wait_until("the daemon is dead", || Ok(service::daemon()?.is_none()))?;
     let outcome = without_a_daemon(scene);
     drop(no_restart);
@@ -66,13 +66,13 @@ fn without_a_daemon(scene: &Scene) -> Result<impl FnOnce() -> Result<String>> {
 
 fn hung(scene: &Scene) -> Result<String> {
     let daemon = service::running_daemon()?;
-    service::signal(daemon, Signal::STOP)?;
+    service::signal(Signal::STOP)?;
     let unknown = staged::program(scene)?;
     let mark = Mark::now();
     let outcome = unsigned_is_denied(scene)
         .and_then(|()| program_runs(scene, &scene.fixture("bin/program")))
         .and_then(|()| program_is_denied(scene, &unknown, SOON));
-    service::signal(daemon, Signal::CONT)?;
+    service::signal(Signal::CONT)?;
     let ended = outcome?;
     is_recorded(mark, &ended, Hook::BprmCheckSecurity, Reason::DaemonUnavailable)?;
     service::wait_until("unknown code runs again", || Ok(start(scene, &unknown)?.ran(SIGNED_RAN)))?;
@@ -88,7 +88,7 @@ fn under_load(scene: &Scene) -> Result<String> {
         scope.spawn(|| load.unsigned(scene));
         scope.spawn(|| load.signed(scene));
         let restarted = load.wait_for_rounds(10).and_then(|()| {
-            service::signal(daemon, Signal::KILL)?;
+            service::signal(Signal::KILL)?;
             let successor = service::wait_for_successor(daemon)?;
             load.wait_for_rounds(10)?;
             Ok(successor)

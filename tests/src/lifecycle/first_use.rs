@@ -95,8 +95,7 @@ fn unsigned_copy(scene: &Scene) -> Result<String> {
 /// Who asked is gone when the daemon comes to the question, and nobody can be asked any more where the file is.
 fn killed(scene: &Scene) -> Result<String> {
     let program = staged::program(scene)?;
-    let daemon = service::running_daemon()?;
-    service::signal(daemon, Signal::STOP)?;
+    service::signal(Signal::STOP)?;
     let asked = || -> Result<()> {
         let before = service::status()?["requests"].clone();
         let mut asking = scene.attack(["exec".as_ref(), program.as_os_str()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
@@ -105,7 +104,7 @@ fn killed(scene: &Scene) -> Result<String> {
         asking.wait()?;
         waits
     }();
-    service::signal(daemon, Signal::CONT)?;
+    service::signal(Signal::CONT)?;
     asked?;
     service::wait_until("the daemon is back", || Ok(service::status()?["daemon"]["alive"] == true))?;
     program_runs(scene, &program)?;

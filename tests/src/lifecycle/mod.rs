@@ -9,6 +9,7 @@ mod daemon;
 mod first_use;
 mod guard;
 mod hostile;
+mod load;
 mod release;
 mod reload;
 mod staged;
@@ -50,8 +51,18 @@ pub fn run(scene: &Scene, selection: Selection) -> Result<ExitCode> {
 /// Runs every test that the report wants.
 pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
     // Those that end the daemon come last, so that a failure there spoils the least.
-    let tests =
-        [first_use::TESTS, change::TESTS, hostile::TESTS, guard::TESTS, reload::TESTS, trust::TESTS, daemon::TESTS, charter::TESTS, release::TESTS];
+    let tests = [
+        first_use::TESTS,
+        change::TESTS,
+        hostile::TESTS,
+        guard::TESTS,
+        reload::TESTS,
+        trust::TESTS,
+        load::TESTS,
+        daemon::TESTS,
+        charter::TESTS,
+        release::TESTS,
+    ];
     for test in tests.into_iter().flatten() {
         let name = format!("lifecycle::{}", test.name);
         if !report.wants(&name, test.name) {

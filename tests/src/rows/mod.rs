@@ -1,12 +1,17 @@
 //! The table: each attack, with what must stop it, beside its honest twin.
 
+mod changed;
 mod exec;
 mod filesystem;
+mod helpers;
 mod honest;
 mod kernel;
 mod library;
+mod loader;
 mod memory;
+mod mounts;
 mod names;
+mod plugins;
 mod run;
 mod tracing;
 
@@ -105,6 +110,12 @@ impl Row {
         Self { name, title, command, proof, kind: Kind::Attack { trace, stopped, twin } }
     }
 
+    /// The same attack, with other words of the code in question.
+    const fn with_proof(mut self, proof: &'static str) -> Self {
+        self.proof = proof;
+        self
+    }
+
     /// Something that no kernel of ours has.
     const fn absent(
         name: &'static str,
@@ -143,7 +154,23 @@ impl Row {
 
 /// All rows.
 pub fn table() -> impl Iterator<Item = &'static Row> {
-    [exec::ROWS, library::ROWS, memory::ROWS, filesystem::ROWS, names::ROWS, tracing::ROWS, kernel::ROWS, honest::ROWS].into_iter().flatten()
+    let attacks =
+        [exec::ROWS, loader::ROWS, library::ROWS, plugins::ROWS, memory::ROWS, changed::ROWS, filesystem::ROWS, mounts::ROWS, helpers::ROWS];
+    attacks.into_iter().chain([names::ROWS, tracing::ROWS, kernel::ROWS, honest::ROWS]).flatten()
+}
+
+/// A shell's script.
+fn bash(script: &str) -> Result<Command> {
+    let mut command = Command::new("bash");
+    command.args(["-c", script]);
+    Ok(command)
+}
+
+/// A shell's script whose mounts are seen by nobody else, and end with it.
+fn privately(script: &str) -> Result<Command> {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "bash", "-c", script]);
+    Ok(command)
 }
 
 /// The dynamic loader.
