@@ -72,6 +72,8 @@ boundary_enum! {
         PathTruncate = 30 => "path_truncate",
         /// A performance event, of which uprobes are some.
         PerfEventAlloc = 31 => "perf_event_alloc",
+        /// A descriptor by which a process supplies pages itself.
+        InodeInitSecurityAnon = 32 => "inode_init_security_anon",
     }
 }
 
@@ -132,6 +134,8 @@ boundary_enum! {
         ForeignProgram = 26 => "foreign-program",
         /// A process was to pass for another program than the one it runs.
         ExecutableReplaced = 27 => "executable-replaced",
+        /// A process asked to supply the pages of its memory itself (`userfaultfd`), past every permission to write.
+        SuppliedPages = 32 => "supplied-pages",
     }
 }
 

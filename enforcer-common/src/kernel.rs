@@ -39,6 +39,8 @@ pub struct KernelLayout {
     pub dentry_d_inode: u32,
     /// `dentry.d_parent`
     pub dentry_d_parent: u32,
+    /// `qstr.name`
+    pub qstr_name: u32,
     /// `inode.i_sb`
     pub inode_i_sb: u32,
     /// `inode.i_ino`

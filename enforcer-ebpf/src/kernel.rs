@@ -45,6 +45,7 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     dentry_name: 0,
     dentry_d_inode: 0,
     dentry_d_parent: 0,
+    qstr_name: 0,
     inode_i_sb: 0,
     inode_i_ino: 0,
     inode_i_mode: 0,
@@ -184,6 +185,13 @@ pub(crate) fn file_known_as(file: *const file) -> Option<u64> {
         mount = parent;
     }
     None
+}
+
+/// The first eight bytes of a `struct qstr`'s name; zero when they cannot be read.
+#[inline(always)]
+pub(crate) fn beginning_of_name(qstr: u64) -> u64 {
+    let (mut name, mut beginning) = (0, 0);
+    if read_word(qstr + u64::from(layout!(qstr_name)), &mut name) && read_word(name, &mut beginning) { beginning } else { 0 }
 }
 
 /// Whether the word at a kernel address could be read.

@@ -22,6 +22,7 @@ mod hooks {
     pub(crate) mod file_mprotect;
     pub(crate) mod file_open;
     pub(crate) mod inode_create;
+    pub(crate) mod inode_init_security_anon;
     pub(crate) mod inode_link;
     pub(crate) mod inode_listxattr;
     pub(crate) mod inode_mkdir;

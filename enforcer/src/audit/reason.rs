@@ -25,6 +25,9 @@ pub fn explain(reason: Reason) -> &'static str {
         Reason::NotMeasured => "The file was to become executable at a point where the kernel cannot measure it, and it was not measured before.",
         Reason::TooLarge => "The file is larger than the policy's `max-file-size`.",
         Reason::Unreadable => "The daemon could not find or read the file to look for its signature.",
+        Reason::SuppliedPages => {
+            "The program asked to supply pages of memory itself (`userfaultfd`), which could put code where nothing may be written."
+        }
         Reason::MappedAsCode => "The file is mapped as code somewhere, and was to be opened for writing.",
         Reason::WrongComponent => "The file is trusted, and goes by a name that the policy keeps for other software.",
         Reason::Tracing => "A process was to be traced, or its memory to be changed from outside of it.",
@@ -77,7 +80,7 @@ pub fn remedy(record: &Record) -> String {
         }
         Reason::AnonymousMemory => memory_remedy("anonymous"),
         Reason::WritableAndExecutable => memory_remedy("writable-and-executable"),
-        Reason::MadeExecutable => memory_remedy("made-executable"),
+        Reason::MadeExecutable | Reason::SuppliedPages => memory_remedy("made-executable"),
         Reason::ModifiedPages => {
             "Look for a debugger, hot patch or text relocation (`readelf -d FILE | grep TEXTREL`): rewritten pages are not what was \
                 signed."

@@ -49,6 +49,7 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         dentry_name: offset("dentry.d_name.name")?,
         dentry_d_inode: offset("dentry.d_inode")?,
         dentry_d_parent: offset("dentry.d_parent")?,
+        qstr_name: offset("qstr.name")?,
         inode_i_sb: offset("inode.i_sb")?,
         inode_i_ino: offset("inode.i_ino")?,
         inode_i_mode: offset("inode.i_mode")?,

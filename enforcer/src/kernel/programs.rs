@@ -16,10 +16,11 @@ use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too. Those that decide about code come first, then those that the daemon
 /// enrols by, and those that guard the enforcer last: when they begin, they have to know it.
-pub const HOOKS: [&str; 31] = [
+pub const HOOKS: [&str; 32] = [
     "bprm_check_security",
     "mmap_file",
     "file_mprotect",
+    "inode_init_security_anon",
     "kernel_read_file",
     "kernel_post_read_file",
     "kernel_load_data",

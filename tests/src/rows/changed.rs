@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::process::Command;
 
 use anyhow::Result;
-use enforcer_common::Hook::{FileMprotect, MmapFile};
-use enforcer_common::Reason::{AnonymousMemory, ModifiedPages, Untrusted};
+use enforcer_common::Hook::{FileMprotect, InodeInitSecurityAnon, MmapFile};
+use enforcer_common::Reason::{AnonymousMemory, ModifiedPages, OpenForWriting, SuppliedPages, Untrusted, WritableAndExecutable};
 
 use super::{EPERM, FOREIGN_RAN, Row, SIGNED_ANSWERED, Shown, Trace, UNSIGNED_ANSWERED};
 use crate::scene::Scene;
+use crate::service;
 
 pub const ROWS: &[Row] = &[
     // What was cut off or zeroed is not needed to run: the function is the signed one, and the file is not.
@@ -49,21 +50,21 @@ pub const ROWS: &[Row] = &[
         "a trusted library in a sealed memory file, and a page of its mapping supplied by userfaultfd",
         |scene| Ok(scene.attack(["supply-sealed".as_ref(), scene.fixture("lib/libanswer.so").as_os_str()])),
         UNSIGNED_ANSWERED,
-        (Trace::new(MmapFile, Untrusted, Shown::Path("memfd:")), EPERM, "signed_library_in_sealed_memory"),
+        (Trace::new(InodeInitSecurityAnon, SuppliedPages, Shown::Nothing), EPERM, "signed_library_in_sealed_memory"),
     ),
     Row::attack(
         "read_implies_exec_by_remap_file_pages",
         "an unsigned file mapped shared, and mapped anew by remap_file_pages with READ_IMPLIES_EXEC",
         |scene| Ok(scene.attack(["remap-file-pages".as_ref(), scene.copy("unsigned/libanswer.so", "libanswer.so")?.as_os_str()])),
         UNSIGNED_ANSWERED,
-        (Trace::new(MmapFile, Untrusted, Shown::Path("libanswer.so")), EPERM, "signed_library_mapped"),
+        (Trace::new(MmapFile, OpenForWriting, Shown::Path("libanswer.so")), EPERM, "signed_library_mapped"),
     ),
     Row::attack(
         "code_at_address_zero",
         "code at address 0, once vm.mmap_min_addr allows it",
         |scene| Ok(scene.attack(["address-zero".as_ref()])),
         FOREIGN_RAN,
-        (Trace::new(MmapFile, enforcer_common::Reason::WritableAndExecutable, Shown::Nothing), EPERM, "anonymous_data"),
+        (Trace::new(MmapFile, WritableAndExecutable, Shown::Nothing), EPERM, "anonymous_data"),
     ),
     Row::honest(TWIN, "a known library changed to another trusted one", |scene| change(scene, "copy", Some("lib/libsays.so")), SIGNED_ANSWERED),
     Row::honest(
@@ -90,12 +91,13 @@ fn reflinked(scene: &Scene, to: &str) -> Result<Command> {
     let [tool, image, folder, library, to] =
         [scene.tool().to_owned(), scene.disk("image"), scene.disk("xfs"), scene.fixture("lib/libanswer.so"), scene.fixture(to)]
             .map(|path| path.display().to_string());
+    // What takes its time is done before, so that the denial's own time can be judged.
+    service::succeed("truncate", &["-s", "320M", &image])?;
+    service::succeed("mkfs.xfs", &["-q", "-m", "reflink=1", &image])?;
+    service::succeed("modprobe", &["-a", "loop", "xfs"])?;
     super::privately(&format!(
         "set -e
-        truncate -s 320M {image}
-        mkfs.xfs -q -m reflink=1 {image}
         mkdir {folder}
-        modprobe loop
         mount -o loop {image} {folder}
         cp {library} {folder}/libanswer.so
         cp {to} {folder}/other
