@@ -86,23 +86,24 @@ pub fn wait_for_successor(of: Pid) -> Result<Pid> {
     Ok(pid)
 }
 
-/// While this lives, systemd leaves a dead daemon dead.
-pub struct NoRestart(());
+/// While this lives, the service's unit is another one: without restarts, for instance.
+pub struct DropIn(PathBuf);
 
-impl NoRestart {
-    pub fn new() -> Result<Self> {
+impl DropIn {
+    pub fn new(name: &str, text: &str) -> Result<Self> {
+        let file = Self(Path::new(DROP_IN_FOLDER).join(name));
         fs::create_dir_all(DROP_IN_FOLDER)?;
-        fs::write(Path::new(DROP_IN_FOLDER).join(DROP_IN), "[Service]\nRestart=no\n")?;
+        fs::write(&file.0, text)?;
         succeed("systemctl", &["daemon-reload"])?;
-        Ok(Self(()))
+        Ok(file)
     }
 }
 
-impl Drop for NoRestart {
+impl Drop for DropIn {
     fn drop(&mut self) {
-        let removed = fs::remove_file(Path::new(DROP_IN_FOLDER).join(DROP_IN)).map_err(anyhow::Error::from);
+        let removed = fs::remove_file(&self.0).map_err(anyhow::Error::from);
         if let Err(error) = removed.and_then(|()| succeed("systemctl", &["daemon-reload"])) {
-            eprintln!("guest-tests: the service stays without restarts: {error:#}");
+            eprintln!("guest-tests: the service stays changed: {error:#}");
         }
     }
 }
@@ -227,6 +228,5 @@ pub const PINS: &str = "/sys/fs/bpf/enforcer";
 pub const UNIT: &str = "enforcer.service";
 pub const POLICY: &str = "/etc/enforcer/policy.toml";
 const DROP_IN_FOLDER: &str = "/run/systemd/system/enforcer.service.d";
-const DROP_IN: &str = "no-restart.conf";
 const SLOW: Duration = Duration::from_secs(90);
 const INTERVAL: Duration = Duration::from_millis(50);

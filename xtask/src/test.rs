@@ -3,6 +3,8 @@
 //! A test that a kernel cannot pass is skipped only when `tests/kernels.toml` names it with the reason. A kernel whose machine fails counts as a
 //! failed test.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
@@ -44,6 +46,9 @@ enum Part {
     /// The README's commands, as written, inside of a machine
     Readme,
 }
+
+/// An emulated machine on a busy host takes its time for all tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45 * 60);
 
 /// What the machines came to.
 #[derive(Default)]
@@ -123,6 +128,7 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
     spec.kernel.clone_from(&kernel.name);
     spec.accel = arguments.accel;
     spec.output = Output::StdoutCaptured;
+    spec.timeout = PATIENCE;
     let outcome = run_machine(&spec)?;
     let lines = guest_tests::lines(&outcome)?;
     let failed = lines.iter().filter(|line| !line.pass).count();

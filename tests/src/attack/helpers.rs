@@ -3,7 +3,7 @@
 //! The helper writes its words to a file, because the kernel gives it no output. Each setting is put back.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -46,7 +46,8 @@ pub fn run(helpers: &Helpers) -> Result<()> {
             said(words)
         }
         Helpers::UeventHelper { helper } => {
-            fs::write("/sys/kernel/uevent_helper", helper.display().to_string())?;
+            let mut setting = fs::OpenOptions::new().write(true).open("/sys/kernel/uevent_helper").context("uevent_helper")?;
+            setting.write_all(helper.as_os_str().as_encoded_bytes())?;
             println!("the kernel has the setting");
             Ok(())
         }

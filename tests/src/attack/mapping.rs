@@ -67,10 +67,14 @@ impl Mapping {
 
     /// Writes machine code that returns a number. Memory that cannot be written ends the process, which is a result.
     pub fn write_code(&self, offset: usize, number: i32) {
-        let code = code_that_returns(number);
-        assert!(offset + code.len() <= self.length, "the code is to stand inside of the mapping");
+        self.write(offset, &code_that_returns(number));
+    }
+
+    /// Writes any bytes.
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= self.length, "the bytes are to stand inside of the mapping");
         // SAFETY: the range was checked, and the memory belongs to the test.
-        unsafe { copy_nonoverlapping(code.as_ptr(), self.start.add(offset), code.len()) };
+        unsafe { copy_nonoverlapping(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
     }
 
     /// Calls what stands at an offset. Memory that cannot be executed ends the process, which is a result.

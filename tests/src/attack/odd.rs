@@ -13,10 +13,11 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use super::mapping::{Mapping, RW, RWX, RX};
 use crate::elf;
+use crate::fixtures::odd::USELIB_AT;
 
 #[derive(clap::Subcommand)]
 pub enum Odd {
-    /// The system call `uselib`.
+    /// The system call `uselib`, which maps a library where that wants to be.
     Uselib { library: PathBuf },
     /// Open a library by io_uring, map it executable and call it.
     UringOpen { library: PathBuf },
@@ -60,12 +61,29 @@ fn answered(mapping: &Mapping, library: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Only the table of system calls for 32-bit programs has it, which any program can reach.
 fn uselib(library: &Path) -> Result<()> {
+    const USELIB: u64 = 86;
+    let low = Mapping::anonymous(PAGE, RW, MapFlags::PRIVATE | MapFlags::from_bits_retain(libc::MAP_32BIT.cast_unsigned()))?;
     let path = CString::new(library.as_os_str().as_bytes())?;
-    // SAFETY: a NUL-terminated path.
-    let done = unsafe { libc::syscall(libc::SYS_uselib, path.as_ptr()) };
-    ensure!(done == 0, "uselib: {}", io::Error::last_os_error());
-    println!("the library was mapped");
+    low.write(0, path.as_bytes_with_nul());
+    let (path, _) = low.range();
+    let result: u64;
+    // SAFETY: a system call with the address of a NUL-terminated path; `rbx`, which the compiler keeps for itself, is put back.
+    unsafe {
+        std::arch::asm!(
+            "xchg rbx, {path}",
+            "int 0x80",
+            "xchg rbx, {path}",
+            path = inout(reg) path => _,
+            inlateout("rax") USELIB => result,
+            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
+        );
+    }
+    // 32 bits with a sign.
+    let result = result as u32 as i32;
+    ensure!(result == 0, "uselib: {}", io::Error::from_raw_os_error(-result));
+    println!("the library answered {}", Mapping::at(USELIB_AT as *mut _, PAGE).call(0));
     Ok(())
 }
 

@@ -15,12 +15,14 @@ use super::{Test, staged};
 use crate::child;
 use crate::events::Mark;
 use crate::scene::Scene;
-use crate::service::{self, Journal, NoRestart};
+use crate::service::{self, DropIn, Journal};
 
 pub const TESTS: &[Test] = &[
     Test::new("enforcement_outlives_a_killed_daemon", "kill -9 the daemon and leave it dead", killed),
     Test::new("enforcement_outlives_a_stopped_service", "systemctl stop enforcer", stopped),
     Test::new("hung_daemon_holds_nobody_up", "SIGSTOP the daemon", hung),
+    Test::new("second_daemon_gives_way_to_the_first", "enforcer run, while the service runs", second),
+    Test::new("daemon_without_descriptors_of_its_own_enforces", "start the service with standard input, output and error closed", closed),
     Test::new(
         "restart_under_load_opens_no_door_and_denies_nobody",
         "kill -9 the daemon while signed and unsigned programs start all the time",
@@ -30,7 +32,7 @@ pub const TESTS: &[Test] = &[
 
 fn killed(scene: &Scene) -> Result<String> {
     service::running_daemon()?;
-    let no_restart = NoRestart::new()?;
+    let no_restart = DropIn::new("no-restart.conf", "[Service]\nRestart=no\n")?;
     service::signal(Signal::KILL)?;
     service::wait_until("the daemon is dead", || Ok(service::daemon()?.is_none()))?;
     let outcome = without_a_daemon(scene);
@@ -78,6 +80,30 @@ fn hung(scene: &Scene) -> Result<String> {
     service::wait_until("unknown code runs again", || Ok(start(scene, &unknown)?.ran(SIGNED_RAN)))?;
     ensure!(service::running_daemon()? == daemon, "the daemon was started anew");
     Ok(format!("unknown code was denied within {:?}, and ran when the daemon went on", ended.took))
+}
+
+fn second(scene: &Scene) -> Result<String> {
+    let (first, pins) = (service::running_daemon()?, service::pins()?);
+    let ended = child::run(Command::new("enforcer").arg("run"))?;
+    ensure!(!ended.status.success() && ended.stderr.contains("another `enforcer run` is active"), "the second daemon {}", ended.describe());
+    ensure!(service::running_daemon()? == first && service::pins()? == pins, "the first daemon is not what it was");
+    unsigned_is_denied(scene)?;
+    program_runs(scene, &staged::program(scene)?)?;
+    Ok("the second ended at once, and the first went on".to_owned())
+}
+
+fn closed(scene: &Scene) -> Result<String> {
+    let start = "[Service]\nExecStart=\nExecStart=/bin/sh -c 'exec /usr/sbin/enforcer run <&- >&- 2>&-'\n";
+    let changed = DropIn::new("closed.conf", start)?;
+    let restarted = service::succeed("systemctl", &["restart", service::UNIT]);
+    let outcome = restarted.and_then(|_| {
+        unsigned_is_denied(scene)?;
+        program_runs(scene, &staged::program(scene)?)
+    });
+    drop(changed);
+    service::succeed("systemctl", &["restart", service::UNIT])?;
+    outcome?;
+    Ok("unsigned code was denied, and unknown signed code ran".to_owned())
 }
 
 fn under_load(scene: &Scene) -> Result<String> {

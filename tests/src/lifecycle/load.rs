@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -40,6 +40,7 @@ pub const TESTS: &[Test] = &[
 fn bomb(scene: &Scene) -> Result<String> {
     let programs = (0..DISTINCT).map(|number| variant(scene, number)).collect::<Result<Vec<_>>>()?;
     let before = Counts::now()?;
+    let verdicts = service::status()?["verdicts"].clone();
     let (began, denied) = (Instant::now(), AtomicUsize::new(0));
     let slowest = beside_a_probe(scene, || {
         at_once(CROWD, |index| {
@@ -53,6 +54,7 @@ fn bomb(scene: &Scene) -> Result<String> {
     let took = began.elapsed();
     ensure!(denied.load(Ordering::Relaxed) == BOMB, "only {denied:?} of {BOMB} were denied");
     usable_at_once(scene)?;
+    ensure!(service::status()?["verdicts"] == verdicts, "unknown programs took room among the verdicts");
     let told = before.told(BOMB, scene)?;
     Ok(format!("{BOMB} were denied within {took:?}, a known program took {slowest:?} at most meanwhile, {told}"))
 }
@@ -109,7 +111,7 @@ fn crowd(scene: &Scene) -> Result<String> {
 
 fn full_disk(scene: &Scene) -> Result<String> {
     let (known, unknown) = (scene.fixture("bin/program"), staged::program(scene)?);
-    let filler = Filler::new(Path::new(LOG_FOLDER))?;
+    let filler = Filler::new(scene)?;
     let outcome = unsigned_is_denied(scene).and_then(|()| program_runs(scene, &known)).and_then(|()| program_runs(scene, &unknown));
     let alive = service::status()?["daemon"]["alive"] == true;
     filler.remove()?;
@@ -124,10 +126,12 @@ fn full_disk(scene: &Scene) -> Result<String> {
 fn no_memory(scene: &Scene) -> Result<String> {
     let limit = |most: &str| service::succeed("systemctl", &["set-property", "--runtime", service::UNIT, &format!("MemoryMax={most}")]).map(drop);
     let known = scene.fixture("bin/program");
+    // Written before anything else is started, which would inherit the descriptor and so keep the file from being started.
+    let unknown = (0..FEW).map(|number| variant(scene, number)).collect::<Result<Vec<_>>>()?;
     limit("1M")?;
     let outcome = beside_a_probe(scene, || {
-        for number in 0..FEW {
-            is_refused(&variant(scene, number)?)?;
+        for program in &unknown {
+            is_refused(program)?;
             program_runs(scene, &known)?;
         }
         unsigned_is_denied(scene)
@@ -241,9 +245,10 @@ impl Counts {
 struct Filler(PathBuf);
 
 impl Filler {
-    fn new(folder: &Path) -> Result<Self> {
-        let filler = Self(folder.join("filler"));
+    fn new(scene: &Scene) -> Result<Self> {
+        let filler = Self(scene.disk("filler"));
         let file = File::create(&filler.0)?;
+        ensure!(file.metadata()?.dev() == fs::metadata(LOG_FOLDER)?.dev(), "the log is on another file system");
         let mut from = 0;
         // Ever smaller pieces, until not even a block is left.
         for piece in [1_u64 << 26, 1 << 20, 1 << 12] {
@@ -251,7 +256,7 @@ impl Filler {
                 from += piece;
             }
         }
-        let left = statvfs(folder)?.f_bavail;
+        let left = statvfs(&filler.0)?.f_bavail;
         ensure!(left < 16, "{left} blocks are still free");
         Ok(filler)
     }

@@ -24,7 +24,7 @@ pub const ROWS: &[Row] = &[
         "a program that is told of devices",
         |scene| Ok(scene.attack(["uevent-helper".as_ref(), scene.fixture(UNSIGNED).as_os_str()])),
         "the kernel has the setting",
-        "uevent",
+        "No such file or directory",
     ),
     Row::honest(CORE, "a signed program for the memory of crashed ones", |scene| helper(scene, "core-pattern", SIGNED), SIGNED_RAN),
     Row::honest(MODPROBE, "a signed program in place of modprobe", |scene| helper(scene, "modprobe", SIGNED), SIGNED_RAN),

@@ -3,10 +3,10 @@
 use std::process::Command;
 
 use anyhow::Result;
-use enforcer_common::Hook::BprmCheckSecurity;
-use enforcer_common::Reason::Untrusted;
+use enforcer_common::Hook::{BprmCheckSecurity, MmapFile};
+use enforcer_common::Reason::{Untrusted, WritableAndExecutable};
 
-use super::{EPERM, Row, SIGNED_RAN, Shown, Trace, UNSIGNED_RAN};
+use super::{EPERM, Row, SIGNED_RAN, Shown, Trace, UNSIGNED_ANSWERED, UNSIGNED_RAN};
 use crate::fixtures::odd::MAGIC;
 use crate::scene::Scene;
 
@@ -75,15 +75,15 @@ pub const ROWS: &[Row] = &[
         BINFMT,
     )
     .with_proof(SIGNED_RAN),
-    Row::absent("a_out_program", "a program in the format a.out", |scene| exec(scene, "bin/a.out"), UNSIGNED_RAN, ENOEXEC),
-    Row::absent("flat_program", "a program in the flat format", |scene| exec(scene, "bin/flat"), UNSIGNED_RAN, ENOEXEC),
-    Row::absent("x32_program", "a program with short pointers (x32)", |scene| exec(scene, "bin/x32"), UNSIGNED_RAN, ENOEXEC),
-    Row::absent(
-        "uselib",
+    Row::absent("a_out_program", "a program in the format a.out", |scene| unknown(scene, "bin/a.out"), UNSIGNED_RAN, ENOEXEC),
+    Row::absent("flat_program", "a program in the flat format", |scene| unknown(scene, "bin/flat"), UNSIGNED_RAN, ENOEXEC),
+    Row::absent("x32_program", "a program with short pointers (x32)", |scene| unknown(scene, "bin/x32"), UNSIGNED_RAN, ENOEXEC),
+    Row::attack(
+        "unsigned_library_by_uselib",
         "an unsigned library by the system call uselib",
-        |scene| Ok(scene.attack(["uselib".as_ref(), scene.fixture("unsigned/libanswer.so").as_os_str()])),
-        "the library was mapped",
-        "Function not implemented",
+        |scene| Ok(scene.attack(["uselib".as_ref(), scene.fixture("unsigned/uselib").as_os_str()])),
+        UNSIGNED_ANSWERED,
+        (Trace::new(MmapFile, WritableAndExecutable, Shown::Path("unsigned/uselib")), EPERM, "signed_library_by_dlopen"),
     ),
     Row::honest("signed_static_pie_program", "a signed static program at any address", |scene| exec(scene, "bin/static-pie"), SIGNED_RAN),
     Row::honest("signed_32_bit_program", "a signed program of 32 bits", |scene| exec(scene, "bin/ia32"), SIGNED_RAN),
@@ -114,6 +114,11 @@ const fn attack(name: &'static str, title: &'static str, command: fn(&Scene) -> 
 
 fn exec(scene: &Scene, fixture: &str) -> Result<Command> {
     Ok(scene.attack(["exec".as_ref(), scene.fixture(fixture).as_os_str()]))
+}
+
+/// Without the C library, which takes what the kernel does not know for a script.
+fn unknown(scene: &Scene, fixture: &str) -> Result<Command> {
+    Ok(scene.attack(["execveat".as_ref(), scene.fixture(fixture).as_os_str()]))
 }
 
 /// Python starts a script whose interpreter is Python.

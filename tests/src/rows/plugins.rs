@@ -120,7 +120,7 @@ fn provider(scene: &Scene, from: &str) -> Result<Command> {
 
 fn engine(scene: &Scene, from: &str) -> Result<Command> {
     let folder = plugin(scene, from, "plugin.so")?;
-    super::bash(&format!("openssl engine -t -pre SO_PATH:{folder}/plugin.so -pre LOAD dynamic; exit 0"))
+    super::bash(&format!("openssl engine -t -pre SO_PATH:{folder}/plugin.so -pre LOAD dynamic | tee /dev/stderr; exit 0"))
 }
 
 fn perl(scene: &Scene, from: &str) -> Result<Command> {

@@ -13,7 +13,7 @@ use self::catalogue::Technique;
 use self::outcome::Judged;
 use crate::guest_tests::{self, GuestTests, Line};
 use crate::setup::kernels::Kernel;
-use crate::test::{Arguments, run_machine};
+use crate::test::{Arguments, PATIENCE, run_machine};
 use crate::vm::Output;
 use crate::{ui, workspace};
 
@@ -64,6 +64,7 @@ fn on_kernel(tests: &GuestTests, kernel: &Kernel, techniques: &[Technique], argu
     spec.kernel.clone_from(&kernel.name);
     spec.accel = arguments.accel;
     spec.output = Output::StdoutCaptured;
+    spec.timeout = PATIENCE;
     let outcome = run_machine(&spec)?;
     let lines = guest_tests::lines(&outcome)?;
     if outcome.status != 0 && lines.iter().all(|line| line.pass) {
