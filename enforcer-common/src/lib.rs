@@ -20,7 +20,8 @@ pub use guard::{ENROL_EXECUTABLE, Enrolment, GUARDED_CGROUP, GUARDED_FOLDER, GUA
 pub use kernel::{ABSENT, Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout};
 pub use settings::{CHARTER_SIZE, Charter, Counter, ENFORCERS, Heartbeat, Mode, Response, Settings};
 pub use verdict::{
-    Asker, Binding, BoundPath, ENTITLEMENT_DEBUGGER, ENTITLEMENT_JIT, ENTITLEMENT_OWN, ENTITLEMENTS, NAME_SIZE, Name, SEVERAL, USE_EXEC, USE_LIBRARY, USE_MODULE, Verdict,
+    Asker, Binding, BoundPath, ENTITLEMENT_DEBUGGER, ENTITLEMENT_JIT, ENTITLEMENT_OWN, ENTITLEMENTS, NAME_SIZE, Name, SEVERAL, USE_EXEC, USE_LIBRARY,
+    USE_MODULE, Verdict,
 };
 
 #[cfg(feature = "user")]

@@ -126,7 +126,9 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
 /// Judges a file by its digest alone.
 #[inline(always)]
 fn by_digest(question: &Question, mut denial: Denial, settings: &Settings) -> Answer {
-    let mut answer = look_up(&denial.digest, question, settings).and_then(|()| names::check(question, &denial.digest, settings)).and_then(|()| rights::check_library(question, &denial.digest));
+    let mut answer = look_up(&denial.digest, question, settings)
+        .and_then(|()| names::check(question, &denial.digest, settings))
+        .and_then(|()| rights::check_library(question, &denial.digest));
     if question.hook as u32 == Hook::BprmCheckSecurity as u32 {
         // In audit mode also what is only reported starts, and may be the enforcer.
         rights::note(kernel::file_inode(question.file), &denial.digest, settings);
@@ -189,7 +191,13 @@ pub(crate) fn deny_without_file(question: &Question, denial: &Denial, response: 
 }
 
 #[inline(always)]
-fn deny_and(report: impl Fn(&Question, &Denial, &Settings, bool), question: &Question, denial: &Denial, response: u32, settings: &Settings) -> Answer {
+fn deny_and(
+    report: impl Fn(&Question, &Denial, &Settings, bool),
+    question: &Question,
+    denial: &Denial,
+    response: u32,
+    settings: &Settings,
+) -> Answer {
     if response == Response::Allow as u32 {
         return Answer::Allow;
     }

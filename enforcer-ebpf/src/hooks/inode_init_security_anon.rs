@@ -26,7 +26,8 @@ fn try_inode_init_security_anon(ctx: &LsmContext) -> Result<Answer, Fault> {
         return Ok(Answer::Allow);
     }
     let settings = judge::settings()?;
-    let question = Question::about(Hook::InodeInitSecurityAnon, core::ptr::null_mut(), 0, false);
+    let mut question = Question::about(Hook::InodeInitSecurityAnon, core::ptr::null_mut(), 0, false);
+    question.cannot_sleep();
     Ok(judge::deny(&question, &Denial::without_digest(Reason::SuppliedPages), settings.made_executable, settings))
 }
 

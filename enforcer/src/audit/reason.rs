@@ -105,16 +105,22 @@ pub fn remedy(record: &Record) -> String {
             "Run `enforcer verify {file}` to see which identifier its signature has; the `[[component]]` of the policy that has this name under `names` \
                 or `paths` says which one it must have."
         ),
-        Reason::Tracing => "If this program is a debugger that is needed here, sign it with the entitlement `debugger` and grant that to its signer; or set \
+        Reason::Tracing => {
+            "If this program is a debugger that is needed here, sign it with the entitlement `debugger` and grant that to its signer; or set \
             `tracing` in the policy's [memory], knowing the risk."
-            .to_owned(),
-        Reason::Guarded => "To stop or update Enforcer, use `systemctl` on its service; to take it off, `enforcer stop --release`. Whoever tried something \
+                .to_owned()
+        }
+        Reason::Guarded => {
+            "To stop or update Enforcer, use `systemctl` on its service; to take it off, `enforcer stop --release`. Whoever tried something \
             else is worth a question."
-            .to_owned(),
+                .to_owned()
+        }
         Reason::LoadedFromMemory => "Load the module by its file (`insmod FILE.ko`, or a kmod that leaves unpacking to the kernel); or set \
             `modules-from-memory` (for kexec: `kexec`) in the policy's [kernel], knowing the risk."
             .to_owned(),
-        Reason::KernelMemory => "If this tool is needed here, set `memory` in the policy's [kernel] to \"audit\" or \"allow\", knowing the risk.".to_owned(),
+        Reason::KernelMemory => {
+            "If this tool is needed here, set `memory` in the policy's [kernel] to \"audit\" or \"allow\", knowing the risk.".to_owned()
+        }
         Reason::ForeignProgram => "If this BPF program is meant to run here, set `bpf-programs` in the policy's [kernel] to \"audit\" or \"allow\", \
             knowing the risk."
             .to_owned(),

@@ -180,7 +180,12 @@ impl Daemon {
             let (mut reload, mut terminate, mut interrupt) =
                 (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
             let adopted = loaded.was_adopted();
-            if let Err(error) = loaded.attach(&GUARDED_FOLDERS.map(Path::new)).map_err(DaemonError::from).and_then(|()| self.prove()).and_then(|()| self.prove_signed_code_runs()) {
+            if let Err(error) = loaded
+                .attach(&GUARDED_FOLDERS.map(Path::new))
+                .map_err(DaemonError::from)
+                .and_then(|()| self.prove())
+                .and_then(|()| self.prove_signed_code_runs())
+            {
                 // What was asked for cannot be had, so nothing is left behind. What was in force before stays.
                 if !adopted && let Err(worse) = loaded.pins.remove() {
                     tracing::error!("the unproven programs could not be taken off: {worse}");

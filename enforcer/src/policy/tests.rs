@@ -58,7 +58,10 @@ fn what_is_written_is_what_is_settled() {
     assert_eq!(names, [("vendor", enforcer_common::USE_LIBRARY), ("operations", enforcer_common::USE_EXEC | enforcer_common::USE_LIBRARY)]);
     assert_eq!(policy.signers[0].pinned, [Path::new("/etc/enforcer/trust/vendor.pem")]);
     assert_eq!(policy.sources, Sources { manifests: vec![], stores: vec!["/srv/signatures".into()] });
-    assert_eq!(policy.memory, Memory { anonymous: Response::Audit, writable_and_executable: Response::Allow, made_executable: Response::Deny, tracing: Response::Audit });
+    assert_eq!(
+        policy.memory,
+        Memory { anonymous: Response::Audit, writable_and_executable: Response::Allow, made_executable: Response::Deny, tracing: Response::Audit }
+    );
     assert_eq!(policy.filesystems, Filesystems { volatile: Response::Deny, foreign: Response::Allow });
     let expected = Kernel { modules_from_memory: Response::Audit, firmware: Response::Deny, ..Kernel::default() };
     assert_eq!(policy.kernel, expected);
