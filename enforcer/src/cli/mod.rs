@@ -21,6 +21,7 @@ mod stop;
 mod timestamp;
 mod trust;
 mod verify;
+mod worker;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -70,6 +71,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Policy(arguments) => policy::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
+        Command::Worker(arguments) => worker::run(arguments, output),
     };
     match result.and_then(|exit| output.flush().map(|()| exit).map_err(Failure::from)) {
         Ok(exit) => exit,
@@ -106,6 +108,7 @@ enum Command {
     Stop(stop::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    Worker(worker::Arguments),
 }
 
 /// The option of every command that needs a policy.
