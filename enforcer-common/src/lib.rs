@@ -33,8 +33,24 @@ mod user {
             unsafe impl aya::Pod for crate::$name {}
         )+ };
     }
-    pod!(Digest, Verdict, Asker, Name, Binding, BoundPath, Settings, Heartbeat, Charter, Event, Request, KernelLayout, Features, InodeId, Enrolment,
-        ObjectId);
+    pod!(
+        Digest,
+        Verdict,
+        Asker,
+        Name,
+        Binding,
+        BoundPath,
+        Settings,
+        Heartbeat,
+        Charter,
+        Event,
+        Request,
+        KernelLayout,
+        Features,
+        InodeId,
+        Enrolment,
+        ObjectId
+    );
 }
 
 /// Declares an enum whose values cross the kernel boundary as `u32`: a checked `from_raw`, and `ALL` in order.

@@ -5,7 +5,9 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, InodeStorage, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use enforcer_common::{Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, Heartbeat, InodeId, Name, ObjectId, Request, Settings, Verdict};
+use enforcer_common::{
+    Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, Heartbeat, InodeId, Name, ObjectId, Request, Settings, Verdict,
+};
 
 use crate::{atomic, measure::Measured, names::Scratch};
 

@@ -56,13 +56,7 @@ fn attempt(name: &str, how: &str) -> String {
     let program = std::env::current_exe().unwrap();
     let handed = File::open("/proc/self/exe").unwrap();
 
-    let mut child = Command::new(program)
-        .args([CHILD, name, how])
-        .stdin(handed)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = Command::new(program).args([CHILD, name, how]).stdin(handed).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let status = child.wait().unwrap();
     let mut told = String::new();
     child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
@@ -111,7 +105,9 @@ fn fork() -> bool {
 
 fn executable_memory() -> bool {
     // SAFETY: a new mapping that nothing uses.
-    unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) != libc::MAP_FAILED }
+    unsafe {
+        libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) != libc::MAP_FAILED
+    }
 }
 
 fn made_executable() -> bool {

@@ -113,7 +113,8 @@ fn what_cannot_be_started_or_is_no_worker_is_told() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     };
-    let refused = |program: &Path| Pool::start(Settings { program: program.into(), ..settings(1) }, Arc::default()).err().map(|unfit| unfit.to_string());
+    let refused =
+        |program: &Path| Pool::start(Settings { program: program.into(), ..settings(1) }, Arc::default()).err().map(|unfit| unfit.to_string());
     assert!(refused(Path::new("/nowhere")).unwrap().contains("cannot be started"));
     assert!(refused(&script("ends", "#!/bin/sh\nexit 3\n")).unwrap().contains("exit status: 3"));
     // Says that it has given everything up, and has not.

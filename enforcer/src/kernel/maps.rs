@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, MapType, PerCpuArray, RingBuf, loaded_maps};
-use enforcer_common::{Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, Enrolment, Heartbeat, InodeId, Name, ObjectId, Reason, Settings, Verdict};
+use enforcer_common::{
+    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, Enrolment, Heartbeat, InodeId, Name, ObjectId, Reason, Settings, Verdict,
+};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
 

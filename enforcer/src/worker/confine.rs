@@ -101,7 +101,9 @@ fn landlock() -> Result<bool, String> {
 fn seccomp() -> Result<(), String> {
     let failed = |error: seccompiler::BackendError| error.to_string();
     let argument_is = |number, operator, value| {
-        SeccompCondition::new(number, SeccompCmpArgLen::Dword, operator, value).and_then(|condition| SeccompRule::new(vec![condition])).map_err(failed)
+        SeccompCondition::new(number, SeccompCmpArgLen::Dword, operator, value)
+            .and_then(|condition| SeccompRule::new(vec![condition]))
+            .map_err(failed)
     };
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
     // Memory, but none that can be executed.

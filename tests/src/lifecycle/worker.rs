@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::uses::{SIGNED_RAN, program_is_denied, program_runs, start, unsigned_is_denied};
 use super::{Test, staged};
@@ -50,7 +50,7 @@ fn killed(scene: &Scene) -> Result<String> {
             let started = scope.spawn(|| start(scene, &program));
             std::thread::sleep(Duration::from_millis(500));
             for worker in &workers {
-                service::signal(*worker, Signal::KILL)?;
+                kill_process(*worker, Signal::KILL)?;
             }
             let ended = started.join().map_err(|_| anyhow::anyhow!("a thread of the test panicked"))??;
             ensure!(ended.ran(SIGNED_RAN), "in audit mode it {}", ended.describe());
@@ -98,7 +98,7 @@ fn in_audit_mode<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 fn signal_all(signal: Signal) -> Result<Vec<Pid>> {
     let workers = workers()?;
     ensure!(!workers.is_empty(), "no workers");
-    workers.iter().try_for_each(|worker| service::signal(*worker, signal))?;
+    workers.iter().try_for_each(|worker| kill_process(*worker, signal))?;
     Ok(workers)
 }
 
