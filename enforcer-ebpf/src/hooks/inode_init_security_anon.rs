@@ -26,9 +26,8 @@ fn try_inode_init_security_anon(ctx: &LsmContext) -> Result<Answer, Fault> {
         return Ok(Answer::Allow);
     }
     let settings = judge::settings()?;
-    let mut question = Question::about(Hook::InodeInitSecurityAnon, core::ptr::null_mut(), 0, false);
-    question.cannot_sleep();
-    Ok(judge::deny(&question, &Denial::without_digest(Reason::SuppliedPages), settings.made_executable, settings))
+    let question = Question::without_file(Hook::InodeInitSecurityAnon, 0);
+    Ok(judge::deny_without_file(&question, &Denial::without_digest(Reason::SuppliedPages), settings.made_executable, settings))
 }
 
 /// The name of such a descriptor (`fs/userfaultfd.c`), as far as it takes to know it.
