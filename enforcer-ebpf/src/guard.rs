@@ -10,7 +10,7 @@
 //! | its control groups | the enforcer, the service manager | `file_open` of `cgroup.kill`, `cgroup.freeze` |
 //! | the switches that end all BPF programs, or all processes | nobody | `file_open` of `ftrace_enabled`, `sysrq-trigger` |
 //!
-//! *The enforcer* is a process whose program has one of the digests in `Settings::enforcers`; *the service manager* is process 1, by which the
+//! *The enforcer* is a process whose program has one of the digests in `Settings::enforcers` (and to touch anything it must not have given up its rights); *the service manager* is process 1, by which the
 //! administrator stops and restarts the service. In audit mode everything is let through and reported.
 
 use enforcer_common::{Digest, GUARDED_CGROUP, GUARDED_FOLDER, Hook, InodeId, ObjectId, ObjectKind, Reason, Response, Settings};
@@ -33,7 +33,7 @@ pub(crate) enum Besides {
 #[inline(never)]
 pub(crate) fn touched(touch: &Touch) -> bool {
     let is_manager = touch.besides as u32 == Besides::ServiceManager as u32 && judge::current_pid() == 1;
-    if is_manager || rights::is_enforcer(kernel::current_task()) {
+    if is_manager || rights::acts_for_the_enforcer() {
         return false;
     }
     let Ok(settings) = judge::settings() else { return true };
@@ -46,7 +46,7 @@ pub(crate) fn touched(touch: &Touch) -> bool {
 #[inline(never)]
 pub(crate) fn file_touched(hook: Hook, besides: Besides, file: *mut file) -> bool {
     let is_manager = besides as u32 == Besides::ServiceManager as u32 && judge::current_pid() == 1;
-    if is_manager || rights::is_enforcer(kernel::current_task()) {
+    if is_manager || rights::acts_for_the_enforcer() {
         return false;
     }
     let Ok(settings) = judge::settings() else { return true };

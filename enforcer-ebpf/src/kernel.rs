@@ -69,6 +69,7 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     task_struct_tgid: 0,
     task_struct_pending_signal: 0,
     task_struct_mm: 0,
+    task_struct_atomic_flags: 0,
     task_struct_nsproxy: 0,
     nsproxy_mnt_ns: 0,
     mnt_namespace_inum: 0,
@@ -403,6 +404,15 @@ pub(crate) fn task_executable(task: u64, id: &mut InodeId) -> bool {
         && file != 0
         && read_word(file + u64::from(layout!(file_f_inode)), &mut inode)
         && inode_id_at(inode, id)
+}
+
+/// Whether a task has given up that a program may give it more rights (`PR_SET_NO_NEW_PRIVS`, `PFA_NO_NEW_PRIVS` of `include/linux/sched.h`). Cannot be
+/// taken back.
+#[inline(always)]
+pub(crate) fn has_no_new_privs(task: u64) -> bool {
+    const PFA_NO_NEW_PRIVS: u64 = 0;
+    let mut flags = 0;
+    !read_word(task + u64::from(layout!(task_struct_atomic_flags)), &mut flags) || flags & (1 << PFA_NO_NEW_PRIVS) != 0
 }
 
 /// The inode number of the current task's program, by direct loads; 0 when it has none.

@@ -62,6 +62,16 @@ pub(crate) fn is_enforcer(task: *mut task_struct) -> bool {
     unsafe { EXECUTABLES.get(&id) }.is_some_and(|digest| is_one_of(digest, settings))
 }
 
+/// Whether the current process may act for the enforcer: it runs the enforcer's program, in the daemon's mount namespace, where files are what they seem,
+/// and has not given its rights up. Those commands give them up (`no_new_privs`) that write where they are told to: otherwise `enforcer sign` would
+/// write into the guarded folders for anybody.
+#[inline(never)]
+pub(crate) fn acts_for_the_enforcer() -> bool {
+    let Some(settings) = SETTINGS.get(0) else { return false };
+    let task = kernel::current_task();
+    !kernel::has_no_new_privs(task as u64) && kernel::mount_namespace() == settings.mount_namespace && is_enforcer(task)
+}
+
 /// Whether the current process runs a program with this entitlement.
 #[inline(always)]
 pub(crate) fn is_entitled(entitlement: u32) -> bool {

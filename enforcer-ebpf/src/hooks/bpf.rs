@@ -30,7 +30,7 @@ fn try_bpf(ctx: &LsmContext) -> Result<Answer, Fault> {
             let (kind, place) = (kernel::read_half(attributes), kernel::read_half(attributes + EXPECTED_ATTACH_TYPE));
             let is_foreign = kind == BPF_PROG_TYPE_EXT || kind == BPF_PROG_TYPE_LSM || (kind == BPF_PROG_TYPE_TRACING && place == BPF_MODIFY_RETURN);
             // The service manager confines services by LSM programs of its own.
-            if !is_foreign || judge::current_pid() == 1 || rights::is_enforcer(kernel::current_task()) {
+            if !is_foreign || judge::current_pid() == 1 || rights::acts_for_the_enforcer() {
                 return Ok(Answer::Allow);
             }
             let settings = judge::settings()?;

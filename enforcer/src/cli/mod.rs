@@ -36,7 +36,10 @@ pub use output::Output;
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let exit = match CommandLine::try_parse_from(std::env::args_os()) {
-        Ok(line) => execute(line, &mut Output::stdout()),
+        Ok(line) => match line.command.give_up_rights() {
+            Ok(()) => execute(line, &mut Output::stdout()),
+            Err(failure) => failure.tell(),
+        },
         Err(error) => {
             // clap's own statuses are those of `Exit`: 0 for --help and --version, 2 for what it does not understand.
             _ = error.print();
@@ -109,6 +112,17 @@ enum Command {
     Completions(completions::Arguments),
     Man(man::Arguments),
     Worker(worker::Arguments),
+}
+
+impl Command {
+    /// The enforcer's program may touch what is guarded, whoever starts it. A command that writes where it is told to would do that for anybody, so it gives
+    /// this right up first, for good.
+    fn give_up_rights(&self) -> Result<(), Failure> {
+        if matches!(self, Self::Run(_) | Self::Stop(_) | Self::Status(_) | Self::Doctor(_) | Self::Policy(_)) {
+            return Ok(());
+        }
+        rustix::thread::set_no_new_privs(true).map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
+    }
 }
 
 /// The option of every command that needs a policy.

@@ -73,6 +73,7 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         task_struct_tgid: offset("task_struct.tgid")?,
         task_struct_pending_signal: offset("task_struct.pending.signal")?,
         task_struct_mm: offset("task_struct.mm")?,
+        task_struct_atomic_flags: offset("task_struct.atomic_flags")?,
         task_struct_nsproxy: offset("task_struct.nsproxy")?,
         nsproxy_mnt_ns: offset("nsproxy.mnt_ns")?,
         mnt_namespace_inum: offset("mnt_namespace.ns.inum")?,

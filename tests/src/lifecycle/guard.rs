@@ -28,6 +28,7 @@ pub const TESTS: &[Test] = &[
     Test::new("switches_that_end_everything_are_refused", "ftrace_enabled, sysrq-trigger, cgroup.kill and cgroup.freeze", switches),
     Test::new("executable_cannot_be_replaced", "prctl(PR_SET_MM_EXE_FILE)", executable),
     Test::new("foreign_library_does_not_get_the_enforcers_rights", "LD_PRELOAD of a signed library into `enforcer stop --release`", preload),
+    Test::new("commands_that_write_where_they_are_told_have_no_rights", "let `enforcer manifest create` write into the daemon's state", told),
     Test::new("others_go_on_as_before", "the same tools on things that are not the enforcer's", others),
 ];
 
@@ -205,6 +206,16 @@ fn preload(scene: &Scene) -> Result<String> {
     mark.wait_for("the library", |event| events::is(event, &trace, ended.pid, true))?;
     ensure!(ended.stderr.contains("cannot be preloaded"), "it {}", ended.describe());
     Ok("the library was not loaded, and the command did its work".to_owned())
+}
+
+fn told(scene: &Scene) -> Result<String> {
+    let into = "/var/lib/enforcer/security-versions.toml";
+    let before = fs::read(into).ok();
+    let ended = child::run(Command::new("/usr/sbin/enforcer").args(["manifest", "create", "/usr/bin/true", "-o", into]))?;
+    ensure!(!ended.status.success() && ended.stderr.contains(EPERM), "it was not refused: it {}", ended.describe());
+    ensure!(fs::read(into).ok() == before, "the state was changed");
+    unsigned_is_denied(scene)?;
+    Ok("it was refused".to_owned())
 }
 
 /// What an administrator does all day.

@@ -14,7 +14,7 @@ use crate::ui::Step;
 use crate::{process, workspace};
 
 /// Raised when what is made from a kernel's packages changes.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
 
 /// One kernel of `tests/kernels.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -139,6 +139,21 @@ fn is_newer(version: &str, other: &str) -> bool {
     Command::new("dpkg").args(["--compare-versions", version, "gt", other]).status().is_ok_and(|status| status.success())
 }
 
+/// Unpacks the modules. The guest's kmod would unpack them by itself and hand them to the kernel as memory, of which nobody can say what it is.
+fn unpack_modules(folder: &Path, step: &Step) -> Result<()> {
+    let packed = |ending: &str| Command::new("find").arg(folder).args(["-name", &format!("*.ko.{ending}"), "-print", "-quit"]).output();
+    for (ending, program) in [("xz", "unxz"), ("zst", "unzstd"), ("gz", "gunzip")] {
+        if packed(ending)?.stdout.is_empty() {
+            continue;
+        }
+        let remove: &[&str] = if ending == "zst" { &["--rm", "-q"] } else { &[] };
+        let mut unpack = Command::new("find");
+        unpack.arg(folder).args(["-name", &format!("*.ko.{ending}"), "-exec", program]).args(remove).args(["{}", "+"]);
+        process::run(&mut unpack, step)?;
+    }
+    Ok(())
+}
+
 /// Makes `vmlinux`, `config`, `modules.img` and `modules.sha256` from the unpacked packages.
 fn assemble(dir: &Path, step: &Step) -> Result<()> {
     let packages = dir.join("packages");
@@ -155,6 +170,7 @@ fn assemble(dir: &Path, step: &Step) -> Result<()> {
     fs::copy(pick("config", "config")?, dir.join("config"))?;
 
     step.note("modules");
+    unpack_modules(&modules.join(&*release), step)?;
     // depmod wants them in `lib/modules`, the image has them at its top.
     let base = dir.join("base");
     fs::create_dir_all(base.join("lib"))?;
