@@ -86,7 +86,9 @@ pub(crate) fn object(hook: Hook, kind: ObjectKind, id: u32) -> Result<Answer, Fa
 /// A process of the enforcer's own, by the kernel's task.
 #[inline(always)]
 pub(crate) fn process(hook: Hook, task: *mut kernel::task_struct, detail: i32) -> Result<Answer, Fault> {
-    answer(rights::is_enforcer(task), &Touch { detail, ..Touch::new(hook, Besides::ServiceManager) })
+    // What it does to itself it may do: a worker has given up its rights, and then its priority.
+    let is_ours = kernel::process_id(task as u64) != judge::current_pid() && rights::is_enforcer(task);
+    answer(is_ours, &Touch { detail, ..Touch::new(hook, Besides::ServiceManager) })
 }
 
 /// A name in a folder is made, removed or changed. `folder` is the folder's inode, `dentry` the name.

@@ -406,6 +406,12 @@ pub(crate) fn task_executable(task: u64, id: &mut InodeId) -> bool {
         && inode_id_at(inode, id)
 }
 
+/// The process that a task belongs to, as the initial namespace numbers it; 0 when it cannot be read.
+#[inline(always)]
+pub(crate) fn process_id(task: u64) -> u32 {
+    read_half(task + u64::from(layout!(task_struct_tgid)))
+}
+
 /// Whether a task has given up that a program may give it more rights (`PR_SET_NO_NEW_PRIVS`, `PFA_NO_NEW_PRIVS` of `include/linux/sched.h`). Cannot be
 /// taken back.
 #[inline(always)]
