@@ -12,6 +12,7 @@
 //!
 //! *The enforcer* is a process whose program has one of the digests in `Settings::enforcers` (and to touch anything it must not have given up its rights); *the service manager* is process 1, by which the
 //! administrator stops and restarts the service. In audit mode everything is let through and reported.
+#![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
 use enforcer_common::{Digest, GUARDED_CGROUP, GUARDED_FOLDER, Hook, InodeId, ObjectId, ObjectKind, Reason, Response, Settings};
 

@@ -3,6 +3,7 @@
 //! A process *is* the program whose file the kernel keeps as its executable (`mm->exe_file`), which nobody can write to as long as it runs. What was
 //! measured of that file when it was started is in [`EXECUTABLES`], if it carries any right; the right itself is looked up at each use, so that a
 //! revocation ends it at once.
+#![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
 use core::ptr::{addr_of, read_volatile, write_volatile};
 

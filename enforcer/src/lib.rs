@@ -13,4 +13,3 @@ pub mod policy;
 pub mod signature;
 pub mod text;
 pub mod trust;
-pub mod worker;

@@ -2,6 +2,7 @@
 //!
 //! User space cannot name an inode as the programs see it: on btrfs and overlayfs, `stat(2)` tells another device. So the daemon says in [`ENROLMENT`]
 //! what it is about to show, and lists the extended attributes of it, which any file or folder on any file system takes.
+#![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
 use core::ptr::{addr_of_mut, read_volatile};
 

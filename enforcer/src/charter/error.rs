@@ -18,7 +18,7 @@ pub enum CharterError {
         /// The list.
         path: PathBuf,
         /// What is wrong with it.
-        problem: ManifestProblem,
+        problem: Box<ManifestProblem>,
     },
     /// It is a list of something else.
     #[error("`{}` is no list of a policy: its first line is not `{}`", path.display(), super::HEADER)]
@@ -42,7 +42,7 @@ pub enum CharterError {
         /// Who may.
         signers: String,
         /// Why they did not.
-        problem: Rejected,
+        problem: Box<Rejected>,
     },
     /// It does not follow what is in force.
     #[error("`{}` says {found}, and {in_force} is in force: only the same identifier with at least that security version may follow", path.display())]
@@ -72,7 +72,7 @@ pub enum CharterError {
     #[error("under these revocations nobody could put the policy in force again, nor take it off: {problem}")]
     LocksOut {
         /// What would be said then.
-        problem: Rejected,
+        problem: Box<Rejected>,
     },
     /// More than anybody would keep.
     #[error("more than {limit} revocations, with those that were taken out of the file and stay in force")]
@@ -137,7 +137,7 @@ pub enum OrderError {
         /// Who may.
         signers: String,
         /// Why they did not.
-        problem: Rejected,
+        problem: Box<Rejected>,
     },
     /// The ground for a decision is missing.
     #[error(transparent)]

@@ -21,7 +21,7 @@ use crate::trust::TrustStore;
 /// One of them is not there, or not readable.
 pub fn beside(policy: &Path) -> Result<SignedText, CharterError> {
     let path = path_beside(policy);
-    SignedText::read(&path, MAX_LIST_SIZE).map_err(|problem| CharterError::NoList { policy: policy.to_owned(), path, problem })
+    SignedText::read(&path, MAX_LIST_SIZE).map_err(|problem| CharterError::NoList { policy: policy.to_owned(), path, problem: problem.into() })
 }
 
 /// The list that a policy signer has to sign for this policy: the policy, every file that certificates are read from, and the file of revocations if

@@ -89,7 +89,7 @@ impl Charter {
         let endorsement = list.endorsement(own, facts).map_err(|problem| CharterError::Signature {
             path: path(),
             signers: self.signers().collect::<Vec<_>>().join("`, `"),
-            problem,
+            problem: problem.into(),
         })?;
         let Some(in_force) = &self.edition else { return Ok(endorsement) };
         let version = endorsement.release().map_or(0, |release| release.version);
@@ -182,9 +182,11 @@ pub fn renew(trust: &mut TrustStore, in_force: &InForce, list: &SignedText, fact
     require_bounded(trust.revoked())?;
     charter.require_lists(trust)?;
     match charter.endorsement(list, trust, facts) {
-        Err(CharterError::Signature {
-            problem: problem @ Rejected::Chain(ChainError::Revoked { .. } | ChainError::SignerRevoked { .. }), ..
-        }) => Err(CharterError::LocksOut { problem }),
+        Err(CharterError::Signature { problem, .. })
+            if matches!(*problem, Rejected::Chain(ChainError::Revoked { .. } | ChainError::SignerRevoked { .. })) =>
+        {
+            Err(CharterError::LocksOut { problem })
+        }
         // Time alone takes nothing off that is in force.
         _ => Ok(()),
     }

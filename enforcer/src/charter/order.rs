@@ -22,5 +22,5 @@ pub fn verify_order(in_force: &InForce, order: &SignedText, boot_id: &str, trust
     let own = trust.of_named(signers, clocks).map_err(|error| Box::new(error.into()))?;
     order
         .endorsement(own, facts)
-        .map_err(|problem| OrderError::Signature { signers: in_force.charter.signers().collect::<Vec<_>>().join("`, `"), problem })
+        .map_err(|problem| OrderError::Signature { signers: in_force.charter.signers().collect::<Vec<_>>().join("`, `"), problem: problem.into() })
 }

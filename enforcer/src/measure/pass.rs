@@ -10,7 +10,6 @@ use std::os::unix::fs::FileExt;
 
 use enforcer_common::Digest;
 use ring::digest::Context;
-use serde::{Deserialize, Serialize};
 
 use super::{Algorithm, ContentDigest, MeasureError, Stamp, within};
 use crate::kernel::fsverity_digest;
@@ -35,7 +34,7 @@ pub struct Part {
 }
 
 /// Which bytes of a file are signed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// These count as zeros.
     pub zeroed: Range<u64>,
@@ -59,7 +58,7 @@ impl Region {
 }
 
 /// Bytes that a decision was based on before the file was measured.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Witness {
     /// Where in the file.
     pub offset: u64,

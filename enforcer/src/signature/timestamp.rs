@@ -7,17 +7,15 @@ use ::cms::cert::x509::spki::AlgorithmIdentifierRef;
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader, Sequence, SliceReader, Tag, Tagged};
 use rustls_pki_types::UnixTime;
-use serde::{Deserialize, Serialize};
 use x509_parser::asn1_rs::{FromDer, GeneralizedTime};
 
 use super::cms::{self, CmsError, Content, Signature, Signed, Statement, digest_algorithm};
 use super::value::{self, Message};
-use super::wire;
 use crate::measure::Algorithm;
 use crate::trust::{CertificateFacts, CertificateProblem, ChainError, TrustStore, date};
 
 /// Why a timestamp does not count.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimestampError {
     /// The token's CMS is bad.
@@ -56,9 +54,6 @@ pub enum TimestampError {
         /// What it says.
         time: UnixTime,
     },
-    /// What the worker that looked into it said.
-    #[error("{0}")]
-    Told(String),
 }
 
 impl TimestampError {
@@ -75,32 +70,11 @@ impl TimestampError {
     }
 }
 
-/// A timestamp as found: well-formed, and nothing more.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Token {
-    /// The authority's signature, with its content.
-    pub(crate) signature: Signature,
-    info: TstInfo,
-}
-
-impl Token {
-    /// Parses the DER of a token.
-    pub(super) fn parse(der: &[u8]) -> Result<Self, TimestampError> {
-        let signature = Signature::from_der(der, Content::Timestamp)?;
-        let info = TstInfo::parse(signature.content.as_deref().ok_or(TimestampError::Info)?)?;
-        Ok(Self { signature, info })
-    }
-}
-
-/// When a signature value was made, by the word of a timestamp authority, whose token is this DER.
+/// When a signature value was made, by the word of a timestamp authority.
 pub fn verify(token: &[u8], value: &[u8], trust: &TrustStore, now: UnixTime) -> Result<UnixTime, TimestampError> {
-    verify_token(&Token::parse(token)?, value, trust, now)
-}
-
-/// The same with a token that was parsed before.
-pub(super) fn verify_token(token: &Token, value: &[u8], trust: &TrustStore, now: UnixTime) -> Result<UnixTime, TimestampError> {
-    let Token { signature, info } = token;
+    let signature = Signature::from_der(token, Content::Timestamp)?;
     let content = signature.content.as_deref().ok_or(TimestampError::Info)?;
+    let info = TstInfo::parse(content)?;
     if info.algorithm.digest(value).bytes() != info.imprint {
         return Err(TimestampError::Imprint);
     }
@@ -126,11 +100,7 @@ pub(super) fn verify_token(token: &Token, value: &[u8], trust: &TrustStore, now:
         failure = match authenticate(statement, &attributes.der, &facts) {
             Err(error) => error,
             Ok(()) => match trust.accept_timestamp(certificate, &signature.certificates, info.time, now) {
-                Ok(_) => {
-                    // Parsed by somebody else, while nobody knew whose it was.
-                    attributes.check(Content::Timestamp)?;
-                    return if TstInfo::parse(content)? == *info { Ok(info.time) } else { Err(CmsError::Misread.into()) };
-                }
+                Ok(_) => return Ok(info.time),
                 Err(error) if error.is_exhaustion() => return Err(error.into()),
                 Err(error) => error.into(),
             },
@@ -149,11 +119,9 @@ fn authenticate(statement: &Statement, message: &[u8], facts: &CertificateFacts)
 }
 
 /// What is used of RFC 3161 §2.4.2, TSTInfo.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct TstInfo {
     algorithm: Algorithm,
     imprint: Vec<u8>,
-    #[serde(with = "wire::time")]
     time: UnixTime,
 }
 
