@@ -95,7 +95,11 @@ fn make(how: How, library: &Path, to: Option<&Path>) -> Result<()> {
             fs::copy(to()?, library)?;
         }
         How::ReuseInode => reuse_inode(library, to()?)?,
-        How::Reflink => ioctl_ficlone(writable()?, File::open(to()?)?)?,
+        How::Reflink => {
+            let library = writable()?;
+            ioctl_ficlone(&library, File::open(to()?)?)?;
+            library.sync_all()?;
+        }
         How::Copy => fs::write(library, fs::read(to()?)?)?,
     }
     Ok(())
