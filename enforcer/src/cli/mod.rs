@@ -115,11 +115,17 @@ impl Command {
     /// The enforcer's program may touch what is guarded, whoever starts it. A command that writes where it is told to would do that for anybody, so it gives
     /// this right up first, for good.
     fn give_up_rights(&self) -> Result<(), Failure> {
-        if matches!(self, Self::Run(_) | Self::Stop(_) | Self::Status(_) | Self::Doctor(_) | Self::Policy(_)) {
+        // `revoke` has to ask the kernel what is in force, and gives the right up where it writes.
+        if matches!(self, Self::Run(_) | Self::Stop(_) | Self::Status(_) | Self::Doctor(_) | Self::Policy(_) | Self::Revoke(_)) {
             return Ok(());
         }
-        rustix::thread::set_no_new_privs(true).map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
+        give_up_rights()
     }
+}
+
+/// The calling thread can no longer touch what is guarded.
+fn give_up_rights() -> Result<(), Failure> {
+    rustix::thread::set_no_new_privs(true).map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
 }
 
 /// The option of every command that needs a policy.
