@@ -101,5 +101,6 @@ fn shortened(text: &str) -> String {
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const MOST_OUTPUT: u64 = 1 << 20;
+/// As much as a journal of some thousand denials.
+const MOST_OUTPUT: u64 = 64 << 20;
 const SHOWN: usize = 400;

@@ -168,9 +168,11 @@ fn command(spec: &Spec, kernel: &Kernel, dir: &Path, console: &Path, ports: &[Ch
     Ok(command)
 }
 
+/// `proc_mem.force_override` (6.12 and later) lets a tracer write over text by /proc/PID/mem, as older kernels do, so that it is the enforcer that
+/// has to stop it. Kernels that do not know it pass over it.
 fn command_line(spec: &Spec) -> String {
-    let fixed =
-        "rw rootwait init=/usr/lib/enforcer-vm/init systemd.unit=enforcer-vm.target console=ttyS0 quiet panic=-1 norandmaps cryptomgr.notests";
+    let fixed = "rw rootwait init=/usr/lib/enforcer-vm/init systemd.unit=enforcer-vm.target console=ttyS0 quiet panic=-1 norandmaps \
+                 cryptomgr.notests proc_mem.force_override=always";
     format!("root={} {fixed} {}", guest::ROOT, spec.append)
 }
 
