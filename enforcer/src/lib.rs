@@ -13,3 +13,4 @@ pub mod policy;
 pub mod signature;
 pub mod text;
 pub mod trust;
+pub mod worker;

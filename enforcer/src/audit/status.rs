@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use crate::daemon::Refused;
+use crate::daemon::{Before, Refused};
 
 /// The state of enforcement. Its JSON form is an interface: fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,15 @@ pub struct Status {
     /// The last reload, if it was refused: what is on the disk is not what is in force.
     #[serde(default)]
     pub refused: Option<Refused>,
+    /// What the daemon lost, dropped or gave up since it started, by the names of `docs/operations.md`; empty without a daemon.
+    #[serde(default)]
+    pub counters: BTreeMap<String, u64>,
+    /// Whether the daemon's workers are kept from the file system by landlock too, beside their filter of system calls; `None` without a daemon.
+    #[serde(default)]
+    pub landlock: Option<bool>,
+    /// What ran before the programs were attached, once the daemon has looked at it.
+    #[serde(default)]
+    pub before: Option<Before>,
     /// The policy in force, where that is known.
     pub policy: Option<PathBuf>,
     /// The folder of the pins, where there are any.
@@ -116,6 +125,9 @@ impl Status {
             security_versions: BTreeMap::new(),
             policy_signers: Vec::new(),
             refused: None,
+            counters: BTreeMap::new(),
+            landlock: None,
+            before: None,
             policy: None,
             pins: None,
         }
@@ -129,6 +141,11 @@ impl Status {
     /// Whether the machine's clock and the trusted time differ by more than a minute.
     pub fn is_clock_off(&self) -> bool {
         self.clock_ahead_seconds.is_some_and(|seconds| seconds.unsigned_abs() > 60)
+    }
+
+    /// The counters of the daemon's losses that have counted something, as `name count`.
+    pub fn losses(&self) -> Vec<String> {
+        self.counters.iter().filter(|(_, count)| **count > 0).map(|(name, count)| format!("{name} {count}")).collect()
     }
 
     /// What deserves attention, in words; nothing when all is well.
@@ -182,6 +199,11 @@ impl Status {
         warn(self.events_lost > 0, format!("{} events were lost: more was denied or reported than the log shows.", self.events_lost));
         warn(self.requests_lost > 0, format!("{} requests were lost: the daemon was too slow to take them.", self.requests_lost));
         warn(self.deadlines > 0, format!("{} first uses were denied because the daemon did not answer in time.", self.deadlines));
+        let losses = self.losses();
+        warn(
+            !losses.is_empty(),
+            format!("The daemon counts losses ({}): `docs/operations.md` says of each what it means and what to do.", losses.join(", ")),
+        );
         warn(self.faults > 0, format!("{} faults in the kernel program: this is a bug, report it with the kernel's release.", self.faults));
         warnings
     }

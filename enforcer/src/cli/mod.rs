@@ -21,6 +21,7 @@ mod stop;
 mod timestamp;
 mod trust;
 mod verify;
+mod worker;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -73,6 +74,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Policy(arguments) => policy::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
+        Command::Worker(arguments) => worker::run(arguments, output),
     };
     match result.and_then(|exit| output.flush().map(|()| exit).map_err(Failure::from)) {
         Ok(exit) => exit,
@@ -109,6 +111,7 @@ enum Command {
     Stop(stop::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    Worker(worker::Arguments),
 }
 
 impl Command {

@@ -64,9 +64,16 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
         if !status.security_versions.is_empty() {
             row("versions", versions(status), Style::Plain);
         }
+        if let Some(before) = &status.before {
+            row("ran before", before.in_words(), if before.is_covered() { Style::Plain } else { Style::Warn });
+        }
         row("measured", format!("{} files hashed, {} times reused", status.measurements, status.cache_hits), Style::Plain);
         row("first uses", format!("{} asked, {} lost, {} past the deadline", status.requests, status.requests_lost, status.deadlines), Style::Plain);
         row("lost events", status.events_lost.to_string(), if status.events_lost == 0 { Style::Plain } else { Style::Warn });
+        let losses = status.losses();
+        if !losses.is_empty() {
+            row("losses", losses.join(", "), Style::Warn);
+        }
         row("faults", status.faults.to_string(), if status.faults == 0 { Style::Plain } else { Style::Bad });
     }
     for (name, value) in [("policy", path(status.policy.as_deref())), ("pins", path(status.pins.as_deref()))] {

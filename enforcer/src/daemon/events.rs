@@ -9,6 +9,7 @@ use aya_log::EbpfLogger;
 use enforcer_common::{Counter, Event};
 
 use super::Shared;
+use super::tally::Loss;
 use crate::audit::{Cgroups, EventLog, Record};
 use crate::kernel::Records;
 
@@ -40,7 +41,10 @@ impl Events {
                 while let Some(record) = records.take() {
                     match record {
                         Ok(event) => write(&shared, &mut log, &mut cgroups, &event),
-                        Err(length) => tracing::error!("an event of {length} bytes is not one of this version"),
+                        Err(length) => {
+                            shared.tally.count(Loss::RecordsMalformed);
+                            tracing::error!("an event of {length} bytes is not one of this version");
+                        }
                     }
                 }
                 messages.flush();
@@ -49,6 +53,8 @@ impl Events {
                     log.note_loss(now_lost - lost, "the kernel's ring buffer was full");
                     lost = now_lost;
                 }
+                shared.tally.set(Loss::EventsUnwritten, log.counters().unwritten);
+                shared.tally.set(Loss::EventsRotatedAway, log.counters().rotated_away);
                 if last {
                     return;
                 }

@@ -19,8 +19,8 @@ struct Inner {
 }
 
 impl Explanations {
-    /// Keeps a reason, forgetting the oldest when there are too many.
-    pub fn remember(&self, digest: Digest, reason: String) {
+    /// Keeps a reason, forgetting the oldest when there are too many; whether one was forgotten.
+    pub fn remember(&self, digest: Digest, reason: String) -> bool {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.reasons.insert(digest, reason).is_none() {
             inner.order.push_back(digest);
@@ -29,7 +29,9 @@ impl Explanations {
             && let Some(oldest) = inner.order.pop_front()
         {
             inner.reasons.remove(&oldest);
+            return true;
         }
+        false
     }
 
     /// Says that this digest is about to be tried as the canary.
@@ -68,7 +70,7 @@ mod tests {
             Digest::sha256(bytes)
         };
         for number in 0..=MOST {
-            explanations.remember(digest(number), number.to_string());
+            assert_eq!(explanations.remember(digest(number), number.to_string()), number == MOST);
         }
         assert_eq!(explanations.of(&digest(0)), None);
         assert_eq!(explanations.of(&digest(1)).as_deref(), Some("1"));

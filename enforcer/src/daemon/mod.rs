@@ -3,6 +3,7 @@
 //! It fills the kernel's map and is not needed for what is in it: once the programs are attached, they decide alone. Nothing here decides about a
 //! signature; [`crate::signature`] does.
 
+mod before;
 mod charter;
 mod clock;
 mod events;
@@ -22,15 +23,16 @@ mod run;
 mod scan;
 mod state;
 mod status;
+mod tally;
 mod watch;
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use enforcer_common::Settings;
 
+pub use before::Before;
 pub use charter::in_force as charters_in_force;
 pub use notice::{Notice, Refused};
 pub use own_code::{Refused as Untrusted, examine as examine_own_code};
@@ -42,11 +44,13 @@ use crate::kernel::{KernelError, Maps};
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts, Verified};
 use crate::trust::SecurityVersions;
+use crate::worker::Pool;
 use charter::Chartered;
 use clock::Clock;
 use explain::Explanations;
 use identity::Identity;
 use publish::Publisher;
+use tally::Tally;
 
 /// What the daemon is started with.
 #[derive(Clone, Debug)]
@@ -75,13 +79,24 @@ struct Shared {
     explanations: Explanations,
     identity: Identity,
     ground: RwLock<Arc<Ground>>,
-    /// Requests that found the queue full since somebody last told of them.
-    dropped_requests: AtomicU64,
+    /// Who looks into the files of those who wait for an answer.
+    workers: Pool,
+    tally: Arc<Tally>,
+    /// What ran before, once it is known.
+    before: RwLock<Option<Before>>,
 }
 
 impl Shared {
     fn ground(&self) -> Arc<Ground> {
         Arc::clone(&self.ground.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn before(&self) -> Option<Before> {
+        self.before.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_before(&self, before: Before) {
+        *self.before.write().unwrap_or_else(PoisonError::into_inner) = Some(before);
     }
 
     /// Publishes something that was decided on `ground`, unless that is no longer the ground in force: then `None`, and nothing happens.

@@ -1,11 +1,13 @@
 //! What the daemon leaves for `enforcer status` and `enforcer revoke`: what cannot be seen in the kernel.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::before::Before;
 use super::run::RUN_FOLDER;
 use crate::audit::Timestamp;
 
@@ -21,6 +23,15 @@ pub struct Notice {
     pub revocations_read: Option<String>,
     /// Since when what is on the disk is not what is in force, and why.
     pub refused: Option<Refused>,
+    /// What the daemon lost, dropped or gave up since it started.
+    #[serde(default)]
+    pub counters: BTreeMap<String, u64>,
+    /// Whether the workers that look into files are kept from the file system by landlock too.
+    #[serde(default)]
+    pub landlock: Option<bool>,
+    /// What ran before the programs were attached, once it has been looked at.
+    #[serde(default)]
+    pub before: Option<Before>,
 }
 
 /// A reload that was refused.

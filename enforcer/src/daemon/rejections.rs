@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use enforcer_common::{Digest, Request};
+use enforcer_common::{Digest, Reason, Request};
 
 use super::locate;
 
@@ -37,29 +37,31 @@ impl Place {
     }
 }
 
-/// A bounded number of places, each with the time and the generation of its rejection.
+/// A bounded number of places, each with the time, the generation and the reason of its rejection.
 #[derive(Default)]
 pub struct Rejections {
-    places: Mutex<HashMap<Place, (Instant, u32)>>,
+    places: Mutex<HashMap<Place, (Instant, u32, Reason)>>,
 }
 
 impl Rejections {
-    /// Whether the place was rejected a moment ago, on the same ground.
-    pub fn are_recent(&self, place: &Place, generation: u32) -> bool {
+    /// Why the place was rejected a moment ago, on the same ground, if it was.
+    pub fn recent(&self, place: &Place, generation: u32) -> Option<Reason> {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.get(place).is_some_and(|(when, of)| *of == generation && when.elapsed() < RECENT)
+        places.get(place).filter(|(when, of, _)| *of == generation && when.elapsed() < RECENT).map(|(_, _, reason)| *reason)
     }
 
-    /// Keeps a rejection.
-    pub fn remember(&self, place: Place, generation: u32) {
+    /// Keeps a rejection; `false` when there is no room for it.
+    pub fn remember(&self, place: Place, generation: u32, reason: Reason) -> bool {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.len() >= MOST {
-            places.retain(|_, (when, _)| when.elapsed() < RECENT);
+            places.retain(|_, (when, ..)| when.elapsed() < RECENT);
         }
         // Still full of fresh ones: a flood, which costs the flooder as much as us.
-        if places.len() < MOST {
-            places.insert(place, (Instant::now(), generation));
+        let has_room = places.len() < MOST;
+        if has_room {
+            places.insert(place, (Instant::now(), generation, reason));
         }
+        has_room
     }
 }
 
@@ -75,9 +77,13 @@ mod tests {
     fn a_rejection_is_about_its_place_and_its_ground() {
         let place = |path: &str| Place { digest: Digest::sha256([7; 32]), path: path.into(), mount_namespace: 1, root: (1, 2) };
         let rejections = Rejections::default();
-        rejections.remember(place("/tmp/copy"), 3);
-        assert!(rejections.are_recent(&place("/tmp/copy"), 3));
-        assert!(!rejections.are_recent(&place("/opt/original"), 3));
-        assert!(!rejections.are_recent(&place("/tmp/copy"), 4));
+        assert!(rejections.remember(place("/tmp/copy"), 3, Reason::Untrusted));
+        assert_eq!(rejections.recent(&place("/tmp/copy"), 3), Some(Reason::Untrusted));
+        assert_eq!(rejections.recent(&place("/opt/original"), 3), None);
+        assert_eq!(rejections.recent(&place("/tmp/copy"), 4), None);
+        for number in 1..MOST {
+            assert!(rejections.remember(place(&format!("/tmp/{number}")), 3, Reason::Unreadable));
+        }
+        assert!(!rejections.remember(place("/tmp/one/too/many"), 3, Reason::Untrusted));
     }
 }

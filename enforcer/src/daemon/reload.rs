@@ -1,6 +1,6 @@
 //! A new ground for decisions: the policy, or what it names, put in force as a whole or not at all.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use enforcer_common::Mode;
 
@@ -67,6 +67,9 @@ impl Daemon {
             What::Trust => ground.examiner.trust().renewed(&policy.revocation)?,
         };
         require_protected(&policy)?;
+        if policy.mode == Mode::Enforce {
+            self.shared.workers.require_confined().map_err(|unfit| DaemonError::Workers(Arc::new(unfit)))?;
+        }
         let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
         if old != new {
             return Err(DaemonError::NeedsRestart { old, new });
@@ -120,17 +123,30 @@ impl Daemon {
 
     /// Leaves what `enforcer status` cannot see in the kernel.
     pub(super) fn leave_notice(&self, refused: Option<String>) {
+        self.tell(refused.map(|why| Refused { at: Timestamp::now(), why }));
+    }
+
+    pub(super) fn tell(&self, refused: Option<Refused>) {
         let ground = self.shared.ground();
         let revoked = ground.examiner.revoked();
         let notice = Notice {
             clock_offset: self.shared.clock.offset(),
             revocations: revoked.id(),
             revocations_read: revoked.sha256().map(|sha256| hex(&sha256)),
-            refused: refused.map(|why| Refused { at: Timestamp::now(), why }),
+            refused,
+            counters: self.shared.tally.by_name(),
+            landlock: Some(self.shared.workers.has_landlock()),
+            before: self.shared.before(),
         };
         if let Err(error) = notice.leave() {
             tracing::warn!("`enforcer status` will show less: {error}");
         }
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = notice;
+    }
+
+    /// What `enforcer status` was told last, copied: nobody holds the lock while looking at it.
+    pub(super) fn told(&self) -> Notice {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

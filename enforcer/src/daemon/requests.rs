@@ -1,6 +1,7 @@
 //! Answering first use: requests from the kernel become verdicts.
 //!
-//! One thread reads the requests and keeps the heartbeat; a few workers open, measure and verify. The queue between them is bounded: what does not
+//! One thread reads the requests and keeps the heartbeat; a few threads open, measure and verify, each with a worker process that looks into the files
+//! ([`crate::worker`]). The queue between them is bounded: what does not
 //! fit is dropped and counted, and whoever waits for it is denied at its deadline.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,9 +13,11 @@ use std::time::Duration;
 use enforcer_common::{Asker, Heartbeat, Reason, Request};
 
 use super::rejections::{Place, Rejections};
-use super::{Ground, Shared, facts, locate};
+use super::tally::Loss;
+use super::{Ground, Shared, facts, locate, publish};
 use crate::kernel::{KernelError, Records, boottime, monotonic, raise_priority, set_nice};
-use crate::signature::{Facts, Verified};
+use crate::signature::{ExamineError, Facts, Verified};
+use crate::worker::Pool;
 
 /// The threads that answer. They end when told to; the heartbeat ends with them.
 pub struct Requests {
@@ -29,9 +32,9 @@ impl Requests {
         let (sender, receiver) = sync_channel(QUEUE);
         let receiver = Arc::new(Mutex::new(receiver));
         let rejections = Arc::new(Rejections::default());
-        for number in 0..WORKERS {
-            let worker = Worker { shared: Arc::clone(shared), receiver: Arc::clone(&receiver), rejections: Arc::clone(&rejections) };
-            thread::Builder::new().name(format!("verify-{number}")).spawn(move || worker.work())?;
+        for number in 0..VERIFIERS {
+            let verifier = Verifier { shared: Arc::clone(shared), receiver: Arc::clone(&receiver), rejections: Arc::clone(&rejections) };
+            thread::Builder::new().name(format!("verify-{number}")).spawn(move || verifier.work())?;
         }
         let stop = Arc::new(AtomicBool::new(false));
         let progress = Arc::new(AtomicU64::new(0));
@@ -57,7 +60,7 @@ impl Requests {
     }
 }
 
-/// Reads requests, hands them to the workers, and shows that it is alive.
+/// Reads requests, hands them to the verifying threads, and shows that it is alive.
 struct Reader {
     shared: Arc<Shared>,
     records: Records<Request>,
@@ -84,9 +87,12 @@ impl Reader {
                     None => break,
                     Some(Ok(request)) if self.sender.try_send(request).is_ok() => {}
                     Some(Ok(_)) => {
-                        self.shared.dropped_requests.fetch_add(1, Ordering::Relaxed);
+                        self.shared.tally.count(Loss::RequestsDropped);
                     }
-                    Some(Err(length)) => tracing::error!("a request of {length} bytes is not one of this version"),
+                    Some(Err(length)) => {
+                        self.shared.tally.count(Loss::RecordsMalformed);
+                        tracing::error!("a request of {length} bytes is not one of this version");
+                    }
                 }
             }
             self.progress.fetch_add(1, Ordering::Relaxed);
@@ -103,13 +109,13 @@ impl Reader {
 }
 
 /// Turns one request after the other into a verdict, or into a refusal for whoever asked.
-struct Worker {
+struct Verifier {
     shared: Arc<Shared>,
     receiver: Arc<Mutex<Receiver<Request>>>,
     rejections: Arc<Rejections>,
 }
 
-impl Worker {
+impl Verifier {
     fn work(self) {
         loop {
             let next = lock(&self.receiver).recv();
@@ -117,8 +123,14 @@ impl Worker {
             let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(&request)));
             match answered {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!("cannot publish a verdict: {error}"),
-                Err(_) => tracing::error!("verifying a file failed in an unforeseen way; it stays denied"),
+                Ok(Err(error)) => {
+                    self.shared.tally.count(Loss::VerdictsUnpublished);
+                    tracing::error!("cannot publish a verdict: {error}");
+                }
+                Err(_) => {
+                    self.shared.tally.count(Loss::VerifyingPanicked);
+                    tracing::error!("verifying a file failed in an unforeseen way; it stays denied");
+                }
             }
         }
     }
@@ -128,9 +140,7 @@ impl Worker {
         if boottime() >= request.deadline {
             return Ok(());
         }
-        if let Some(verdict) = shared.maps.verdict(&request.digest)?
-            && (verdict.expires_at == 0 || verdict.expires_at > boottime())
-        {
+        if shared.maps.verdict(&request.digest)?.as_ref().is_some_and(publish::holds) {
             return Ok(());
         }
         let asker = Asker { time: request.time, tid: request.tid, reserved: 0 };
@@ -141,30 +151,33 @@ impl Worker {
         // A reload meanwhile means looking again, on the new ground.
         for _ in 0..MAX_TURNS {
             let ground = shared.ground();
-            if place.as_ref().is_some_and(|place| self.rejections.are_recent(place, ground.generation)) {
-                return shared.maps.refuse(&asker, Reason::Untrusted);
+            if let Some(reason) = place.as_ref().and_then(|place| self.rejections.recent(place, ground.generation)) {
+                return shared.maps.refuse(&asker, reason);
             }
             let versions = shared.publisher.versions();
-            let outcome = examine(&ground, request, &facts(&shared.clock, &versions));
-            let answered = shared.publish_on(&ground, |publisher| match outcome {
-                Outcome::Verified(verified) if publisher.allow(&verified, ground.generation)? => Ok(()),
-                Outcome::Verified(verified) => {
-                    let identifier = verified.claims().identifier.as_deref().unwrap_or_default();
-                    let why = format!("a newer security version of `{identifier}` was accepted while this file was verified");
-                    shared.explanations.remember(request.digest, why);
-                    shared.maps.refuse(&asker, Reason::Untrusted)
-                }
-                Outcome::Rejected(why) => {
-                    shared.explanations.remember(request.digest, why);
-                    if let Some(place) = &place {
-                        self.rejections.remember(place.clone(), ground.generation);
+            let outcome = examine(&shared.workers, &ground, request, &facts(&shared.clock, &versions));
+            let answered = shared.publish_on(&ground, |publisher| {
+                let (reason, why) = match outcome {
+                    Outcome::Verified(verified) if publisher.allow(&verified, ground.generation)? => return Ok(()),
+                    Outcome::Verified(verified) => {
+                        let identifier = verified.claims().identifier.as_deref().unwrap_or_default();
+                        (Reason::Untrusted, format!("a newer security version of `{identifier}` was accepted while this file was verified"))
                     }
-                    shared.maps.refuse(&asker, Reason::Untrusted)
+                    Outcome::Rejected(why) => {
+                        self.remember(place.as_ref(), ground.generation, Reason::Untrusted);
+                        (Reason::Untrusted, why)
+                    }
+                    Outcome::NotParsed(why) => {
+                        // What ends one worker would end the next one too.
+                        self.remember(place.as_ref(), ground.generation, Reason::Unreadable);
+                        (Reason::Unreadable, why)
+                    }
+                    Outcome::Unreadable(why) => (Reason::Unreadable, why),
+                };
+                if shared.explanations.remember(request.digest, why) {
+                    shared.tally.count(Loss::ExplanationsForgotten);
                 }
-                Outcome::Unreadable(why) => {
-                    shared.explanations.remember(request.digest, why);
-                    shared.maps.refuse(&asker, Reason::Unreadable)
-                }
+                shared.maps.refuse(&asker, reason)
             })?;
             if answered.is_some() {
                 break;
@@ -172,20 +185,30 @@ impl Worker {
         }
         Ok(())
     }
+
+    fn remember(&self, place: Option<&Place>, generation: u32, reason: Reason) {
+        if let Some(place) = place
+            && !self.rejections.remember(place.clone(), generation, reason)
+        {
+            self.shared.tally.count(Loss::RejectionsForgotten);
+        }
+    }
 }
 
 /// What looking at a file came to.
 enum Outcome {
     Verified(Verified),
     Rejected(String),
+    /// The worker that looked into it gave no answer.
+    NotParsed(String),
     Unreadable(String),
 }
 
 /// Finds the file with the digest that was asked about, and examines it.
-fn examine(ground: &Ground, request: &Request, facts: &Facts<'_>) -> Outcome {
+fn examine(workers: &Pool, ground: &Ground, request: &Request, facts: &Facts<'_>) -> Outcome {
     let mut failure = "the daemon could not open the file to look for its signature".to_owned();
     for candidate in locate::candidates(request) {
-        match ground.examiner.examine(&candidate.file, Some(&candidate.path), facts) {
+        match ground.examiner.examine_by(workers, &candidate.file, Some(&candidate.path), facts) {
             Ok(examination) if examination.covers(&request.digest) => {
                 return match examination.outcome() {
                     Ok(verified) => Outcome::Verified(verified.clone()),
@@ -193,7 +216,8 @@ fn examine(ground: &Ground, request: &Request, facts: &Facts<'_>) -> Outcome {
                 };
             }
             Ok(_) => failure = "the file changed between the kernel's measurement and the daemon's".to_owned(),
-            Err(error) => failure = format!("the daemon could not measure the file: {error}"),
+            Err(ExamineError::Parser(fault)) => return Outcome::NotParsed(fault.to_string()),
+            Err(ExamineError::Measure(error)) => failure = format!("the daemon could not measure the file: {error}"),
         }
     }
     Outcome::Unreadable(failure)
@@ -207,9 +231,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 const MAX_TURNS: usize = 8;
 /// Up to this many bytes a file is verified at the highest priority.
 const SMALL_FILE: u64 = 8 << 20;
-/// Requests that wait for a worker.
+/// Requests that wait for a verifying thread.
 const QUEUE: usize = 1024;
 /// Threads that verify. More than one, so that a slow disk or a huge file holds up the others less.
-const WORKERS: usize = 4;
+pub(super) const VERIFIERS: usize = 4;
 /// How often the heartbeat is renewed; far below the time after which the kernel gives the daemon up.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(200);

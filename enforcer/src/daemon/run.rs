@@ -5,33 +5,36 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use enforcer_common::{Mode, USE_EXEC};
 use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::before::Snapshot;
 use super::charter::Chartered;
 use super::clock::Clock;
 use super::events::Events;
 use super::explain::Explanations;
 use super::floors::Floors;
 use super::identity::{self, Identity};
+use super::notice::Notice;
 use super::protected::{Unprotected, require_protected};
 use super::publish::Publisher;
 use super::reload::{What, examiner, trusted_own_code};
-use super::requests::Requests;
+use super::requests::{Requests, VERIFIERS};
 use super::state::{load_floors, start_clock, untold_time};
+use super::tally::{Loss, Tally};
 use super::watch::Watch;
-use super::{Ground, Options, Shared, charters_in_force, facts, own_code, scan};
+use super::{Ground, Options, Shared, before, charters_in_force, facts, own_code, scan};
 use crate::audit::EventLog;
 use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::measure::MeasureError;
 use crate::policy::{Policy, PolicyError};
 use crate::trust::{RecordError, TrustError, TrustStore};
+use crate::worker::{self, Pool, Unfit};
 
 /// The daemon's state: canaries, and what must survive a reboot.
 pub const STATE_FOLDER: &str = "/var/lib/enforcer";
@@ -93,6 +96,9 @@ pub enum DaemonError {
         /// Why it is not trusted.
         detail: String,
     },
+    /// Nobody without rights can look into files.
+    #[error(transparent)]
+    Workers(Arc<Unfit>),
     /// The thread that answers the kernel ended.
     #[error("the thread that answers the kernel's requests ended")]
     Deaf,
@@ -121,7 +127,10 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         // What is kept for the next start would be somebody else's.
         kernel::require_own_place(loaded.maps.settings()?.mount_namespace).map_err(|source| system("take over what is in force", source))?;
     }
-    let daemon = Daemon::prepare(options, (policy, trust, chartered), (clock, floors), &loaded)?;
+    let tally = Arc::new(Tally::default());
+    let settings = worker::Settings::of_this_program(VERIFIERS, FIRST, policy.mode == Mode::Audit);
+    let workers = Pool::start(settings, Arc::clone(&tally.workers)).map_err(DaemonError::Workers)?;
+    let daemon = Daemon::prepare(options, (policy, trust, chartered), (clock, floors), (workers, tally), &loaded)?;
     let requests =
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
@@ -140,6 +149,8 @@ pub(super) struct Daemon {
     program: PathBuf,
     /// Other builds of the eBPF programs that are in force.
     others: Others,
+    /// What `enforcer status` was told last.
+    pub(super) told: Mutex<Notice>,
 }
 
 impl Daemon {
@@ -148,6 +159,7 @@ impl Daemon {
         options: &Options,
         (policy, trust, chartered): (Policy, TrustStore, Chartered),
         (clock, floors): (Arc<Clock>, Floors),
+        (workers, tally): (Pool, Arc<Tally>),
         loaded: &Loaded,
     ) -> Result<Self, DaemonError> {
         let maps = Arc::clone(&loaded.maps);
@@ -164,11 +176,13 @@ impl Daemon {
             explanations: Explanations::default(),
             identity: Identity::of_this_process().map_err(|source| system("measure this program", source))?,
             ground: RwLock::new(Arc::clone(&ground)),
-            dropped_requests: AtomicU64::new(0),
+            workers,
+            tally,
+            before: RwLock::default(),
         });
         shared.replace_ground(ground)?;
         let program = own_code::program().map_err(|source| system("find this program's file", source))?;
-        Ok(Self { options: options.clone(), shared, program, others: loaded.others()? })
+        Ok(Self { options: options.clone(), shared, program, others: loaded.others()?, told: Mutex::default() })
     }
 
     /// Attaches, proves, tells the service manager, and waits for signals.
@@ -180,6 +194,7 @@ impl Daemon {
             let (mut reload, mut terminate, mut interrupt) =
                 (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
             let adopted = loaded.was_adopted();
+            let was_in_force = adopted || self.others.are_there();
             if let Err(error) = loaded
                 .attach(&GUARDED_FOLDERS.map(Path::new))
                 .map_err(DaemonError::from)
@@ -205,6 +220,14 @@ impl Daemon {
                 proof(mode)
             );
             self.shared.settle_charter();
+            if was_in_force {
+                // What ran before is what the first daemon of this boot found.
+                if let Some(before) = Notice::read().and_then(|notice| notice.before) {
+                    self.shared.set_before(before);
+                }
+            } else {
+                before::start(&self.shared, Snapshot::take()).map_err(|source| system("start a thread", source))?;
+            }
             scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             self.leave_notice(None);
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
@@ -240,10 +263,10 @@ impl Daemon {
                             tracing::warn!("the clock has been set right: what was decided by the earlier time is decided anew");
                             self.reload(&mut watch, What::Trust);
                         }
-                        let dropped = self.shared.dropped_requests.swap(0, Ordering::Relaxed);
-                        if dropped > 0 {
-                            tracing::warn!("{dropped} first uses found the queue full, and are denied at their deadline");
+                        if let Some(unfit) = self.shared.workers.given_up() {
+                            return Err(DaemonError::Workers(unfit));
                         }
+                        self.tell_losses(watch.overflows());
                     }
                 }
             }
@@ -320,6 +343,21 @@ impl Daemon {
         Ok(())
     }
 
+    /// Says what was lost since the last time: in the journal what was denied by it, and to `enforcer status` all of it.
+    fn tell_losses(&self, watch_overflows: u64) {
+        let tally = &self.shared.tally;
+        tally.set(Loss::WatchOverflows, watch_overflows);
+        let (told, counters) = (self.told(), tally.by_name());
+        let before = told.counters.get(Loss::RequestsDropped.name()).copied().unwrap_or(0);
+        let dropped = tally.of(Loss::RequestsDropped) - before;
+        if dropped > 0 {
+            tracing::warn!("{dropped} first uses found the queue full, and are denied at their deadline");
+        }
+        if told.counters != counters || told.before != self.shared.before() {
+            self.tell(told.refused);
+        }
+    }
+
     /// Keeps what must survive a reboot.
     fn keep_state(&self) {
         self.shared.publisher.save();
@@ -377,6 +415,8 @@ pub(super) fn system(action: &str, source: io::Error) -> DaemonError {
     DaemonError::System { action: action.to_owned(), source }
 }
 
+/// The place of workers in the queue for the processor: somebody waits in the kernel, and they do little.
+const FIRST: i32 = -20;
 /// How often the canary is tried while the daemon runs.
 const CANARY_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the time is kept for the next start.

@@ -9,11 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use enforcer_common::Mode;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::tally::Loss;
 use super::{Ground, Shared, facts};
 use crate::kernel::set_nice;
-use crate::measure::{self, MeasureError, code_files, in_parallel};
+use crate::measure::{self, code_files, in_parallel};
+use crate::signature::ExamineError;
+use crate::worker::{self, Fault, Pool};
 
 /// What a scan found.
 #[derive(Debug, Default)]
@@ -35,16 +39,23 @@ fn scan(shared: &Shared) {
         return;
     }
     // A scan is in nobody's way. The level is the thread's own, and the workers inherit it.
-    set_nice(10);
+    set_nice(LAST);
     let began = Instant::now();
     let tally = Tally::default();
+    // Workers of its own: those of first uses are kept for who waits.
+    let size = thread::available_parallelism().map_or(1, usize::from);
+    let settings = worker::Settings::of_this_program(size, LAST, ground.policy.mode == Mode::Audit);
+    let workers = match Pool::start(settings, Arc::clone(&shared.tally.workers)) {
+        Ok(workers) => workers,
+        Err(unfit) => return tracing::error!("nothing is scanned: {unfit}"),
+    };
     let progress = progress_bar();
     let is_current = || shared.ground().generation == ground.generation;
     for folder in ground.policy.scan.iter().filter(|folder| folder.exists()) {
         let files = code_files(folder).take_while(|_| is_current());
         in_parallel(files, |(path, found)| {
             progress.inc(1);
-            let outcome = found.and_then(|()| verify(shared, &ground, &path));
+            let outcome = found.map_err(ExamineError::from).and_then(|()| verify(shared, &workers, &ground, &path));
             let counter = match outcome {
                 Ok(true) => &tally.verified,
                 Ok(false) => &tally.unsigned,
@@ -69,12 +80,13 @@ fn scan(shared: &Shared) {
 }
 
 /// Examines one file, and publishes it when a trusted signature covers it.
-fn verify(shared: &Shared, ground: &Ground, path: &Path) -> Result<bool, MeasureError> {
+fn verify(shared: &Shared, workers: &Pool, ground: &Ground, path: &Path) -> Result<bool, ExamineError<Fault>> {
     let file = measure::open(path)?;
     let versions = shared.publisher.versions();
-    let examination = ground.examiner.examine(&file, Some(path), &facts(&shared.clock, &versions))?;
+    let examination = ground.examiner.examine_by(workers, &file, Some(path), &facts(&shared.clock, &versions))?;
     let Ok(verified) = examination.outcome() else { return Ok(false) };
     if let Err(error) = shared.publish_on(ground, |publisher| publisher.allow(verified, ground.generation)) {
+        shared.tally.count(Loss::VerdictsUnpublished);
         tracing::error!("cannot publish the verdict on `{}`: {error}", path.display());
     }
     Ok(true)
@@ -87,3 +99,6 @@ fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} scanning: {pos} files, {per_sec}, {elapsed}");
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
+
+/// The place in the queue for the processor.
+pub(super) const LAST: i32 = 10;

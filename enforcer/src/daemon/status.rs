@@ -59,6 +59,9 @@ pub fn status() -> Result<Status, KernelError> {
             .map(|versions| versions.iter().map(|(identifier, version)| (identifier.to_owned(), version)).collect())
             .unwrap_or_default(),
         policy_signers: policy_signers()?,
+        counters: notice.as_ref().map(|notice| notice.counters.clone()).unwrap_or_default(),
+        landlock: notice.as_ref().and_then(|notice| notice.landlock),
+        before: notice.as_ref().and_then(|notice| notice.before.clone()),
         refused: notice.and_then(|notice| notice.refused),
         policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
         pins: Some(pins.folder().to_owned()),

@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub(super) struct Watch {
 struct Shared {
     inotify: OwnedFd,
     names: Mutex<Names>,
+    /// How often the kernel's queue was full.
+    overflows: AtomicU64,
 }
 
 #[derive(Default)]
@@ -42,7 +45,7 @@ impl Watch {
     /// Watches what the policy names.
     pub fn start(policy: &Policy) -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let shared = Arc::new(Shared { inotify, names: Mutex::default() });
+        let shared = Arc::new(Shared { inotify, names: Mutex::default(), overflows: AtomicU64::new(0) });
         // One is enough: whoever has not read it yet will read what is there then.
         let (sender, changes) = channel(1);
         let watch = Self { shared: Arc::clone(&shared), changes };
@@ -65,6 +68,11 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    /// How often the kernel had more to tell than its queue takes. Whoever is told then reads everything anew, so nothing is missed.
+    pub fn overflows(&self) -> u64 {
+        self.shared.overflows.load(Ordering::Relaxed)
     }
 
     /// Waits until something has changed, and then until it has been quiet for a moment. Nothing is lost when this is dropped meanwhile.
@@ -138,7 +146,10 @@ impl Shared {
                 Ok(event) => {
                     let names = self.names();
                     matters |= match (event.file_name(), names.folders.get(&event.wd())) {
-                        _ if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => true,
+                        _ if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => {
+                            self.overflows.fetch_add(1, Ordering::Relaxed);
+                            true
+                        }
                         (Some(name), Some(folder)) => is_about(&names.wanted, &folder.join(OsStr::from_bytes(name.to_bytes()))),
                         // The folder itself has gone, or come to another place.
                         (None, Some(_)) => true,

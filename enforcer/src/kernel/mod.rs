@@ -3,6 +3,7 @@
 //! All `unsafe` of the crate is in this folder. Nothing here knows about signatures.
 
 mod canary;
+mod descriptors;
 mod guard;
 mod layout;
 mod maps;
@@ -19,6 +20,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use canary::{Canary, Denied, start_signed};
+pub use descriptors::close_descriptors_from;
 pub use maps::{Maps, Records, boottime, charters, monotonic};
 pub use pins::{PIN_ROOT, Pins, observed};
 pub use place::{boot_id, require_own_place};

@@ -137,6 +137,11 @@ pub struct Others {
 }
 
 impl Others {
+    /// Whether there are any: then enforcement began before this build came.
+    pub fn are_there(&self) -> bool {
+        !self.maps.is_empty()
+    }
+
     /// Lets a canary pass them, so that what is seen of it is this build's doing alone.
     pub fn let_pass(&self, canary: &Digest) -> Result<(), KernelError> {
         let (expires_at, uses) = (boottime() + CANARY_PASSES, USE_EXEC | USE_LIBRARY);

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use ring::digest;
+use serde::{Deserialize, Serialize};
 
 /// A digest algorithm of a signature. SHA-1 and MD5 are absent on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Algorithm {
     /// SHA-256.
     Sha256,

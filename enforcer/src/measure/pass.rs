@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 
 use enforcer_common::Digest;
 use ring::digest::Context;
+use serde::{Deserialize, Serialize};
 
 use super::{Algorithm, ContentDigest, MeasureError, Stamp, within};
 use crate::kernel::fsverity_digest;
@@ -34,7 +35,7 @@ pub struct Part {
 }
 
 /// Which bytes of a file are signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Region {
     /// These count as zeros.
     pub zeroed: Range<u64>,
@@ -58,7 +59,7 @@ impl Region {
 }
 
 /// Bytes that a decision was based on before the file was measured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Witness {
     /// Where in the file.
     pub offset: u64,

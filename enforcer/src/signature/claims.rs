@@ -6,9 +6,10 @@
 
 use der::asn1::{SequenceOf, Utf8StringRef};
 use der::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 /// What is claimed. Whoever makes one calls [`Claims::check`]; one from [`Claims::from_attributes`] holds to every rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Which program this is, over all its versions: `com.example.tool`.
     pub identifier: Option<String>,

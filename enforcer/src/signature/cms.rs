@@ -13,6 +13,7 @@ use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::oid::db::rfc5911;
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use rustls_pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 
 pub(super) use algorithms::digest_algorithm;
 pub use algorithms::{ED25519, Scheme};
@@ -22,13 +23,16 @@ pub use error::CmsError;
 pub(super) use structure::Elements;
 
 use super::claims::Claims;
+use super::timestamp::{TimestampError, Token};
+use super::wire;
 use crate::measure::Algorithm;
 use structure::{ContentInfo, SignedData, SignerInfo};
 
 /// A signature as found: well-formed, and nothing more.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Signature {
     /// The certificates that came along, in no particular order.
+    #[serde(with = "wire::certificates")]
     pub certificates: Vec<CertificateDer<'static>>,
     /// What each signer states; one at least.
     pub statements: Vec<Statement>,
@@ -37,7 +41,7 @@ pub struct Signature {
 }
 
 /// What one signer states (RFC 5652 §5.3, SignerInfo).
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Statement {
     /// Which certificate made it.
     pub signer: SignerId,
@@ -49,12 +53,12 @@ pub struct Statement {
     pub signed: Signed,
     /// The signature value.
     pub value: Vec<u8>,
-    /// A timestamp over the signature value (RFC 3161 appendix A), DER.
-    pub timestamp: Option<Vec<u8>>,
+    /// A timestamp over the signature value (RFC 3161 appendix A), or why what came along is none.
+    pub timestamp: Option<Box<Result<Token, TimestampError>>>,
 }
 
 /// RFC 5652 §5.4: what the signature value is about.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Signed {
     /// The content itself.
     Content,
@@ -65,7 +69,7 @@ pub enum Signed {
 }
 
 /// Signed attributes (RFC 5652 §5.3).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Their DER as a SET OF, which is what was signed.
     pub der: Vec<u8>,
@@ -78,7 +82,7 @@ pub struct Attributes {
 }
 
 /// RFC 5652 §5.3, SignerIdentifier.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SignerId {
     /// By its issuer's name (DER) and its serial number (content bytes).
     IssuerAndSerial {
@@ -144,6 +148,27 @@ impl Signature {
     }
 }
 
+impl Signature {
+    /// The certificates that came along, those of timestamps too.
+    pub(super) fn all_certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let tokens = self.statements.iter().filter_map(|statement| statement.timestamp.as_ref()?.as_ref().as_ref().ok());
+        self.certificates.iter().chain(tokens.flat_map(|token| &token.signature.certificates))
+    }
+
+    /// Whether it keeps the bounds of [`Signature::parse`], whoever has parsed it.
+    pub(super) fn is_bounded(&self) -> bool {
+        let is_bounded = |signature: &Self| {
+            let certificates: usize = signature.certificates.iter().map(|certificate| certificate.len()).sum();
+            signature.certificates.len() <= MAX_CERTIFICATES && signature.statements.len() <= MAX_SIGNERS && certificates <= MAX_FILE_SIZE
+        };
+        let timestamp = |statement: &Statement| match statement.timestamp.as_deref() {
+            Some(Ok(token)) => is_bounded(&token.signature) && token.signature.statements.iter().all(|statement| statement.timestamp.is_none()),
+            Some(Err(_)) | None => true,
+        };
+        !self.statements.is_empty() && is_bounded(self) && self.statements.iter().all(timestamp)
+    }
+}
+
 impl Statement {
     /// What is claimed about the content.
     pub fn claims(&self) -> Claims {
@@ -151,6 +176,15 @@ impl Statement {
             Signed::Attributes(attributes) => attributes.claims.clone(),
             Signed::Content | Signed::FsVerity => Claims::default(),
         }
+    }
+}
+
+impl Attributes {
+    /// Whether they say what their DER says: somebody else has parsed it, while it was a stranger's. Whoever asks knows now who signed it.
+    pub(super) fn check(&self, content: Content) -> Result<(), CmsError> {
+        let set = AnyRef::from_der(&self.der)?;
+        set.tag().assert_eq(Tag::Set)?;
+        if attributes::signed(&Elements::of(set), content)? == *self { Ok(()) } else { Err(CmsError::Misread) }
     }
 }
 
@@ -203,6 +237,8 @@ impl SignerInfo<'_> {
             None => return Err(CmsError::AttributeMissing { name: "contentType" }),
         };
         let timestamp = self.unsigned_attributes.as_ref().map(attributes::timestamp).transpose()?.flatten();
+        // That of a timestamp itself counts for nothing, and so is not looked into.
+        let timestamp = timestamp.filter(|_| content == Content::Detached).map(|token| Box::new(Token::parse(&token)));
         Ok(Statement { signer, digest, scheme, signed, value: self.signature.as_bytes().to_vec(), timestamp })
     }
 

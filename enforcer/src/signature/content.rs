@@ -8,6 +8,7 @@ use enforcer_common::Digest;
 
 use super::Rejected;
 use super::cms::MAX_SIGNATURE_SIZE;
+use super::parse::{Inside, Place};
 use crate::measure::{self, Algorithm, ContentDigest, MeasureError, Measurement, Part, Plan, Region, Witness};
 
 /// What `verify` asks of a content.
@@ -74,6 +75,12 @@ impl<'a> FileContent<'a> {
     pub(super) fn known_sha256(&self, part: &Part) -> Option<Digest> {
         let known = self.parts.iter().position(|known| known == part)?;
         Some(Digest::sha256(self.measurement.parts[known].bytes().try_into().ok()?))
+    }
+
+    /// Whether the signature at hand lies in the file where it was said to lie: looked for once more, in the very bytes that were measured.
+    pub(super) fn lies_there(&self, place: Option<Place>) -> bool {
+        let again = |place| Inside::lies_there(place, &self.region, self.witnesses, self.measurement.size);
+        place.map_or(self.region == Region::WHOLE, again)
     }
 
     /// The same file, of which the signature at hand is about this much.

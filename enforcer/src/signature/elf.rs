@@ -9,7 +9,6 @@ mod error;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use object::elf::{EM_386, EM_X86_64, FileHeader32, FileHeader64, PF_X, PN_XNUM, PT_LOAD, SHF_ALLOC, SHN_XINDEX, SHT_NOBITS, SHT_PROGBITS};
 use object::read::ReadCache;
@@ -19,6 +18,7 @@ use object::{Endianness, FileKind, ReadRef};
 pub use error::ElfError;
 
 use super::cms::MAX_SIGNATURE_SIZE;
+use super::source::Source;
 use crate::measure::Witness;
 
 /// The section's name.
@@ -33,8 +33,9 @@ pub(super) struct Section {
 }
 
 /// Finds the signature section; `None` for what is no ELF file, and for an ELF file without one.
-pub(super) fn locate(file: &File) -> Result<Option<Section>, ElfError> {
-    if !is_elf(file)? {
+pub(super) fn locate<'a>(file: impl Into<Source<'a>>) -> Result<Option<Section>, ElfError> {
+    let file = file.into();
+    if !begins_like_elf(file)? {
         return Ok(None);
     }
     let recorder = Recorder::new(file)?;
@@ -58,7 +59,7 @@ pub(super) enum Ending {
 }
 
 /// Makes sure that the ELF image ends exactly at `end`, whole pages of code included; what was read to find out.
-pub(super) fn ends_at(file: &File, end: u64) -> Result<Vec<Witness>, Ending> {
+pub(super) fn ends_at(file: Source<'_>, end: u64) -> Result<Vec<Witness>, Ending> {
     let cache = ReadCache::new(Recorder::new(file).map_err(Ending::Elf)?);
     let occupied = match FileKind::parse(&cache).map_err(|error| Ending::Elf(error.into()))? {
         FileKind::Elf32 => occupied_by::<FileHeader32<Endianness>>(&cache),
@@ -87,9 +88,16 @@ fn occupied_by<E: FileHeader<Endian = Endianness>>(data: &Cache<'_>) -> Result<V
 
 /// Whether the file begins like an ELF file.
 pub fn is_elf(file: &File) -> Result<bool, ElfError> {
+    begins_like_elf(file.into())
+}
+
+pub(super) fn begins_like_elf(file: Source<'_>) -> Result<bool, ElfError> {
     let mut magic = [0; 4];
-    let read = file.read_at(&mut magic, 0).map_err(ElfError::Read)?;
-    Ok(read == magic.len() && magic == object::elf::ELFMAG)
+    match file.read_exact_at(&mut magic, 0) {
+        Ok(()) => Ok(magic == object::elf::ELFMAG),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(ElfError::Read(error)),
+    }
 }
 
 /// A range of the file, and the bytes that are there.
@@ -213,7 +221,7 @@ fn range_of(start: u64, size: u64) -> Result<Range<u64>, ElfError> {
 
 /// Reads a file for `object`, within a budget, and keeps what it read.
 pub(super) struct Recorder<'a> {
-    file: &'a File,
+    file: Source<'a>,
     size: u64,
     position: u64,
     budget: usize,
@@ -221,8 +229,9 @@ pub(super) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(file: &'a File) -> Result<Self, ElfError> {
-        let size = file.metadata().map_err(ElfError::Read)?.len();
+    pub(super) fn new(file: impl Into<Source<'a>>) -> Result<Self, ElfError> {
+        let file = file.into();
+        let size = file.size().map_err(ElfError::Read)?;
         Ok(Self { file, size, position: 0, budget: MAX_READ, read: Vec::new() })
     }
 }

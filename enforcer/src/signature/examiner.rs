@@ -10,9 +10,10 @@ use super::carrier::Carrier;
 use super::content::{Content, FileContent};
 use super::find::{self, Found};
 use super::manifest::MAX_MANIFEST_SIZE;
+use super::parse::{InThisProcess, Parser};
 use super::rejected::{ManifestError, ManifestProblem, Rejected};
 use super::verify::{Facts, ManifestFault, ManifestInForce, Rules, SignerReport, Verified, verify_file};
-use crate::measure::{self, MeasureError, Part, Witness};
+use crate::measure::{self, MeasureError, Part};
 use crate::policy::Policy;
 use crate::trust::{Revoked, TrustStore};
 
@@ -76,7 +77,24 @@ impl Examiner {
     /// # Errors
     /// When the file itself cannot be measured: then there is no digest that anything could be said about.
     pub fn examine(&self, file: &File, path: Option<&Path>, facts: &Facts<'_>) -> Result<Examination, MeasureError> {
-        let mut found = find::at_file(file, path);
+        self.examine_by(&InThisProcess, file, path, facts).map_err(|error| match error {
+            ExamineError::Measure(error) => error,
+            ExamineError::Parser(never) => match never {},
+        })
+    }
+
+    /// The same, with whatever strangers wrote looked into by this parser.
+    ///
+    /// # Errors
+    /// When the file cannot be measured, or the parser has no answer.
+    pub fn examine_by<P: Parser>(
+        &self,
+        parser: &P,
+        file: &File,
+        path: Option<&Path>,
+        facts: &Facts<'_>,
+    ) -> Result<Examination, ExamineError<P::Fault>> {
+        let (found, witnesses) = find::at_file(parser, file, path).map_err(ExamineError::Parser)?;
         let mut parts: Vec<Part> = Vec::new();
         for part in found.iter().flat_map(Found::parts) {
             if !parts.contains(&part) {
@@ -91,7 +109,6 @@ impl Examiner {
                 parts.push(part.clone());
             }
         }
-        let witnesses: Vec<Witness> = found.iter_mut().flat_map(|found| std::mem::take(&mut found.witnesses)).collect();
         let mut content = FileContent::measure(file, self.max_size, parts, &witnesses)?;
         let (digest, fsverity) = (content.digest(), content.fsverity());
         let mut attempts = Vec::new();
@@ -100,10 +117,14 @@ impl Examiner {
         if is_revoked {
             return Ok(Examination { digest, fsverity, attempts, revoked: Some(Rejected::Revoked) });
         }
-        let in_stores = self.stores.iter().filter_map(|store| find::in_store(store, &digest));
-        let _ = self.try_signatures(found, &mut content, facts, &mut attempts).is_some()
-            || self.try_signatures(in_stores, &mut content, facts, &mut attempts).is_some()
-            || self.try_manifests(&content, facts, &mut attempts).is_some();
+        let mut accepted = self.try_signatures(found, &mut content, facts, &mut attempts);
+        if accepted.is_none() {
+            let in_stores = find::in_stores(parser, &self.stores, &digest).map_err(ExamineError::Parser)?;
+            accepted = self.try_signatures(in_stores, &mut content, facts, &mut attempts);
+        }
+        if accepted.is_none() {
+            self.try_manifests(&content, facts, &mut attempts);
+        }
         Ok(Examination { digest, fsverity, attempts, revoked: None })
     }
 
@@ -139,7 +160,8 @@ impl Examiner {
                 Err(problem) => (Vec::new(), Err(problem)),
                 Ok(signature) => {
                     content.set_region(found.region);
-                    verify_file(content, &signature, found.carrier.clone(), &self.rules, facts)
+                    let (signers, result) = verify_file(content, &signature, found.carrier.clone(), &self.rules, facts);
+                    (signers, result.and_then(|verified| content.lies_there(found.place).then_some(verified).ok_or(Rejected::Misplaced)))
                 }
             };
             record(attempts, Attempt { carrier: found.carrier, signers, result })
@@ -156,6 +178,17 @@ impl Examiner {
 
 /// The search is over.
 struct Accepted;
+
+/// Why nothing can be said about a file.
+#[derive(Debug, thiserror::Error)]
+pub enum ExamineError<F: std::error::Error> {
+    /// It cannot be measured.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+    /// Nobody could look into it.
+    #[error("{0}")]
+    Parser(F),
+}
 
 fn record(attempts: &mut Vec<Attempt>, attempt: Attempt) -> Option<Accepted> {
     let accepted = attempt.result.is_ok().then_some(Accepted);
@@ -188,10 +221,10 @@ impl Examination {
 fn load_manifest(path: &Path, rules: &Rules, facts: &Facts<'_>) -> Result<ManifestInForce, ManifestProblem> {
     let text = measure::read_bounded(path, MAX_MANIFEST_SIZE)?;
     let carrier = Carrier::Manifest(path.into());
-    let Some(found) = find::beside(path) else {
+    let Some(signature) = find::beside_text(path) else {
         return Err(ManifestProblem::NoSignature(find::signature_path(path)));
     };
-    ManifestInForce::verify(&text, &found.signature?, carrier, rules, facts).map_err(|fault| match fault {
+    ManifestInForce::verify(&text, &signature?, carrier, rules, facts).map_err(|fault| match fault {
         ManifestFault::Signature(rejected) => rejected.into(),
         ManifestFault::Line(line) => line.into(),
     })

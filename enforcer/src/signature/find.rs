@@ -1,4 +1,4 @@
-//! Collecting signatures: the places where they may lie, in their order, and reading them. Decides nothing.
+//! Collecting signatures: the places where they may lie, in their order. Looks into nothing itself ([`parse`] does), and decides nothing.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,8 +12,7 @@ use rustix::io::Errno;
 use super::Rejected;
 use super::carrier::Carrier;
 use super::cms::{self, CmsError, Signature};
-use super::elf::{self, ElfError};
-use super::{ima, trailer};
+use super::parse::{self, Form, Inside, Job, Parser, Place};
 use crate::measure::{self, Algorithm, MeasureError, Part, Plan, Region, Witness};
 use crate::text::hex;
 
@@ -23,14 +22,23 @@ pub(super) struct Found {
     pub(super) signature: Result<Signature, Rejected>,
     /// The bytes of the file that are signed.
     pub(super) region: Region,
-    /// The bytes of the file that told where the signature lies.
-    pub(super) witnesses: Vec<Witness>,
+    /// Where in the file, if it is there: to be looked for again before it counts.
+    pub(super) place: Option<Place>,
 }
 
 impl Found {
+    fn inside(inside: Inside) -> (Self, Vec<Witness>) {
+        let Inside { place, signature, region, witnesses } = inside;
+        let carrier = match place {
+            Place::Embedded => Carrier::Embedded,
+            Place::Appended => Carrier::Appended,
+        };
+        (Self { carrier, signature, region, place: Some(place) }, witnesses)
+    }
+
     /// A signature over the whole file.
     fn over_all(carrier: Carrier, signature: Result<Signature, Rejected>) -> Self {
-        Self { carrier, signature, region: Region::WHOLE, witnesses: Vec::new() }
+        Self { carrier, signature, region: Region::WHOLE, place: None }
     }
 
     /// The digests that this signature will need, as far as they can be known.
@@ -40,9 +48,44 @@ impl Found {
     }
 }
 
+/// A signature that lies outside of the file's own bytes, not looked into yet; or why it could not be read.
+pub(super) struct Value {
+    carrier: Carrier,
+    form: Form,
+    bytes: Result<Vec<u8>, Rejected>,
+}
+
 /// The signatures that belong to the file itself, in their order. `path` is the file's name, if it has one.
-pub(super) fn at_file(file: &File, path: Option<&Path>) -> Vec<Found> {
-    [embedded(file), appended(file), attribute(file), ima(file), path.and_then(beside)].into_iter().flatten().collect()
+pub(super) fn at_file<P: Parser>(parser: &P, file: &File, path: Option<&Path>) -> Result<(Vec<Found>, Vec<Witness>), P::Fault> {
+    let values = [attribute(file, XATTR, Form::Cms), attribute(file, XATTR_IMA, Form::Ima), path.and_then(beside)];
+    parse(parser, Some(file), values.into_iter().flatten().collect())
+}
+
+/// The signatures of a content in the stores.
+pub(super) fn in_stores<P: Parser>(parser: &P, stores: &[PathBuf], digest: &Digest) -> Result<Vec<Found>, P::Fault> {
+    let values = stores.iter().filter_map(|store| detached(store.join(store_name(digest)), Carrier::Store)).collect();
+    Ok(parse(parser, None, values)?.0)
+}
+
+/// Has everything looked into, and says what the file's own bytes told about it.
+fn parse<P: Parser>(parser: &P, file: Option<&File>, values: Vec<Value>) -> Result<(Vec<Found>, Vec<Witness>), P::Fault> {
+    let readable = values.iter().filter_map(|value| Some((value.form, value.bytes.as_deref().ok()?))).collect();
+    let job = Job { file, values: readable };
+    if job.file.is_none() && job.values.is_empty() {
+        return Ok((values.into_iter().filter_map(|value| Some(Found::over_all(value.carrier, Err(value.bytes.err()?)))).collect(), Vec::new()));
+    }
+    let answer = parser.parse(&job)?;
+    let (mut found, witnesses): (Vec<Found>, Vec<Vec<Witness>>) = answer.inside.into_iter().map(Found::inside).unzip();
+    let mut signatures = answer.values.into_iter();
+    for Value { carrier, bytes, .. } in values {
+        // An answer has one for each of the values that could be read.
+        let signature = match bytes {
+            Ok(_) => signatures.next().flatten(),
+            Err(problem) => Some(Err(problem)),
+        };
+        found.extend(signature.map(|signature| Found::over_all(carrier, signature)));
+    }
+    Ok((found, witnesses.concat()))
 }
 
 /// The digests by which the signed contents are known, where these are not the whole file.
@@ -56,66 +99,19 @@ pub(super) fn contents(found: &[Found]) -> Vec<Part> {
 /// # Errors
 /// When the file cannot be measured.
 pub fn content_digests(file: &File) -> Result<Vec<Digest>, MeasureError> {
-    let mut found: Vec<Found> = [embedded(file), appended(file)].into_iter().flatten().collect();
-    let witnesses: Vec<Witness> = found.iter_mut().flat_map(|found| std::mem::take(&mut found.witnesses)).collect();
+    let inside = [parse::embedded(file), parse::appended(file)].into_iter().flatten();
+    let (found, witnesses): (Vec<Found>, Vec<Vec<Witness>>) = inside.map(Found::inside).unzip();
+    let witnesses = witnesses.concat();
     let measured = measure::measure(file, &Plan { max_size: u64::MAX, parts: contents(&found), witnesses: &witnesses })?;
     let parts = measured.parts.iter().filter_map(|part| Some(Digest::sha256(part.bytes().try_into().ok()?)));
     Ok(std::iter::once(measured.digest).chain(parts).collect())
 }
 
-/// The signature in an ELF section, if there is one.
-fn embedded(file: &File) -> Option<Found> {
-    match elf::locate(file) {
-        Ok(None) => None,
-        Ok(Some(section)) => {
-            let signature = signature_in(&section.bytes);
-            Some(Found { carrier: Carrier::Embedded, signature, region: Region::zeroed(section.range), witnesses: section.witnesses })
-        }
-        Err(problem) => Some(Found::over_all(Carrier::Embedded, Err(problem.into()))),
-    }
-}
-
-/// Zeros may follow the signature in a section, and nothing else.
-fn signature_in(section: &[u8]) -> Result<Signature, Rejected> {
-    let (der, size) = cms::first_signature(section)?;
-    if section[size..].iter().any(|byte| *byte != 0) {
-        return Err(ElfError::Padding.into());
-    }
-    Ok(Signature::from_der(&der, cms::Content::Detached)?)
-}
-
-/// The signature at the end of the file, if there is one.
-fn appended(file: &File) -> Option<Found> {
-    match trailer::locate(file) {
-        Ok(None) => None,
-        Ok(Some(trailer)) => Some(Found {
-            carrier: Carrier::Appended,
-            signature: Signature::parse(&trailer.signature).map_err(Rejected::Cms),
-            region: Region::up_to(trailer.content),
-            witnesses: trailer.witnesses,
-        }),
-        Err(problem) => Some(Found::over_all(Carrier::Appended, Err(problem.into()))),
-    }
-}
-
-/// The signature in `user.enforcer.signature`, if there is one.
-fn attribute(file: &File) -> Option<Found> {
-    let signature = match read_attribute(file, XATTR) {
-        Ok(None) => return None,
-        Ok(Some(value)) => Signature::parse(&value).map_err(Rejected::Cms),
-        Err(source) => Err(Rejected::Attribute { name: XATTR, source }),
-    };
-    Some(Found::over_all(Carrier::Xattr, signature))
-}
-
-/// The signature in `security.ima`, if there is one.
-fn ima(file: &File) -> Option<Found> {
-    let signature = match read_attribute(file, XATTR_IMA) {
-        Ok(None) => return None,
-        Ok(Some(value)) => ima::parse(&value)?.map_err(Rejected::Ima),
-        Err(source) => Err(Rejected::Attribute { name: XATTR_IMA, source }),
-    };
-    Some(Found::over_all(Carrier::Ima, signature))
+/// The signature in an extended attribute, if there is one.
+fn attribute(file: &File, name: &'static str, form: Form) -> Option<Value> {
+    let bytes = read_attribute(file, name).transpose()?.map_err(|source| Rejected::Attribute { name, source });
+    let carrier = if form == Form::Ima { Carrier::Ima } else { Carrier::Xattr };
+    Some(Value { carrier, form, bytes })
 }
 
 fn read_attribute(file: &File, name: &str) -> io::Result<Option<Vec<u8>>> {
@@ -137,13 +133,13 @@ fn read_attribute(file: &File, name: &str) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// The signature beside the file, if there is one.
-pub(super) fn beside(path: &Path) -> Option<Found> {
+fn beside(path: &Path) -> Option<Value> {
     detached(signature_path(path), Carrier::Detached)
 }
 
-/// The signature of a content in a store, if there is one.
-pub(super) fn in_store(store: &Path, digest: &Digest) -> Option<Found> {
-    detached(store.join(store_name(digest)), Carrier::Store)
+/// The signature beside a manifest or another text that belongs to root, if there is one. Looked into here: no stranger can put it there.
+pub(super) fn beside_text(path: &Path) -> Option<Result<Signature, Rejected>> {
+    Some(beside(path)?.bytes.and_then(|bytes| Ok(Signature::parse(&bytes)?)))
 }
 
 /// `FILE.p7s`.
@@ -158,14 +154,14 @@ pub(super) fn store_name(digest: &Digest) -> String {
     format!("{}.p7s", hex(&digest.bytes))
 }
 
-fn detached(path: PathBuf, carrier: fn(Arc<Path>) -> Carrier) -> Option<Found> {
-    let signature = match measure::read_bounded(&path, cms::MAX_FILE_SIZE as u64) {
+fn detached(path: PathBuf, carrier: fn(Arc<Path>) -> Carrier) -> Option<Value> {
+    let bytes = match measure::read_bounded(&path, cms::MAX_FILE_SIZE as u64) {
         Err(MeasureError::Open { source }) if is_absent(&source) => return None,
         Err(MeasureError::TooLarge { .. }) => Err(CmsError::TooLarge { limit: cms::MAX_FILE_SIZE }.into()),
         Err(problem) => Err(Rejected::SignatureFile(problem)),
-        Ok(bytes) => Signature::parse(&bytes).map_err(Rejected::Cms),
+        Ok(bytes) => Ok(bytes),
     };
-    Some(Found::over_all(carrier(path.into()), signature))
+    Some(Value { carrier: carrier(path.into()), form: Form::Cms, bytes })
 }
 
 /// A name too long for the file system cannot exist either.

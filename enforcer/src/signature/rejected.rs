@@ -130,6 +130,12 @@ pub enum Rejected {
     /// The file could not be read again, or changed.
     #[error("the file: {0}")]
     File(#[from] MeasureError),
+    /// What the worker that looked into it said.
+    #[error("{0}")]
+    Told(String),
+    /// The signature is good, and does not lie where the worker said that it lies.
+    #[error("its signature is not where the worker that looked for it found it")]
+    Misplaced,
 }
 
 impl Rejected {
@@ -160,6 +166,7 @@ impl Rejected {
             Self::KeyKind { .. } => "sign again with RSA, ECDSA on P-256 or P-384, or Ed25519",
             Self::Chain(problem) => problem.hint(),
             Self::ContentTooLarge { .. } | Self::TooManyReads { .. } => "sign again without `-noattr`",
+            Self::Told(_) | Self::Misplaced => "see what `enforcer verify FILE` says",
         }
     }
 
@@ -181,7 +188,7 @@ impl Rejected {
     pub fn step(&self) -> &'static str {
         match self {
             Self::Unsigned | Self::SignatureFile(_) | Self::Attribute { .. } => "find a signature",
-            Self::Cms(_) | Self::Elf(_) | Self::Trailer(_) | Self::Ima(_) => "read the signature",
+            Self::Cms(_) | Self::Elf(_) | Self::Trailer(_) | Self::Ima(_) | Self::Told(_) | Self::Misplaced => "read the signature",
             Self::Certificate(_) | Self::SignerUnknown | Self::SignerAmbiguous => "find the signer's certificate",
             Self::File(_) | Self::ContentTooLarge { .. } | Self::TooManyReads { .. } => "read the file",
             Self::DigestMismatch | Self::NotSealed | Self::LooksLikeAttributes => "compare the content",
@@ -200,7 +207,7 @@ impl Rejected {
             Self::Unsigned => "unsigned",
             Self::SignatureFile(_) => "signature-file",
             Self::Cms(CmsError::WeakDigest { .. }) | Self::Ima(ImaError::WeakDigest { .. }) => "weak-digest",
-            Self::Cms(_) | Self::Trailer(_) | Self::Ima(_) => "bad-signature-format",
+            Self::Cms(_) | Self::Trailer(_) | Self::Ima(_) | Self::Told(_) | Self::Misplaced => "bad-signature-format",
             Self::Attribute { .. } => "signature-attribute",
             Self::Revoked => "revoked",
             Self::NotSealed => "not-sealed",

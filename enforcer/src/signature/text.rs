@@ -34,8 +34,8 @@ impl SignedText {
     /// One of them is not there, too large, or no signature.
     pub fn read(path: &Path, limit: u64) -> Result<Self, ManifestProblem> {
         let text = measure::read_bounded(path, limit)?;
-        let found = find::beside(path).ok_or_else(|| ManifestProblem::NoSignature(find::signature_path(path)))?;
-        Ok(Self { path: path.to_owned(), text, signature: found.signature? })
+        let signature = find::beside_text(path).ok_or_else(|| ManifestProblem::NoSignature(find::signature_path(path)))?;
+        Ok(Self { path: path.to_owned(), text, signature: signature? })
     }
 
     /// Where it was read from.

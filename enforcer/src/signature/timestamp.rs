@@ -7,15 +7,17 @@ use ::cms::cert::x509::spki::AlgorithmIdentifierRef;
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader, Sequence, SliceReader, Tag, Tagged};
 use rustls_pki_types::UnixTime;
+use serde::{Deserialize, Serialize};
 use x509_parser::asn1_rs::{FromDer, GeneralizedTime};
 
 use super::cms::{self, CmsError, Content, Signature, Signed, Statement, digest_algorithm};
 use super::value::{self, Message};
+use super::wire;
 use crate::measure::Algorithm;
 use crate::trust::{CertificateFacts, CertificateProblem, ChainError, TrustStore, date};
 
 /// Why a timestamp does not count.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimestampError {
     /// The token's CMS is bad.
@@ -54,6 +56,9 @@ pub enum TimestampError {
         /// What it says.
         time: UnixTime,
     },
+    /// What the worker that looked into it said.
+    #[error("{0}")]
+    Told(String),
 }
 
 impl TimestampError {
@@ -70,11 +75,32 @@ impl TimestampError {
     }
 }
 
-/// When a signature value was made, by the word of a timestamp authority.
+/// A timestamp as found: well-formed, and nothing more.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Token {
+    /// The authority's signature, with its content.
+    pub(crate) signature: Signature,
+    info: TstInfo,
+}
+
+impl Token {
+    /// Parses the DER of a token.
+    pub(super) fn parse(der: &[u8]) -> Result<Self, TimestampError> {
+        let signature = Signature::from_der(der, Content::Timestamp)?;
+        let info = TstInfo::parse(signature.content.as_deref().ok_or(TimestampError::Info)?)?;
+        Ok(Self { signature, info })
+    }
+}
+
+/// When a signature value was made, by the word of a timestamp authority, whose token is this DER.
 pub fn verify(token: &[u8], value: &[u8], trust: &TrustStore, now: UnixTime) -> Result<UnixTime, TimestampError> {
-    let signature = Signature::from_der(token, Content::Timestamp)?;
+    verify_token(&Token::parse(token)?, value, trust, now)
+}
+
+/// The same with a token that was parsed before.
+pub(super) fn verify_token(token: &Token, value: &[u8], trust: &TrustStore, now: UnixTime) -> Result<UnixTime, TimestampError> {
+    let Token { signature, info } = token;
     let content = signature.content.as_deref().ok_or(TimestampError::Info)?;
-    let info = TstInfo::parse(content)?;
     if info.algorithm.digest(value).bytes() != info.imprint {
         return Err(TimestampError::Imprint);
     }
@@ -100,7 +126,11 @@ pub fn verify(token: &[u8], value: &[u8], trust: &TrustStore, now: UnixTime) -> 
         failure = match authenticate(statement, &attributes.der, &facts) {
             Err(error) => error,
             Ok(()) => match trust.accept_timestamp(certificate, &signature.certificates, info.time, now) {
-                Ok(_) => return Ok(info.time),
+                Ok(_) => {
+                    // Parsed by somebody else, while nobody knew whose it was.
+                    attributes.check(Content::Timestamp)?;
+                    return if TstInfo::parse(content)? == *info { Ok(info.time) } else { Err(CmsError::Misread.into()) };
+                }
                 Err(error) if error.is_exhaustion() => return Err(error.into()),
                 Err(error) => error.into(),
             },
@@ -119,9 +149,11 @@ fn authenticate(statement: &Statement, message: &[u8], facts: &CertificateFacts)
 }
 
 /// What is used of RFC 3161 §2.4.2, TSTInfo.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct TstInfo {
     algorithm: Algorithm,
     imprint: Vec<u8>,
+    #[serde(with = "wire::time")]
     time: UnixTime,
 }
 

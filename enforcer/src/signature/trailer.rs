@@ -6,12 +6,11 @@
 //! Whoever has a signature can put bytes of their own into its unsigned parts. A shell reads on behind a script's last line, and Python runs an
 //! archive that it finds at the end of a file; so only ELF files may bear one, which end where their image does.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use super::cms::MAX_SIGNATURE_SIZE;
 use super::elf::{self, ElfError, Ending};
+use super::source::Source;
 use crate::measure::Witness;
 
 /// An appended signature.
@@ -94,8 +93,9 @@ impl TrailerError {
 }
 
 /// Finds the appended signature; `None` for a file that does not end in the marker.
-pub(super) fn locate(file: &File) -> Result<Option<Trailer>, TrailerError> {
-    let size = file.metadata().map_err(TrailerError::Read)?.len();
+pub(super) fn locate<'a>(file: impl Into<Source<'a>>) -> Result<Option<Trailer>, TrailerError> {
+    let file = file.into();
+    let size = file.size().map_err(TrailerError::Read)?;
     let Some(end) = size.checked_sub(MARKER.len() as u64) else { return Ok(None) };
     let mut marker = [0; MARKER.len()];
     if read(file, &mut marker, end)?.is_none() || marker != *MARKER {
@@ -124,8 +124,9 @@ pub(super) fn locate(file: &File) -> Result<Option<Trailer>, TrailerError> {
 }
 
 /// Whether a signature may lie behind the first `content` bytes; what was read to find out.
-pub(super) fn may_follow(file: &File, content: u64) -> Result<Vec<Witness>, TrailerError> {
-    if !elf::is_elf(file)? {
+pub(super) fn may_follow<'a>(file: impl Into<Source<'a>>, content: u64) -> Result<Vec<Witness>, TrailerError> {
+    let file = file.into();
+    if !elf::begins_like_elf(file)? {
         return Err(TrailerError::NotElf);
     }
     elf::ends_at(file, content).map_err(|ending| match ending {
@@ -136,7 +137,7 @@ pub(super) fn may_follow(file: &File, content: u64) -> Result<Vec<Witness>, Trai
 }
 
 /// `None` when the file ends before: then it has changed, and is not what it was.
-fn read(file: &File, buffer: &mut [u8], offset: u64) -> Result<Option<()>, TrailerError> {
+fn read(file: Source<'_>, buffer: &mut [u8], offset: u64) -> Result<Option<()>, TrailerError> {
     match file.read_exact_at(buffer, offset) {
         Ok(()) => Ok(Some(())),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),

@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::carrier::Carrier;
 use super::claims::Claims;
-use super::cms::{Attributes, MAX_SIGNATURE_SIZE, Scheme, Signature, Signed, SignerId, Statement};
+use super::cms::{self, Attributes, MAX_SIGNATURE_SIZE, Scheme, Signature, Signed, SignerId, Statement};
 use super::content::{Bytes, Content, FileContent};
 use super::manifest::{self, LineError};
 use super::timestamp::TimestampError;
@@ -372,7 +372,14 @@ fn authority(
         report.certificate = Some((certificate_facts.subject.clone(), certificate_facts.issuer.clone()));
         report.fingerprint = Some(fingerprint(certificate));
         match authenticate(statement, certificate_facts, content) {
-            Ok(()) => return accept(statement, certificate, signature, rules, facts, report),
+            Ok(()) => {
+                let authority = accept(statement, certificate, signature, rules, facts, report)?;
+                // What is claimed was parsed by somebody else, while it was a stranger's. Only now is it known whose it is.
+                if let Signed::Attributes(attributes) = &statement.signed {
+                    attributes.check(cms::Content::Detached)?;
+                }
+                return Ok(authority);
+            }
             // The content is another one, whoever signed it.
             Err(
                 error @ (Rejected::DigestMismatch
@@ -432,7 +439,11 @@ fn accept(
 ) -> Result<Arc<Authority>, Rejected> {
     let accept = |signed_at| rules.trust.accept(certificate, &signature.certificates, signed_at, facts.now);
     let Some(token) = &statement.timestamp else { return Ok(accept(None)?) };
-    let problem = match timestamp::verify(token, &statement.value, &rules.trust, facts.now) {
+    let signed_at = match &**token {
+        Ok(token) => timestamp::verify_token(token, &statement.value, &rules.trust, facts.now),
+        Err(problem) => Err(problem.clone()),
+    };
+    let problem = match signed_at {
         Ok(signed_at) => match accept(Some(signed_at)) {
             Ok(authority) => return Ok(authority),
             Err(error) if error.is_exhaustion() => return Err(error.into()),

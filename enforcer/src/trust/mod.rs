@@ -304,6 +304,13 @@ impl Authority {
     }
 }
 
+/// Reads a stranger's certificate in every way in which a decision about it will, and forgets what it says.
+pub fn rehearse(certificate: &CertificateDer<'_>) {
+    _ = CertificateFacts::of(certificate);
+    _ = webpki::EndEntityCert::try_from(certificate);
+    _ = twin::twins(certificate);
+}
+
 /// SHA-256 of a certificate's DER.
 pub fn fingerprint(certificate: &[u8]) -> [u8; 32] {
     crate::text::sha256(certificate)

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use enforcer::measure;
 use enforcer::policy::{Policy, Signer, Sources};
-use enforcer::signature::{Examination, Examiner, Facts};
+use enforcer::signature::{Attempt, Examination, Examiner, Facts};
 use enforcer::trust::TrustStore;
+use enforcer::worker::{Pool, Settings};
 use rustls_pki_types::UnixTime;
 use tempfile::TempDir;
 
@@ -60,13 +62,38 @@ impl Scene {
 
     pub fn examine_at(&self, path: &Path, now: UnixTime) -> Examination {
         let file = measure::open(path).unwrap();
-        self.examiner().examine(&file, Some(path), &Facts::at(now)).unwrap()
+        let (examiner, facts) = (self.examiner(), Facts::at(now));
+        let here = examiner.examine(&file, Some(path), &facts).unwrap();
+        // Whatever a test says about a file, a worker and the daemon come to the same.
+        let there = examiner.examine_by(&*WORKERS, &file, Some(path), &facts).unwrap();
+        assert_eq!(told(&here), told(&there));
+        here
     }
 
     /// `carrier signer` when it would run, else the code of the reason.
     pub fn word(&self, path: &Path) -> String {
         word(&self.examine(path))
     }
+}
+
+/// Workers of the real program. On a machine whose user or kernel cannot confine them they work all the same, and say so.
+pub static WORKERS: LazyLock<Pool> = LazyLock::new(|| {
+    let program = env!("CARGO_BIN_EXE_enforcer").into();
+    Pool::start(Settings { program, size: 2, nice: 0, unconfined_allowed: true }, Arc::default()).unwrap()
+});
+
+/// Everything that was found and decided, in words.
+fn told(examination: &Examination) -> String {
+    let attempt = |attempt: &Attempt| {
+        let signers: Vec<String> = attempt.signers.iter().map(|signer| format!("{signer:?}")).collect();
+        let outcome = match &attempt.result {
+            Ok(verified) => format!("{verified:?}"),
+            Err(rejected) => rejected.to_string(),
+        };
+        format!("{} {signers:?} {outcome}", attempt.carrier)
+    };
+    let attempts: Vec<String> = examination.attempts.iter().map(attempt).collect();
+    format!("{:?} {:?} {attempts:#?}", examination.digest, examination.revoked.is_some())
 }
 
 pub fn word(examination: &Examination) -> String {

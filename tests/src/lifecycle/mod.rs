@@ -15,6 +15,7 @@ mod reload;
 mod staged;
 mod trust;
 mod uses;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
     // Those that end the daemon come last, so that a failure there spoils the least.
     let tests = [
         first_use::TESTS,
+        worker::TESTS,
         change::TESTS,
         hostile::TESTS,
         guard::TESTS,

@@ -1,17 +1,59 @@
 //! Taking enforcement off, which only `enforcer stop --release` does, and putting it on again.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
-use super::uses::{program_runs, start, unsigned_is_denied};
+use super::uses::{program_is_denied, program_runs, start, unsigned_is_denied};
 use super::{Test, staged};
 use crate::mode::Mode;
 use crate::scene::Scene;
 use crate::service::{self, Journal};
 
-pub const TESTS: &[Test] =
-    &[Test::new("release_opens_the_door_and_a_start_closes_it", "enforcer stop --release, then systemctl start enforcer", release)];
+pub const TESTS: &[Test] = &[
+    Test::new("release_opens_the_door_and_a_start_closes_it", "enforcer stop --release, then systemctl start enforcer", release),
+    Test::new("what_ran_before_enforcement_is_told", "start an unsigned program while nothing is enforced, then the service; restart that", before),
+];
+
+fn before(scene: &Scene) -> Result<String> {
+    // A program that the system's manifest covers, and one byte that makes it another one.
+    let unsigned = scene.disk("sleeps-unsigned");
+    fs::write(&unsigned, [&fs::read("/usr/bin/sleep")?[..], b"."].concat())?;
+    fs::set_permissions(&unsigned, fs::Permissions::from_mode(0o755))?;
+    service::succeed("enforcer", &["stop", "--release"])?;
+    let running = Command::new(&unsigned).arg("600").spawn();
+    let told = service::start().and_then(|()| told_before());
+    // A later daemon has to say the same: it did not see what ran before.
+    let restarted = told.and_then(|told| {
+        service::succeed("systemctl", &["restart", service::UNIT])?;
+        Ok((told, told_before()?))
+    });
+    let mut running = running?;
+    running.kill()?;
+    running.wait()?;
+    let (told, again) = restarted?;
+    let name = unsigned.to_string_lossy();
+    let names = |before: &Value| before["uncovered"].as_array().is_some_and(|names| names.iter().any(|found| *found == *name));
+    ensure!(names(&told) && told["uncovered_processes"] == 1, "{told}");
+    ensure!(told["processes"].as_u64().is_some_and(|count| count > 3) && told["incomplete"] == false, "{told}");
+    ensure!(again == told, "after a restart it is {again}");
+    program_is_denied(scene, &unsigned, Duration::from_secs(20))?;
+    Ok(format!("of {} programs that ran before, the unsigned one was named, and a restart of the daemon did not forget it", told["processes"]))
+}
+
+fn told_before() -> Result<Value> {
+    let mut told = Value::Null;
+    service::wait_until("what ran before was looked at", || {
+        told = service::status()?["before"].clone();
+        Ok(told.is_object())
+    })?;
+    Ok(told)
+}
 
 fn release(scene: &Scene) -> Result<String> {
     unsigned_is_denied(scene)?;

@@ -5,12 +5,13 @@ use der::Encode;
 use der::asn1::ObjectIdentifier;
 use der::oid::db::rfc5912;
 use rustls_pki_types::alg_id;
+use serde::{Deserialize, Serialize};
 
 use super::CmsError;
 use crate::measure::Algorithm;
 
 /// How a signature value is made from a digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scheme {
     /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
     RsaPkcs1,

@@ -102,6 +102,9 @@ pub enum CmsError {
     /// The signer's digest algorithm is not among those of the signed data.
     #[error("the signer's digest algorithm is not among those that the signed data announces")]
     DigestNotAnnounced,
+    /// Whoever parsed it said something else than what it says.
+    #[error("the signed attributes are not what the worker that read them said")]
+    Misread,
     /// RFC 5652 §5.3 binds the version to the kind of signer identifier.
     #[error("the version {version} of the signer information does not fit its signer identifier")]
     SignerVersion {
