@@ -95,6 +95,12 @@ impl Floors {
         }
     }
 
+    /// Whether the content was published in this generation as another release than this one.
+    pub fn is_another(&self, digest: &Digest, release: Option<&Release>, generation: u32) -> bool {
+        let published = self.published.get(digest).filter(|published| published.generation == generation);
+        release.zip(published).is_some_and(|(release, published)| published.release != *release)
+    }
+
     /// Forgets what other generations published: it has been taken away.
     pub fn forget_others(&mut self, generation: u32) {
         self.published.retain(|_, published| published.generation == generation);

@@ -6,7 +6,7 @@ use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRA
 
 use super::clock::Clock;
 use super::floors::{Admission, Floors};
-use crate::kernel::{KernelError, Maps};
+use crate::kernel::{KernelError, Maps, boottime};
 use crate::signature::{Release, Verified};
 use crate::trust::SecurityVersions;
 
@@ -83,8 +83,13 @@ impl Publisher {
         let entitlements = entitlements(verified) | own;
         let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, reserved: 0 };
         for digest in digests(verified) {
-            floors.note(digest, verified.release(), generation);
-            self.maps.publish(&digest, &verdict)?;
+            let standing = self.maps.verdict(&digest)?.filter(|standing| standing.generation == generation && holds(standing));
+            // Content that is two releases can be overtaken as either, and so only the latter counts.
+            let standing = standing.filter(|_| !floors.is_another(&digest, verified.release(), generation));
+            if verified.release().is_some() || standing.is_none() {
+                floors.note(digest, verified.release(), generation);
+            }
+            self.maps.publish(&digest, &standing.map_or(verdict, |standing| together(&standing, &verdict)))?;
         }
         Ok(())
     }
@@ -105,7 +110,50 @@ fn entitlements(verified: &Verified) -> u32 {
     ENTITLEMENTS.iter().filter(|(name, _)| granted(name)).fold(0, |rights, (_, right)| rights | right)
 }
 
+/// Whether it has not expired.
+pub(super) fn holds(verdict: &Verdict) -> bool {
+    verdict.expires_at == 0 || verdict.expires_at > boottime()
+}
+
+/// What two signatures allow that cover the same content. It may do what either lets it, as long as both hold: after that it is asked for anew.
+fn together(standing: &Verdict, new: &Verdict) -> Verdict {
+    let ends = [standing.expires_at, new.expires_at].into_iter().filter(|end| *end != 0);
+    Verdict {
+        expires_at: ends.min().unwrap_or(0),
+        uses: standing.uses | new.uses,
+        entitlements: standing.entitlements | new.entitlements,
+        component: if new.component == 0 { standing.component } else { new.component },
+        ..*new
+    }
+}
+
 /// A program that may start is mapped as code when it does.
 fn with_own_mappings(uses: u32) -> u32 {
     if uses & USE_EXEC != 0 { uses | USE_LIBRARY } else { uses }
+}
+
+#[cfg(test)]
+mod tests {
+    use enforcer_common::{ENTITLEMENT_DEBUGGER, ENTITLEMENT_JIT};
+
+    use super::*;
+
+    const LISTED: Verdict = Verdict { expires_at: 0, uses: USE_LIBRARY, entitlements: 0, signer: 0, generation: 7, component: 3, reserved: 0 };
+
+    #[test]
+    fn two_signatures_allow_what_either_does_in_any_order() {
+        let entitled = Verdict { expires_at: 500, uses: USE_EXEC, entitlements: ENTITLEMENT_JIT, signer: 1, component: 0, ..LISTED };
+        let both = Verdict { expires_at: 500, uses: USE_EXEC | USE_LIBRARY, entitlements: ENTITLEMENT_JIT, ..LISTED };
+        assert_eq!(together(&LISTED, &entitled), Verdict { signer: 1, ..both });
+        assert_eq!(together(&entitled, &LISTED), both);
+        assert_eq!(together(&both, &both), both);
+    }
+
+    #[test]
+    fn what_two_signatures_allow_ends_with_the_first_of_them() {
+        let [early, late] = [100, 200].map(|expires_at| Verdict { expires_at, entitlements: ENTITLEMENT_DEBUGGER, ..LISTED });
+        assert_eq!(together(&early, &late).expires_at, 100);
+        assert_eq!(together(&late, &early).expires_at, 100);
+        assert_eq!(together(&late, &LISTED).expires_at, 200);
+    }
 }
