@@ -2,14 +2,15 @@
 //!
 //! The files are built and signed here, where the demo's key is: there is no private key in a guest.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::setup::{self, pki};
+use crate::setup::{self, guest, pki};
 use crate::ui::Step;
 use crate::vm::{self, Outcome, Output, Spec};
 use crate::{process, workspace};
@@ -63,6 +64,7 @@ impl GuestTests {
         build.arg("fixtures").arg("--out").arg(fixtures.path()).arg("--prefix").arg(FIXTURES);
         build.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()).arg("--enforcer").arg(&enforcer);
         process::run(&mut build, &step)?;
+        entitle(&enforcer, &fixtures.path().join(COMPILERS), &step)?;
         step.done("built and signed");
         Ok(Self { enforcer, program, fixtures })
     }
@@ -89,6 +91,22 @@ impl GuestTests {
         spec
     }
 }
+
+/// Writes a second manifest of those of Debian's programs that compile while they run, which asks for the entitlement `jit`. What the guest's own
+/// manifest says of them is not changed by it.
+fn entitle(enforcer: &Path, manifest: &Path, step: &Step) -> Result<()> {
+    let whole = fs::read_to_string(guest::manifest()?)?;
+    let compilers: Vec<&str> = whole.lines().filter(|line| ["/bin/node)", "/bin/java)"].iter().any(|end| line.contains(end))).collect();
+    ensure!(compilers.len() == 2, "node and java are not in the guest's root, or more than once: {compilers:?}");
+    fs::write(manifest, compilers.join("\n") + "\n")?;
+    let pki = pki::open()?;
+    let mut sign = Command::new(enforcer);
+    sign.args(["manifest", "sign", "--entitlement", "jit", "--identifier", "test.compilers"]).arg(manifest);
+    process::run(sign.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()), step).map(drop)
+}
+
+/// Node.js and Java, in the folder of the fixtures.
+const COMPILERS: &str = "claims/compilers.manifest";
 
 /// The results in what a machine printed. A line that is none is an error: a result must not get lost in it.
 pub(crate) fn lines(outcome: &Outcome) -> Result<Vec<Line>> {

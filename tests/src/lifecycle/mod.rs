@@ -5,6 +5,7 @@
 mod board;
 mod change;
 mod charter;
+mod compilers;
 mod daemon;
 mod first_use;
 mod guard;
@@ -56,6 +57,7 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
         first_use::TESTS,
         worker::TESTS,
         change::TESTS,
+        compilers::TESTS,
         hostile::TESTS,
         guard::TESTS,
         reload::TESTS,

@@ -19,7 +19,7 @@ use crate::ui::Step;
 pub(crate) const ADMIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 const PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,bash,coreutils,python3,perl,openssl,strace,fsverity,keyutils,procps,libstdc++6,libgcc-s1,tar,\
-                        xz-utils,apt,iproute2,util-linux,attr,acl,ca-certificates,xfsprogs,btrfs-progs,squashfs-tools,fuse3";
+                        xz-utils,apt,iproute2,util-linux,attr,acl,ca-certificates,xfsprogs,btrfs-progs,squashfs-tools,fuse3,nodejs,default-jre-headless";
 
 /// What the kernel's `root=` says: the kernel numbers drives as it finds them, so only a partition's identity is certain.
 pub(crate) const ROOT: &str = "PARTUUID=656e6672-01";
@@ -160,6 +160,8 @@ fn bootstrap(release: &str, dir: &Path, step: &Step) -> Result<()> {
     }
     let mut mmdebstrap = Command::new("mmdebstrap");
     mmdebstrap.env("PATH", ADMIN_PATH).args(["--quiet", "--variant=minbase"]).arg(format!("--include={PACKAGES}"));
+    // Java's package makes links to its manual pages, which are left out below.
+    mmdebstrap.arg("--essential-hook=mkdir -p \"$1\"/usr/share/man/man1");
     mmdebstrap.arg(format!("--customize-hook=sync-in {} /", files.display()));
     mmdebstrap.arg(format!(
         "--customize-hook=chroot \"$1\" chown -R root:root {}",
