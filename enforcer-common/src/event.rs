@@ -74,6 +74,8 @@ boundary_enum! {
         PerfEventAlloc = 31 => "perf_event_alloc",
         /// A descriptor by which a process supplies pages itself.
         InodeInitSecurityAnon = 32 => "inode_init_security_anon",
+        /// The system call `brk`, of which no hook is asked.
+        Brk = 33 => "brk",
     }
 }
 
@@ -136,6 +138,8 @@ boundary_enum! {
         ExecutableReplaced = 27 => "executable-replaced",
         /// A process asked to supply the pages of its memory itself (`userfaultfd`), past every permission to write.
         SuppliedPages = 32 => "supplied-pages",
+        /// Under `personality(READ_IMPLIES_EXEC)`, a program was started, or a heap grew.
+        ReadImpliesExec = 33 => "read-implies-exec",
     }
 }
 

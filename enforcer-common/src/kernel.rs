@@ -89,6 +89,8 @@ pub struct KernelLayout {
     pub task_struct_mm: u32,
     /// `task_struct.atomic_flags`
     pub task_struct_atomic_flags: u32,
+    /// `task_struct.personality`
+    pub task_struct_personality: u32,
     /// `task_struct.nsproxy`
     pub task_struct_nsproxy: u32,
     /// `nsproxy.mnt_ns`

@@ -70,6 +70,7 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     task_struct_pending_signal: 0,
     task_struct_mm: 0,
     task_struct_atomic_flags: 0,
+    task_struct_personality: 0,
     task_struct_nsproxy: 0,
     nsproxy_mnt_ns: 0,
     mnt_namespace_inum: 0,
@@ -419,6 +420,13 @@ pub(crate) fn has_no_new_privs(task: u64) -> bool {
     const PFA_NO_NEW_PRIVS: u64 = 0;
     let mut flags = 0;
     !read_word(task + u64::from(layout!(task_struct_atomic_flags)), &mut flags) || flags & (1 << PFA_NO_NEW_PRIVS) != 0
+}
+
+/// Whether everything that the current task can read becomes executable as well (`include/uapi/linux/personality.h`).
+#[inline(always)]
+pub(crate) fn read_implies_exec() -> bool {
+    const READ_IMPLIES_EXEC: u32 = 0x0040_0000;
+    field!(current_task(), task_struct_personality as u32) & READ_IMPLIES_EXEC != 0
 }
 
 /// The inode number of the current task's program, by direct loads; 0 when it has none.

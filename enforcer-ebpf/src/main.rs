@@ -19,6 +19,7 @@ mod hooks {
     pub(crate) mod bpf_map;
     pub(crate) mod bpf_prog;
     pub(crate) mod bprm_check_security;
+    pub(crate) mod brk;
     pub(crate) mod file_mprotect;
     pub(crate) mod file_open;
     pub(crate) mod inode_create;

@@ -3,10 +3,10 @@
 //! Called once for each file of an `execve`: a script first, then its interpreter. The kernel already refuses writers to the file.
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
-use enforcer_common::{Hook, USE_EXEC};
+use enforcer_common::{Hook, Reason, USE_EXEC};
 
 use crate::{
-    judge::{self, Answer, Fault, Question},
+    judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, LinuxBinprm},
 };
 
@@ -26,5 +26,13 @@ fn try_bprm_check_security(ctx: &LsmContext) -> Result<Answer, Fault> {
     let called_by = kernel::binprm_called_by(bprm);
     let traced = kernel::binprm_is_traced(bprm);
     let question = Question { called_by, traced, ..Question::about(Hook::BprmCheckSecurity, file, USE_EXEC, true) };
-    Ok(judge::file(&question, judge::settings()?))
+    let settings = judge::settings()?;
+    // Its memory for uninitialised data would be executable, and no hook is asked about that.
+    if kernel::read_implies_exec() {
+        let denial = Denial::without_digest(Reason::ReadImpliesExec);
+        if judge::deny(&question, &denial, settings.anonymous, settings) == Answer::Deny {
+            return Ok(Answer::Deny);
+        }
+    }
+    Ok(judge::file(&question, settings))
 }

@@ -28,6 +28,7 @@ pub fn explain(reason: Reason) -> &'static str {
         Reason::SuppliedPages => {
             "The program asked to supply pages of memory itself (`userfaultfd`), which could put code where nothing may be written."
         }
+        Reason::ReadImpliesExec => "The program ran with `personality(READ_IMPLIES_EXEC)`, under which all of its memory is executable.",
         Reason::MappedAsCode => "The file is mapped as code somewhere, and was to be opened for writing.",
         Reason::WrongComponent => "The file is trusted, and goes by a name that the policy keeps for other software.",
         Reason::Tracing => "A process was to be traced, or its memory to be changed from outside of it.",
@@ -79,6 +80,8 @@ pub fn remedy(record: &Record) -> String {
             )
         }
         Reason::AnonymousMemory => memory_remedy("anonymous"),
+        Reason::ReadImpliesExec => "Start it without `setarch -X`; or set `anonymous` in the policy's [memory] to \"audit\" or \"allow\", knowing the risk."
+            .to_owned(),
         Reason::WritableAndExecutable => memory_remedy("writable-and-executable"),
         Reason::MadeExecutable | Reason::SuppliedPages => memory_remedy("made-executable"),
         Reason::ModifiedPages => {

@@ -95,6 +95,7 @@ fn words(hook: Hook) -> (&'static str, &'static str, &'static str) {
         Hook::SbUmount => ("unmounting of ", "", "an unmount"),
         Hook::MoveMount => ("moving of a mount to ", "", "moving of a mount"),
         Hook::InodeInitSecurityAnon => ("supplying of pages by ", "", "supplying of pages by `userfaultfd`"),
+        Hook::Brk => ("growing of ", "", "growing of an executable heap"),
         Hook::LockedDown => ("opening of ", " to the kernel's memory", "opening of a way into the kernel's memory"),
     }
 }

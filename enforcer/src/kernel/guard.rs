@@ -12,7 +12,7 @@ use enforcer_common::{ENROL_EXECUTABLE, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_
 
 use super::maps::MAPS;
 use super::pins::PIN_ROOT;
-use super::{HOOKS, KernelError, Maps, Pins, pins::pin_error};
+use super::{KernelError, Maps, Pins, pins::pin_error};
 
 /// Enrols this program, the folders of pins, the daemon's own folders, the way to each of them, and the control groups of this process. Again and again
 /// is as good as once.
@@ -41,7 +41,7 @@ pub(super) fn enrol_objects(maps: &Maps, pins: &Pins) -> Result<(), KernelError>
         let map = MapData::from_pin(pins.map(name)).map_err(|error| failed(error.to_string()))?;
         own(ObjectKind::Map, map.info().map_err(|error| failed(error.to_string()))?.id())?;
     }
-    for hook in HOOKS {
+    for hook in pins.hooks() {
         let failed = |detail: String| KernelError::Load { detail: format!("the link of `{hook}`: {detail}") };
         let link: FdLink = PinnedLink::from_pin(pins.link(hook)).map_err(|error| failed(error.to_string()))?.into();
         own(ObjectKind::Link, link.info().map_err(|error| failed(error.to_string()))?.id())?;

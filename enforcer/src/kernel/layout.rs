@@ -8,6 +8,7 @@ use btf_rs::{Btf, BtfType, Member, Type};
 use enforcer_common::{ABSENT, Features, KernelLayout};
 
 use super::KernelError;
+use super::programs::COMPATIBLE;
 
 /// Where every kernel with `CONFIG_DEBUG_INFO_BTF` shows its types.
 pub const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -18,16 +19,18 @@ pub struct KernelTypes {
     pub layout: KernelLayout,
     /// BTF id of the kfunc `bpf_get_fsverity_digest`, where it exists.
     pub bpf_get_fsverity_digest: Option<u32>,
+    /// Whether 32-bit programs run here, and so have system calls of their own.
+    pub ia32_system_calls: bool,
 }
 
 /// Reads the kernel's layout from a BTF file.
 pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
     let btf = Btf::from_file(path).map_err(|error| KernelError::Btf { path: path.to_owned(), detail: error.to_string() })?;
-    let kfunc = btf
-        .resolve_ids_by_name("bpf_get_fsverity_digest")
-        .unwrap_or_default()
-        .into_iter()
-        .find(|id| matches!(btf.resolve_type_by_id(*id), Ok(Type::Func(_))));
+    let function = |name: &str| {
+        let named = btf.resolve_ids_by_name(name).unwrap_or_default();
+        named.into_iter().find(|id| matches!(btf.resolve_type_by_id(*id), Ok(Type::Func(_))))
+    };
+    let kfunc = function("bpf_get_fsverity_digest");
     let offset = |path: &str| Lookup { btf: &btf }.offset(&[path]);
     let any = |paths: &[&str]| Lookup { btf: &btf }.offset(paths);
     let number = |of: &str, name: &str| Lookup { btf: &btf }.enumerator(of, name);
@@ -74,6 +77,7 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         task_struct_pending_signal: offset("task_struct.pending.signal")?,
         task_struct_mm: offset("task_struct.mm")?,
         task_struct_atomic_flags: offset("task_struct.atomic_flags")?,
+        task_struct_personality: offset("task_struct.personality")?,
         task_struct_nsproxy: offset("task_struct.nsproxy")?,
         nsproxy_mnt_ns: offset("nsproxy.mnt_ns")?,
         mnt_namespace_inum: offset("mnt_namespace.ns.inum")?,
@@ -99,7 +103,7 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
             .fold(0, |reasons, number| reasons | 1 << number),
         features: Features { fsverity_digest: u32::from(kfunc.is_some()) },
     };
-    Ok(KernelTypes { layout, bpf_get_fsverity_digest: kfunc })
+    Ok(KernelTypes { layout, bpf_get_fsverity_digest: kfunc, ia32_system_calls: function(COMPATIBLE).is_some() })
 }
 
 /// How far the second field lies behind the first, negative when before it. Offsets inside of one structure are far below 2^31.

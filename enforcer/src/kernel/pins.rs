@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use aya::programs::ProgramInfo;
 use rustix::fs::{StatFs, statfs};
 
-use super::{HOOKS, KernelError, maps::MAPS};
+use super::{HOOKS, KernelError, maps::MAPS, programs::COMPATIBLE};
 
 /// Where the pins are.
 pub const PIN_ROOT: &str = "/sys/fs/bpf/enforcer";
@@ -46,17 +46,19 @@ impl Pins {
 
     /// The hooks whose links are pinned here: those in force.
     pub fn hooks(&self) -> Vec<&'static str> {
-        HOOKS.iter().copied().filter(|hook| self.link(hook).exists()).collect()
+        possible_hooks().filter(|hook| self.link(hook).exists()).collect()
     }
 
     /// The kernel's ids of the programs that are pinned here.
     pub fn program_ids(&self) -> Vec<u32> {
-        HOOKS.iter().filter_map(|hook| ProgramInfo::from_pin(self.program(hook)).ok()).map(|info| info.id()).collect()
+        possible_hooks().filter_map(|hook| ProgramInfo::from_pin(self.program(hook)).ok()).map(|info| info.id()).collect()
     }
 
     /// Whether every map, program and link is here.
     pub fn is_complete(&self) -> bool {
-        self.hooks().len() == HOOKS.len() && MAPS.iter().all(|map| self.map(map).exists()) && HOOKS.iter().all(|hook| self.program(hook).exists())
+        let is_there = |hook: &str| self.program(hook).exists() && self.link(hook).exists();
+        let compatible = self.program(COMPATIBLE).exists() == self.link(COMPATIBLE).exists();
+        compatible && HOOKS.into_iter().all(is_there) && MAPS.iter().all(|map| self.map(map).exists())
     }
 
     /// Makes the folder, for root alone.
@@ -75,7 +77,7 @@ impl Pins {
 
     /// Removes the pins, links first: from then on this build decides nothing.
     pub fn remove(&self) -> Result<(), KernelError> {
-        for hook in HOOKS {
+        for hook in possible_hooks() {
             remove_file(&self.link(hook))?;
         }
         let entries = fs::read_dir(&self.folder).map_err(|source| pin_error("list", &self.folder, source))?;
@@ -84,6 +86,11 @@ impl Pins {
         }
         fs::remove_dir(&self.folder).map_err(|source| pin_error("remove", &self.folder, source))
     }
+}
+
+/// All that there may be.
+fn possible_hooks() -> impl Iterator<Item = &'static str> {
+    HOOKS.into_iter().chain([COMPATIBLE])
 }
 
 /// Every build that has pins, those in force first.

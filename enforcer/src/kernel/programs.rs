@@ -14,12 +14,13 @@ use super::pins::{Pins, observed, pin_error, require_bpffs};
 use super::{KernelError, Maps, boottime, guard, maps::MAPS, object};
 use crate::text::chain;
 
-/// The LSM hooks, by the kernel's names, which are the programs' names too. Those that decide about code come first, then those that the daemon
-/// enrols by, and those that guard the enforcer last: when they begin, they have to know it.
-pub const HOOKS: [&str; 32] = [
+/// The LSM hooks, by the kernel's names, which are the programs' names too, and the entry of a system call that asks none. Those that decide about code
+/// come first, then those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know it.
+pub const HOOKS: [&str; 33] = [
     "bprm_check_security",
     "mmap_file",
     "file_mprotect",
+    "__x64_sys_brk",
     "inode_init_security_anon",
     "kernel_read_file",
     "kernel_post_read_file",
@@ -51,6 +52,9 @@ pub const HOOKS: [&str; 32] = [
     "bpf_prog",
     "bpf",
 ];
+
+/// The entry of the same system call for 32-bit programs, in kernels that run those.
+pub(super) const COMPATIBLE: &str = "__ia32_sys_brk";
 
 /// The first hook that asks who the enforcer is.
 const FIRST_GUARD: &str = "file_open";
@@ -98,12 +102,10 @@ impl Loaded {
             if hook == FIRST_GUARD {
                 guard::enrol_inodes(&self.maps, &self.pins, folders)?;
             }
-            let program = lsm(&mut programs, hook)?;
-            let refused = |error: ProgramError| KernelError::Program { program: hook.to_owned(), detail: chain(&error) };
-            let id = program.attach().map_err(refused)?;
-            let link: FdLink = program.take_link(id).map_err(refused)?.into();
-            let path = self.pins.link(hook);
-            link.pin(&path).map_err(|error| KernelError::Load { detail: format!("cannot pin `{}`: {}", path.display(), chain(&error)) })?;
+            attach(&mut programs, hook, &self.pins)?;
+        }
+        if self.pins.program(COMPATIBLE).exists() {
+            attach(&mut programs, COMPATIBLE, &self.pins)?;
         }
         guard::enrol_objects(&self.maps, &self.pins)
     }
@@ -180,20 +182,43 @@ fn load(types: &KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, Ker
         let map = programs.map_mut(name).ok_or_else(|| KernelError::Map { map: name, detail: "it is not in the object".to_owned() })?;
         map.pin(pins.map(name)).map_err(|error| failed(&error))?;
     }
-    for hook in HOOKS {
-        let program = lsm(&mut programs, hook)?;
-        program.load(hook, &btf).map_err(|error| KernelError::Program { program: hook.to_owned(), detail: describe(&error) })?;
+    let compatible = types.ia32_system_calls.then_some(COMPATIBLE);
+    for hook in HOOKS.into_iter().chain(compatible) {
+        let loaded = match programs.program_mut(hook) {
+            Some(Program::Lsm(program)) => program.load(hook, &btf),
+            Some(Program::FEntry(program)) => program.load(hook, &btf),
+            _ => return Err(not_in_object(hook)),
+        };
+        loaded.map_err(|error| KernelError::Program { program: hook.to_owned(), detail: describe(&error) })?;
+        let program = programs.program_mut(hook).ok_or_else(|| not_in_object(hook))?;
         let path = pins.program(hook);
         program.pin(&path).map_err(|error| pin_error("pin", &path, std::io::Error::other(chain(&error))))?;
     }
     Ok(programs)
 }
 
+/// Attaches one program, and pins its link.
+fn attach(programs: &mut Ebpf, hook: &str, pins: &Pins) -> Result<(), KernelError> {
+    let attached: Result<FdLink, ProgramError> = match programs.program_mut(hook) {
+        Some(Program::Lsm(program)) => program.attach().and_then(|id| program.take_link(id)).map(Into::into),
+        Some(Program::FEntry(program)) => program.attach().and_then(|id| program.take_link(id)).map(Into::into),
+        _ => return Err(not_in_object(hook)),
+    };
+    let link = attached.map_err(|error| KernelError::Program { program: hook.to_owned(), detail: chain(&error) })?;
+    let path = pins.link(hook);
+    let pinned = link.pin(&path);
+    pinned.map(drop).map_err(|error| KernelError::Load { detail: format!("cannot pin `{}`: {}", path.display(), chain(&error)) })
+}
+
 pub(super) fn lsm<'a>(programs: &'a mut Ebpf, hook: &str) -> Result<&'a mut Lsm, KernelError> {
     match programs.program_mut(hook) {
         Some(Program::Lsm(program)) => Ok(program),
-        _ => Err(KernelError::Object { detail: format!("it has no LSM program `{hook}`") }),
+        _ => Err(not_in_object(hook)),
     }
+}
+
+fn not_in_object(hook: &str) -> KernelError {
+    KernelError::Object { detail: format!("it has no program `{hook}`") }
 }
 
 /// A refusal with the end of the verifier's log, which says where and why.

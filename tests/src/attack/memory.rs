@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::ptr::null;
 
 use anyhow::{Context as _, Result, ensure};
@@ -35,6 +36,10 @@ pub enum Memory {
     ReadImpliesExec,
     /// The same with an unsigned file that is mapped for reading.
     ReadImpliesExecFile { library: PathBuf },
+    /// The heap of a process that asked for that.
+    ReadImpliesExecBrk,
+    /// The same in a process of its own, which says how that ended.
+    ReadImpliesExecBrkInAChild,
     /// System V shared memory, attached as executable.
     ShmExec,
     /// One memory file mapped twice: to write, and to execute.
@@ -91,6 +96,11 @@ pub fn run(memory: &Memory) -> Result<()> {
             println!("the library answered {}", mapping.call(elf::offset_of_answer(library)?));
             return Ok(());
         }
+        Memory::ReadImpliesExecBrkInAChild => {
+            let status = Command::new("/proc/self/exe").args(["attack", "read-implies-exec-brk"]).status()?;
+            ensure!(status.success(), "the child ended: {status}");
+            return Ok(());
+        }
         _ => {}
     }
     let mapping = code_in_memory(memory)?;
@@ -121,6 +131,10 @@ fn code_in_memory(memory: &Memory) -> Result<Mapping> {
         Memory::ReadImpliesExec => {
             read_implies_exec()?;
             written(Mapping::anonymous(PAGE, RW, MapFlags::PRIVATE)?, None)
+        }
+        Memory::ReadImpliesExecBrk => {
+            read_implies_exec()?;
+            written(grown_heap()?, None)
         }
         Memory::ShmExec => written(system_v()?, None),
         Memory::DualMapping => {
@@ -210,6 +224,14 @@ fn system_v() -> Result<Mapping> {
         }
         Ok(Mapping::at(start, PAGE))
     }
+}
+
+/// A page that `brk` adds to the heap.
+fn grown_heap() -> Result<Mapping> {
+    // SAFETY: the C library's allocator finds that somebody else moved the end of the heap, and copes with it.
+    let start = unsafe { libc::sbrk(2 * PAGE as libc::intptr_t) };
+    ensure!(start as isize != -1, "sbrk: {}", std::io::Error::last_os_error());
+    Ok(Mapping::at(start.map_addr(|address| address.next_multiple_of(PAGE)), PAGE))
 }
 
 pub(super) fn read_implies_exec() -> Result<()> {

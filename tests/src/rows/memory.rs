@@ -3,13 +3,13 @@
 use std::process::Command;
 
 use anyhow::Result;
-use enforcer_common::Hook::{self, FileMprotect, FileOpen, MmapFile};
+use enforcer_common::Hook::{self, BprmCheckSecurity, Brk, FileMprotect, FileOpen, MmapFile};
 use enforcer_common::Reason::{
-    self, AnonymousMemory, MadeExecutable, MappedAsCode, ModifiedPages, NotMeasured, OpenForWriting, Untrusted, VolatileFilesystem,
-    WritableAndExecutable,
+    self, AnonymousMemory, MadeExecutable, MappedAsCode, ModifiedPages, NotMeasured, OpenForWriting, ReadImpliesExec, Untrusted,
+    VolatileFilesystem, WritableAndExecutable,
 };
 
-use super::{EPERM, FOREIGN_RAN, Row, Shown, Trace, UNSIGNED_ANSWERED};
+use super::{EPERM, FOREIGN_RAN, Row, SIGNED_RAN, Shown, Trace, UNSIGNED_ANSWERED};
 use crate::scene::Scene;
 
 pub const ROWS: &[Row] = &[
@@ -57,6 +57,24 @@ pub const ROWS: &[Row] = &[
         |scene| with(scene, "read-implies-exec-file", "unsigned/libanswer.so"),
         UNSIGNED_ANSWERED,
         (Trace::new(MmapFile, Untrusted, Shown::Path("unsigned/libanswer.so")), EPERM, "signed_library_mapped"),
+    ),
+    Row::attack(
+        "read_implies_exec_and_brk",
+        "a heap that personality(READ_IMPLIES_EXEC) makes executable",
+        |scene| memory(scene, "read-implies-exec-brk-in-a-child"),
+        FOREIGN_RAN,
+        (Trace::of_another(Brk, ReadImpliesExec, Shown::Nothing), "SIGKILL", "anonymous_data"),
+    ),
+    Row::attack(
+        "read_implies_exec_at_the_start",
+        "a signed program that is started with personality(READ_IMPLIES_EXEC)",
+        |scene| {
+            let mut command = Command::new("setarch");
+            command.args(["x86_64", "--read-implies-exec"]).arg(scene.fixture("bin/static"));
+            Ok(command)
+        },
+        SIGNED_RAN,
+        (Trace::new(BprmCheckSecurity, ReadImpliesExec, Shown::Path("bin/static")), EPERM, "signed_static_program"),
     ),
     Row::attack(
         "shm_exec",
