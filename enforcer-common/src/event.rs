@@ -140,6 +140,8 @@ boundary_enum! {
         SuppliedPages = 32 => "supplied-pages",
         /// Under `personality(READ_IMPLIES_EXEC)`, a program was started, or a heap grew.
         ReadImpliesExec = 33 => "read-implies-exec",
+        /// A trusted signature covers the file, and the kernel's map has no room for another verdict.
+        VerdictsFull = 34 => "verdicts-full",
     }
 }
 

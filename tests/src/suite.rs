@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
-use enforcer_common::Hook;
 
 use crate::events::{self, Mark};
 use crate::mode::Mode;
@@ -66,8 +65,8 @@ fn in_force(mode: Mode) -> Result<String> {
     let status = service::status()?;
     ensure!(service::mode_in_force()? == mode, "{status}");
     ensure!(status["enforcing"] == (mode == Mode::Enforce), "{status}");
-    let hooks = status["hooks"].as_array().context("the status names no hooks")?;
-    ensure!(hooks.len() == if mode == Mode::Off { 0 } else { Hook::ALL.len() }, "{status}");
+    let none = |key: &str| status[key].as_array().map(Vec::is_empty).context("the status names no hooks");
+    ensure!(none("hooks")? == (mode == Mode::Off) && none("hooks_missing")? == (mode != Mode::Off), "{status}");
     ensure!(status["daemon"]["alive"] == (mode != Mode::Off), "{status}");
     ensure!(status["faults"] == 0, "{status}");
     // Later on, tests have lost some on purpose.

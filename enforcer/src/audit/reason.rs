@@ -29,6 +29,7 @@ pub fn explain(reason: Reason) -> &'static str {
             "The program asked to supply pages of memory itself (`userfaultfd`), which could put code where nothing may be written."
         }
         Reason::ReadImpliesExec => "The program ran with `personality(READ_IMPLIES_EXEC)`, under which all of its memory is executable.",
+        Reason::VerdictsFull => "A signature that the policy trusts covers this file, and there is no room for another verdict.",
         Reason::MappedAsCode => "The file is mapped as code somewhere, and was to be opened for writing.",
         Reason::WrongComponent => "The file is trusted, and goes by a name that the policy keeps for other software.",
         Reason::Tracing => "A process was to be traced, or its memory to be changed from outside of it.",
@@ -64,6 +65,9 @@ pub fn remedy(record: &Record) -> String {
             "Try again; if it happens often, name the files' folders in [scan] `paths`, or raise `max-waiting` in the policy's \
                 [limits]."
                 .to_owned()
+        }
+        Reason::VerdictsFull => {
+            "Raise `max-verdicts` in the policy's [limits], and restart the service (`systemctl restart enforcer`).".to_owned()
         }
         Reason::MappedAsCode => {
             format!("Write a new file and rename it over the old one, as package managers do; `fuser -v {file}` shows who has it mapped.")

@@ -158,11 +158,19 @@ impl Verifier {
             let outcome = examine(&shared.workers, &ground, request, &facts(&shared.clock, &versions));
             let answered = shared.publish_on(&ground, |publisher| {
                 let (reason, why) = match outcome {
-                    Outcome::Verified(verified) if publisher.allow(&verified, ground.generation)? => return Ok(()),
-                    Outcome::Verified(verified) => {
-                        let identifier = verified.claims().identifier.as_deref().unwrap_or_default();
-                        (Reason::Untrusted, format!("a newer security version of `{identifier}` was accepted while this file was verified"))
-                    }
+                    Outcome::Verified(verified) => match publisher.allow(&verified, ground.generation) {
+                        Ok(true) => return Ok(()),
+                        Ok(false) => {
+                            let identifier = verified.claims().identifier.as_deref().unwrap_or_default();
+                            (Reason::Untrusted, format!("a newer security version of `{identifier}` was accepted while this file was verified"))
+                        }
+                        Err(error @ KernelError::VerdictsFull { .. }) => {
+                            shared.tally.count(Loss::VerdictsUnpublished);
+                            tracing::error!("cannot publish a verdict: {error}");
+                            (Reason::VerdictsFull, error.to_string())
+                        }
+                        Err(error) => return Err(error),
+                    },
                     Outcome::Rejected(why) => {
                         self.remember(place.as_ref(), ground.generation, Reason::Untrusted);
                         (Reason::Untrusted, why)

@@ -13,16 +13,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use enforcer_common::{Hook, Reason};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use rustix::process::Signal;
 
-use super::uses::{program_runs, start, unsigned_is_denied};
+use super::uses::{is_recorded, program_is_denied, program_runs, start, unsigned_is_denied};
 use super::{Test, staged};
 use crate::child;
 use crate::events::Mark;
 use crate::scene::{Scene, install};
-use crate::service;
+use crate::service::{self, Policy};
 
 pub const TESTS: &[Test] = &[
     Test::new("fork_bomb_of_two_thousand_unknown_programs_is_denied_to_the_last", "start 2,000 unknown unsigned programs, 100 at once", bomb),
@@ -33,6 +34,7 @@ pub const TESTS: &[Test] = &[
     ),
     Test::new("flood_of_events_loses_no_denial_and_counts_what_it_loses", "ask for executable memory as often as possible", flood),
     Test::new("crowd_before_a_stopped_daemon_is_denied_in_time", "SIGSTOP the daemon, and start 100 unknown programs at once", crowd),
+    Test::new("full_map_of_verdicts_denies_what_is_new_at_once", "start signed programs when the kernel has room for no other verdict", full_map),
     Test::new("full_disk_changes_no_verdict", "leave no byte free where the log is", full_disk),
     Test::new("daemon_without_memory_changes_no_verdict", "take the daemon's memory away", no_memory),
 ];
@@ -107,6 +109,32 @@ fn crowd(scene: &Scene) -> Result<String> {
     usable_at_once(scene)?;
     program_runs(scene, &staged::program(scene)?)?;
     Ok(format!("all were denied within {took:?}, and a known program took {slowest:?} at most meanwhile"))
+}
+
+/// As many verdicts as the manifests need, and not one more.
+fn full_map(scene: &Scene) -> Result<String> {
+    service::succeed("systemctl", &["restart", service::UNIT])?;
+    let verdicts = service::status()?["verdicts"].as_u64().context("a number of verdicts")?;
+    let policy = Policy::open()?;
+    let text = policy.original().replace("[limits]", &format!("[limits]\nmax-verdicts = {verdicts}"));
+    policy.write(&text)?;
+    let outcome = service::succeed("systemctl", &["restart", service::UNIT]).and_then(|_| {
+        let status = service::status()?;
+        ensure!(status["verdicts"] == verdicts && status["max_verdicts"] == verdicts, "the map is not full: {status}");
+        let program = staged::program(scene)?;
+        let mark = Mark::now();
+        let ended = program_is_denied(scene, &program, A_MOMENT)?;
+        is_recorded(mark, &ended, Hook::BprmCheckSecurity, Reason::VerdictsFull)?;
+        unsigned_is_denied(scene)?;
+        program_runs(scene, &scene.fixture("bin/program"))?;
+        ensure!(service::status()?["counters"]["verdicts-unpublished"].as_u64() >= Some(1), "nothing was counted: {}", service::status()?);
+        Ok((program, ended.took))
+    });
+    drop(policy);
+    service::succeed("systemctl", &["restart", service::UNIT])?;
+    let (program, took) = outcome?;
+    program_runs(scene, &program)?;
+    Ok(format!("with {verdicts} verdicts a new program was denied within {took:?}, known ones ran, and it ran when there was room"))
 }
 
 fn full_disk(scene: &Scene) -> Result<String> {
@@ -282,5 +310,6 @@ const FEW: usize = 5;
 const STARTS_IN_A_SECOND: u32 = 500;
 /// A daemon that does not answer counts as dead after this.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+const A_MOMENT: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(120);
 const LOG_FOLDER: &str = "/var/log/enforcer";
