@@ -64,7 +64,7 @@ impl GuestTests {
         build.arg("fixtures").arg("--out").arg(fixtures.path()).arg("--prefix").arg(FIXTURES);
         build.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()).arg("--enforcer").arg(&enforcer);
         process::run(&mut build, &step)?;
-        entitle(&enforcer, &fixtures.path().join(COMPILERS), &step)?;
+        entitle(&enforcer, &fixtures.path().join("manifests").join(COMPILERS), &step)?;
         step.done("built and signed");
         Ok(Self { enforcer, program, fixtures })
     }
@@ -85,6 +85,8 @@ impl GuestTests {
             (self.fixtures.path().to_owned(), FIXTURES.to_owned()),
             (manifests.join("fixtures.manifest"), "/etc/enforcer/manifests/fixtures.manifest".to_owned()),
             (manifests.join("fixtures.manifest.p7s"), "/etc/enforcer/manifests/fixtures.manifest.p7s".to_owned()),
+            (manifests.join(COMPILERS), format!("/etc/enforcer/manifests/{COMPILERS}")),
+            (manifests.join(format!("{COMPILERS}.p7s")), format!("/etc/enforcer/manifests/{COMPILERS}.p7s")),
         ];
         spec.sign = vec![PROGRAM.to_owned()];
         spec.output = Output::Captured;
@@ -105,8 +107,8 @@ fn entitle(enforcer: &Path, manifest: &Path, step: &Step) -> Result<()> {
     process::run(sign.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()), step).map(drop)
 }
 
-/// Node.js and Java, in the folder of the fixtures.
-const COMPILERS: &str = "claims/compilers.manifest";
+/// Node.js and Java.
+const COMPILERS: &str = "compilers.manifest";
 
 /// The results in what a machine printed. A line that is none is an error: a result must not get lost in it.
 pub(crate) fn lines(outcome: &Outcome) -> Result<Vec<Line>> {

@@ -66,9 +66,7 @@ pub fn remedy(record: &Record) -> String {
                 [limits]."
                 .to_owned()
         }
-        Reason::VerdictsFull => {
-            "Raise `max-verdicts` in the policy's [limits], and restart the service (`systemctl restart enforcer`).".to_owned()
-        }
+        Reason::VerdictsFull => "Raise `max-verdicts` in the policy's [limits], and restart the service (`systemctl restart enforcer`).".to_owned(),
         Reason::MappedAsCode => {
             format!("Write a new file and rename it over the old one, as package managers do; `fuser -v {file}` shows who has it mapped.")
         }
@@ -84,8 +82,9 @@ pub fn remedy(record: &Record) -> String {
             )
         }
         Reason::AnonymousMemory => memory_remedy("anonymous"),
-        Reason::ReadImpliesExec => "Start it without `setarch -X`; or set `anonymous` in the policy's [memory] to \"audit\" or \"allow\", knowing the risk."
-            .to_owned(),
+        Reason::ReadImpliesExec => {
+            "Start it without `setarch -X`; or set `anonymous` in the policy's [memory] to \"audit\" or \"allow\", knowing the risk.".to_owned()
+        }
         Reason::WritableAndExecutable => memory_remedy("writable-and-executable"),
         Reason::MadeExecutable | Reason::SuppliedPages => memory_remedy("made-executable"),
         Reason::ModifiedPages => {

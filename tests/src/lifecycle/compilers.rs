@@ -3,7 +3,6 @@
 //! The guest's manifest lists them like everything else, and so they may start. A second manifest lists the same bytes, and asks for `jit`.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,27 +12,28 @@ use enforcer_common::{Hook, Reason};
 use super::Test;
 use crate::child::{self, Ended};
 use crate::events::Mark;
-use crate::scene::Scene;
 use crate::service::{self, Journal};
 
 pub const TESTS: &[Test] = &[
-    Test::new("node_compiles_with_the_entitlement_and_not_without", "node -e, with and without a signature that asks for `jit`", |scene| {
-        with_and_without(scene, "node", &["-e", "let sum = 0; for (let i = 0; i < 100000; i++) sum += i; console.log('sum', sum)"], "sum 4999950000")
+    Test::new("node_compiles_with_the_entitlement_and_not_without", "node -e, with and without a signature that asks for `jit`", |_| {
+        with_and_without("node", &["-e", "let sum = 0; for (let i = 0; i < 100000; i++) sum += i; console.log('sum', sum)"], "sum 4999950000")
     }),
-    Test::new("java_compiles_with_the_entitlement_and_not_without", "java -version, with and without a signature that asks for `jit`", |scene| {
-        with_and_without(scene, "java", &["-Xshare:auto", "-Xmx64m", "--version"], "OpenJDK 64-Bit Server VM")
+    Test::new("java_compiles_with_the_entitlement_and_not_without", "java -version, with and without a signature that asks for `jit`", |_| {
+        with_and_without("java", &["-Xshare:auto", "-Xmx64m", "--version"], "OpenJDK 64-Bit Server VM")
     }),
 ];
 
-fn with_and_without(scene: &Scene, program: &str, arguments: &[&str], words: &str) -> Result<String> {
+fn with_and_without(program: &str, arguments: &[&str], words: &str) -> Result<String> {
     let run = || child::run_within(Command::new(program).args(arguments), LONG);
-    is_denied(&run()?, program, words)?;
-    let manifest = Listed::add(scene)?;
     let with = run()?;
-    manifest.take_away()?;
     ensure!(with.ran(words), "with the entitlement, {program} {}", with.describe());
-    is_denied(&run()?, program, words)?;
-    Ok(format!("{program} ran in {:?} with the entitlement, and not before or after that", with.took))
+    let manifest = TakenAway::new()?;
+    let without = run();
+    manifest.put_back()?;
+    is_denied(&without?, program, words)?;
+    let again = run()?;
+    ensure!(again.ran(words), "with the entitlement once more, {program} {}", again.describe());
+    Ok(format!("{program} ran in {:?} with the entitlement, and could not without", with.took))
 }
 
 /// It started, could not make code, and that was recorded.
@@ -47,35 +47,33 @@ fn is_denied(ended: &Ended, program: &str, words: &str) -> Result<()> {
     recorded.map(drop).with_context(|| format!("{program} {}", ended.describe()))
 }
 
-/// The manifest among those in force, until it is taken away.
-struct Listed;
+/// The manifest, until it is put back.
+struct TakenAway;
 
-impl Listed {
-    fn add(scene: &Scene) -> Result<Self> {
-        // The signature first: a manifest without one would be complained about.
-        for suffix in [".p7s", ""] {
-            fs::copy(scene.fixture(&format!("claims/compilers.manifest{suffix}")), format!("{MANIFEST}{suffix}")).context(MANIFEST)?;
-        }
-        reload().map(|()| Self)
+impl TakenAway {
+    fn new() -> Result<Self> {
+        // The signature last: a manifest without one would be complained about.
+        move_files([MANIFEST, ELSEWHERE], ["", ".p7s"])?;
+        let taken = Self;
+        reload().map(|()| taken)
     }
 
-    fn take_away(self) -> Result<()> {
+    fn put_back(self) -> Result<()> {
         drop(self);
         reload()
     }
 }
 
-impl Drop for Listed {
+impl Drop for TakenAway {
     fn drop(&mut self) {
-        for suffix in ["", ".p7s"] {
-            let path = format!("{MANIFEST}{suffix}");
-            if Path::new(&path).exists()
-                && let Err(error) = fs::remove_file(&path)
-            {
-                eprintln!("guest-tests: `{path}` stays: {error}");
-            }
+        if let Err(error) = move_files([ELSEWHERE, MANIFEST], [".p7s", ""]) {
+            eprintln!("guest-tests: the manifest is not where it was: {error:#}");
         }
     }
+}
+
+fn move_files([from, to]: [&str; 2], suffixes: [&str; 2]) -> Result<()> {
+    suffixes.iter().try_for_each(|suffix| fs::rename(format!("{from}{suffix}"), format!("{to}{suffix}")).with_context(|| format!("{from}{suffix}")))
 }
 
 fn reload() -> Result<()> {
@@ -85,5 +83,6 @@ fn reload() -> Result<()> {
 }
 
 const MANIFEST: &str = "/etc/enforcer/manifests/compilers.manifest";
+const ELSEWHERE: &str = "/etc/enforcer/compilers.manifest";
 /// Both take long to start on an emulated machine.
 const LONG: Duration = Duration::from_secs(180);

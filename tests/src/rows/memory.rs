@@ -5,8 +5,8 @@ use std::process::Command;
 use anyhow::Result;
 use enforcer_common::Hook::{self, BprmCheckSecurity, Brk, FileMprotect, FileOpen, MmapFile};
 use enforcer_common::Reason::{
-    self, AnonymousMemory, MadeExecutable, MappedAsCode, ModifiedPages, NotMeasured, OpenForWriting, ReadImpliesExec, Untrusted,
-    VolatileFilesystem, WritableAndExecutable,
+    self, AnonymousMemory, MadeExecutable, MappedAsCode, ModifiedPages, NotMeasured, OpenForWriting, ReadImpliesExec, Untrusted, VolatileFilesystem,
+    WritableAndExecutable,
 };
 
 use super::{EPERM, FOREIGN_RAN, Row, SIGNED_RAN, Shown, Trace, UNSIGNED_ANSWERED};

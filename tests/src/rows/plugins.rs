@@ -46,6 +46,13 @@ pub const ROWS: &[Row] = &[
         ("unsigned/libsays.so", NOT_MAPPED),
         "signed_library_by_perl",
     ),
+    attack(
+        "unsigned_library_by_java",
+        "an unsigned agent for Java's virtual machine",
+        |scene| java(scene, "unsigned/libsays.so"),
+        ("unsigned/libsays.so", NOT_MAPPED),
+        "signed_library_by_java",
+    ),
     Row::attack(
         "unsigned_library_opened_by_io_uring",
         "an unsigned library opened by io_uring, mapped executable",
@@ -75,6 +82,7 @@ pub const ROWS: &[Row] = &[
     ),
     Row::honest("signed_openssl_engine", "a signed library in place of an engine for openssl", |scene| engine(scene, "lib/libsays.so"), SIGNED_RAN),
     Row::honest("signed_library_by_perl", "a signed library loaded by Perl's DynaLoader", |scene| perl(scene, "lib/libsays.so"), SIGNED_RAN),
+    Row::honest("signed_library_by_java", "a signed agent for Java's virtual machine", |scene| java(scene, "lib/libsays.so"), SIGNED_RAN),
     Row::honest(
         "signed_library_opened_by_io_uring",
         "a signed library opened by io_uring, mapped executable",
@@ -129,6 +137,12 @@ fn perl(scene: &Scene, from: &str) -> Result<Command> {
         scene.fixture(from).display()
     );
     super::bash(&script)
+}
+
+/// `-agentpath` is loaded as `System.load` loads what a class names.
+fn java(scene: &Scene, fixture: &str) -> Result<Command> {
+    let library = scene.fixture(fixture);
+    super::bash(&format!("java -Xmx64m -XX:+DisplayVMOutputToStderr -agentpath:{} -version; exit 0", library.display()))
 }
 
 fn uring(scene: &Scene, how: &str, fixture: &str) -> Result<Command> {
