@@ -45,6 +45,11 @@ impl Identity {
         [a, b, c, d]
     }
 
+    /// Whether this is the program of this process.
+    pub fn is_own(&self, digest: &Digest) -> bool {
+        self.own.contains(digest)
+    }
+
     /// The number of the mount namespace.
     pub fn mount_namespace(&self) -> u32 {
         self.mount_namespace
@@ -54,7 +59,7 @@ impl Identity {
     pub fn name_successor(&self, digest: Digest, fsverity: Option<Digest>) -> bool {
         let named = [digest, fsverity.unwrap_or(Digest::NONE)];
         let mut successor = self.successor.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.own.contains(&digest) || *successor == named {
+        if self.is_own(&digest) || *successor == named {
             return false;
         }
         *successor = named;

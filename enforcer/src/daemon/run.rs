@@ -326,15 +326,27 @@ impl Daemon {
         }
     }
 
-    /// Lets the program that stands in this one's place touch what is guarded, if the policy lets it in as a program.
+    /// Lets the program that stands in this one's place touch what is guarded, if the policy lets it in as a program. Where root is not trusted to choose
+    /// the policy, root does not choose the enforcer either: then the program's signature has to say that it is one.
     fn name_successor(&self) -> Result<(), DaemonError> {
         let Some(file) = identity::open_in_place(&self.program) else { return Ok(()) };
         let ground = self.shared.ground();
         let versions = self.shared.publisher.versions();
         let failed = |error: MeasureError| system("measure what stands in this program's place", io::Error::other(error));
         let examination = ground.examiner.examine(&file, Some(&self.program), &facts(&self.shared.clock, &versions)).map_err(failed)?;
-        let may_run = examination.outcome().is_ok_and(|verified| verified.uses() & USE_EXEC != 0);
-        if (may_run || ground.policy.mode == Mode::Audit) && self.shared.identity.name_successor(examination.digest, examination.fsverity) {
+        let has_policy_signers = !ground.policy.protection.policy_signers.is_empty();
+        let may_follow = match examination.outcome() {
+            Ok(verified) if has_policy_signers => verified.uses() & USE_EXEC != 0 && verified.entitlements().iter().any(|right| right == SUCCESSOR),
+            Ok(verified) => verified.uses() & USE_EXEC != 0,
+            Err(_) => !has_policy_signers && ground.policy.mode == Mode::Audit,
+        };
+        if !may_follow {
+            if !self.shared.identity.is_own(&examination.digest) {
+                tracing::warn!("`{}` is another program than this one, and is not let take over: {UNENTITLED}", self.program.display());
+            }
+            return Ok(());
+        }
+        if self.shared.identity.name_successor(examination.digest, examination.fsverity) {
             let mut settings = self.shared.maps.settings()?;
             settings.enforcers = self.shared.identity.digests();
             self.shared.maps.set_settings(&settings)?;
@@ -415,6 +427,9 @@ pub(super) fn system(action: &str, source: io::Error) -> DaemonError {
     DaemonError::System { action: action.to_owned(), source }
 }
 
+/// The entitlement by which a program may follow this one, where the policy has policy signers.
+const SUCCESSOR: &str = "enforcer";
+const UNENTITLED: &str = "no signature that the policy trusts covers it, or, where there are policy signers, none with the entitlement `enforcer`";
 /// The place of workers in the queue for the processor: somebody waits in the kernel, and they do little.
 const FIRST: i32 = -20;
 /// How often the canary is tried while the daemon runs.

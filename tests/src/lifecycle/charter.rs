@@ -2,6 +2,7 @@
 //! takes enforcement off.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::board::{BOOT_ID, Board, CERTIFICATE, boot_id, edition, enforcer, with
 use super::uses::{SIGNED_RAN, program_is_denied, program_runs, start, unsigned_is_denied};
 use crate::child;
 use crate::mode::Mode;
-use crate::scene::Scene;
+use crate::scene::{Scene, install};
 use crate::service::{self, Journal};
 
 pub const TESTS: &[Test] = &[
@@ -27,6 +28,11 @@ pub const TESTS: &[Test] = &[
     Test::new("charter_stops_a_daemon_with_a_policy_that_was_replaced", "systemctl stop, another policy, systemctl start", |scene| {
         with_board(scene, |board| replaced(scene, board))
     }),
+    Test::new(
+        "charter_lets_only_an_entitled_program_follow_the_daemon",
+        "other builds of the enforcer in its place, without and with the entitlement `enforcer`",
+        followed,
+    ),
     Test::new("charter_demands_an_order_for_the_release", "enforcer stop --release, with the orders that somebody could have", |scene| {
         with_board(scene, |board| released(scene, board))
     }),
@@ -132,6 +138,39 @@ fn replaced(scene: &Scene, board: &Board) -> Result<String> {
     Ok("enforcement went on without a daemon, and with the signed policy it started".to_owned())
 }
 
+fn followed(scene: &Scene) -> Result<String> {
+    let aside = scene.disk("enforcer.aside");
+    install(Path::new(ENFORCER), &aside)?;
+    let outcome = with_board(scene, |_| {
+        let refused = not_followed(scene);
+        install(&aside, Path::new(ENFORCER))?;
+        service::start()?;
+        refused?;
+        install(&scene.fixture("claims/enforcer-next"), Path::new(ENFORCER))?;
+        service::succeed("systemctl", &["restart", service::UNIT])?;
+        let daemon = fs::read(format!("/proc/{}/exe", service::running_daemon()?))?;
+        ensure!(daemon == fs::read(scene.fixture("claims/enforcer-next"))?, "the daemon is not the program in its place");
+        unsigned_is_denied(scene)?;
+        Ok("another program in its place could not start, and one that was entitled took over".to_owned())
+    });
+    // The demand is gone by now, and with it the need of an entitlement.
+    install(&aside, Path::new(ENFORCER))?;
+    service::succeed("systemctl", &["restart", service::UNIT])?;
+    outcome
+}
+
+/// A trusted program, the enforcer's by its bytes, which does not say that it is one.
+fn not_followed(scene: &Scene) -> Result<()> {
+    let journal = Journal::now()?;
+    install(&scene.fixture("claims/enforcer-other"), Path::new(ENFORCER))?;
+    service::succeed("systemctl", &["stop", service::UNIT])?;
+    journal.wait_for(&["is not let take over"])?;
+    let started = child::run(Command::new("systemctl").args(["start", service::UNIT]))?;
+    ensure!(!started.status.success(), "it started");
+    unsigned_is_denied(scene)?;
+    program_runs(scene, &scene.fixture("bin/program"))
+}
+
 fn released(scene: &Scene, board: &Board) -> Result<String> {
     let boot_id = boot_id()?;
     let order = |id: &str| format!("enforcer release\nboot-id {id}\n");
@@ -171,6 +210,7 @@ fn released(scene: &Scene, board: &Board) -> Result<String> {
     Ok("three orders were refused and the right one was followed".to_owned())
 }
 
+const ENFORCER: &str = "/usr/sbin/enforcer";
 const REVOKED: &str = "/etc/enforcer/revoked.toml";
 const ANOTHER_BOOT: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const SOON: Duration = Duration::from_secs(10);
