@@ -115,6 +115,10 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
         denial.reason = Reason::Untrusted;
     }
     if let Err(unmeasured) = measure::measure(question.file, settings, &mut denial.digest) {
+        // Nobody is left who would run it; and the reading was cut short by that, so that there is nothing to tell of the file.
+        if kernel::is_being_killed(kernel::current_task()) {
+            return Answer::Deny;
+        }
         denial.reason = unmeasured.reason;
         denial.detail = unmeasured.detail;
         denial.digest.algorithm = 0;

@@ -9,6 +9,7 @@ mod bypass;
 mod cache;
 mod conformance;
 mod demo;
+mod early;
 mod fuzz;
 mod guest_tests;
 mod lint;

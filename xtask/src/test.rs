@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::guest_tests::{self, GuestTests};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
-use crate::{bypass, conformance, process, readme, setup, ui, vm, workspace};
+use crate::{bypass, conformance, early, process, readme, setup, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
@@ -43,6 +43,8 @@ enum Part {
     Bypass,
     /// The suite inside of a machine, for each kernel
     Guest,
+    /// A boot with enforcement before the system's own init, for each kernel
+    Early,
     /// The README's commands, as written, inside of a machine
     Readme,
 }
@@ -69,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.parts.contains(&Part::Bypass) {
         bypass::run(&kernels(arguments)?, arguments)?;
     }
-    if !wants(Part::Guest) && !wants(Part::Readme) {
+    if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(wants) {
         return Ok(());
     }
     let mut total = Tally::default();
@@ -85,13 +87,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             total.add(&tally);
         }
     }
+    if wants(Part::Early) {
+        for kernel in &kernels(arguments)? {
+            ui::remark(&format!("a boot with enforcement before init, on kernel {}", kernel.name));
+            total.add_outcome(early::run(&tests, kernel, arguments.accel));
+        }
+    }
     if wants(Part::Readme) {
         ui::remark("the README's commands, as written");
-        let outcome = readme::run(tests.enforcer(), arguments.accel);
-        total.add(&Tally { passed: outcome.is_ok().into(), failed: outcome.is_err().into(), skipped: 0 });
-        if let Err(error) = outcome {
-            ui::error(&error);
-        }
+        total.add_outcome(readme::run(tests.enforcer(), arguments.accel));
     }
     println!("{}", total.line());
     if total.failed > 0 || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
@@ -157,6 +161,14 @@ impl Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+    }
+
+    /// One test that is no suite.
+    fn add_outcome(&mut self, outcome: Result<()>) {
+        self.add(&Self { passed: outcome.is_ok().into(), failed: outcome.is_err().into(), skipped: 0 });
+        if let Err(error) = outcome {
+            ui::error(&error);
+        }
     }
 
     /// The closing line.

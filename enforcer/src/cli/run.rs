@@ -17,6 +17,7 @@ use crate::daemon::{self, DaemonError, Options};
 #[command(after_help = "Examples:
   enforcer run
   enforcer run --policy /etc/enforcer/policy.toml --log json
+  enforcer run --once                   in an early boot, before there is a service manager
 
 Reload the policy with SIGHUP (systemctl reload enforcer). A broken new policy leaves the old one in force.
 ENFORCER_LOG chooses what is logged, for example ENFORCER_LOG=debug.")]
@@ -26,6 +27,9 @@ pub(super) struct Arguments {
     /// Where the daemon's own log goes.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Auto)]
     log: LogFormat,
+    /// End as soon as the policy is in force. It stays in force; first uses of unknown code are denied until there is a daemon.
+    #[arg(long)]
+    once: bool,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +46,7 @@ enum LogFormat {
 
 pub(super) fn run(arguments: Arguments, _output: &mut Output) -> Result<Exit, Failure> {
     start_log(arguments.log)?;
-    daemon::run(&Options { policy: arguments.policy.policy }).map(|()| Exit::Yes).map_err(Failure::from)
+    daemon::run(&Options { policy: arguments.policy.policy, once: arguments.once }).map(|()| Exit::Yes).map_err(Failure::from)
 }
 
 impl From<DaemonError> for Failure {

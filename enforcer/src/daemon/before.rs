@@ -157,11 +157,17 @@ impl Snapshot {
 /// Examines what was there on a thread of its own, at low priority, and leaves the result for `enforcer status`.
 pub(super) fn start(shared: &Arc<Shared>, snapshot: Snapshot) -> std::io::Result<()> {
     let shared = Arc::clone(shared);
-    thread::Builder::new().name("before".to_owned()).spawn(move || look(&shared, &snapshot)).map(drop)
+    thread::Builder::new()
+        .name("before".to_owned())
+        .spawn(move || {
+            set_nice(LAST);
+            look(&shared, &snapshot);
+        })
+        .map(drop)
 }
 
-fn look(shared: &Shared, snapshot: &Snapshot) {
-    set_nice(LAST);
+/// Examines it, and keeps what comes of it for `enforcer status`.
+pub(super) fn look(shared: &Shared, snapshot: &Snapshot) {
     let ground = shared.ground();
     let settings = worker::Settings::of_this_program(1, LAST, ground.policy.mode == Mode::Audit);
     let workers = match Pool::start(settings, Arc::clone(&shared.tally.workers)) {

@@ -57,6 +57,8 @@ use tally::Tally;
 pub struct Options {
     /// The policy file.
     pub policy: PathBuf,
+    /// Whether to end as soon as the policy is in force.
+    pub once: bool,
 }
 
 /// What decisions rest on. A reload replaces it as a whole.

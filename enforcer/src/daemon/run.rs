@@ -225,11 +225,18 @@ impl Daemon {
                 if let Some(before) = Notice::read().and_then(|notice| notice.before) {
                     self.shared.set_before(before);
                 }
+            } else if self.options.once {
+                before::look(&self.shared, &Snapshot::take());
             } else {
                 before::start(&self.shared, Snapshot::take()).map_err(|source| system("start a thread", source))?;
             }
-            scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             self.leave_notice(None);
+            if self.options.once {
+                self.keep_state();
+                tracing::info!("enforcement goes on without a daemon, as was asked for");
+                return Ok(());
+            }
+            scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
 
             let mut keep = tokio::time::interval(KEEP_INTERVAL);

@@ -1,0 +1,45 @@
+//! Enforcement before the system's own init: a machine boots by `packaging/enforcer-init`.
+
+use std::fs;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::guest_tests::GuestTests;
+use crate::setup::kernels::Kernel;
+use crate::test::run_machine;
+use crate::vm::{Accel, Output};
+use crate::workspace;
+
+/// Where the package puts it.
+const INIT: &str = "/usr/lib/enforcer/init";
+
+/// What must hold when the machine is up: all of it was in force before systemd began, and the service's daemon took it over.
+const PROOF: &str = r#"set -e
+enforcer status >&2
+enforcer status --json | grep -q '"enforcing":true'
+journalctl --unit=enforcer.service --output=json --no-pager | grep -q 'ADOPTED":"true"'
+attached=$(stat --format=%Z /sys/fs/bpf/enforcer/*/link_bprm_check_security) systemd=$(stat --format=%Z /run/systemd)
+echo "attached at $attached, systemd began at $systemd" >&2
+[ "$attached" -le "$systemd" ]
+/opt/enforcer-tests/bin/program
+! /opt/enforcer-tests/unsigned/program"#;
+
+/// Boots one kernel so.
+pub(crate) fn run(tests: &GuestTests, kernel: &Kernel, accel: Accel) -> Result<()> {
+    let mut spec = tests.machine(PROOF);
+    spec.kernel.clone_from(&kernel.name);
+    spec.accel = accel;
+    spec.output = Output::Captured;
+    spec.add.push((workspace::root().join("packaging/enforcer-init"), INIT.to_owned()));
+    spec.append = format!("enforcer=require ENFORCER_VM_INIT={INIT}");
+    let outcome = run_machine(&spec)?;
+    let said = [&outcome.stdout, &outcome.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    if outcome.status != 0 {
+        bail!("the proof ended with status {}; the console's log is `{}`; it said:\n{said}", outcome.status, outcome.console.display());
+    }
+    let console = fs::read(&outcome.console)?;
+    let words = "enforcement goes on without a daemon";
+    ensure!(String::from_utf8_lossy(&console).contains(words), "the console does not say {words:?}: `{}`", outcome.console.display());
+    eprint!("{said}");
+    Ok(())
+}
