@@ -15,8 +15,8 @@ const INIT: &str = "/usr/lib/enforcer/init";
 
 /// What must hold when the machine is up: all of it was in force before systemd began, and the service's daemon took it over.
 const PROOF: &str = r#"set -e
-enforcer status >&2
-enforcer status --json | grep -q '"enforcing":true'
+enforcer events >&2
+enforcer status --json | grep -q '"enforcing": true'
 journalctl --unit=enforcer.service --output=json --no-pager | grep -q 'ADOPTED":"true"'
 attached=$(stat --format=%Z /sys/fs/bpf/enforcer/*/link_bprm_check_security) systemd=$(stat --format=%Z /run/systemd)
 echo "attached at $attached, systemd began at $systemd" >&2
