@@ -13,6 +13,8 @@ use aya_ebpf::{
 };
 use enforcer_common::{Features, InodeId, KernelLayout};
 
+use crate::rule;
+
 /// `include/uapi/asm-generic/mman-common.h`
 pub(crate) const PROT_WRITE: u64 = 0x2;
 pub(crate) const PROT_EXEC: u64 = 0x4;
@@ -236,7 +238,8 @@ pub(crate) fn inode_ctime(inode: *const inode) -> (u64, u32) {
 /// Whether somebody could write to the file's content right now: an open writer, or a shared writable mapping.
 pub(crate) fn inode_is_writable_somewhere(inode: *const inode) -> bool {
     let mapping = field!(inode, inode_i_mapping as *const u8);
-    field!(inode, inode_i_writecount as i32) > 0 || field!(mapping, address_space_i_mmap_writable as i32) > 0
+    (rule::WRITERS && field!(inode, inode_i_writecount as i32) > 0)
+        || (rule::SHARED_MAPPINGS && field!(mapping, address_space_i_mmap_writable as i32) > 0)
 }
 
 /// Whether somebody has the file's content mapped.
@@ -450,6 +453,12 @@ pub(crate) fn mount_namespace() -> u32 {
         return read_half(namespace + u64::from(layout!(mnt_namespace_inum)));
     }
     0
+}
+
+/// The inode of a path.
+pub(crate) fn path_inode(path: *const path) -> *mut inode {
+    let dentry = field!(path, path_dentry as *const u8);
+    field!(dentry, dentry_d_inode as *mut inode)
 }
 
 pub(crate) fn map_id(map: *const BpfMap) -> u32 {

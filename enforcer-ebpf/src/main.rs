@@ -38,6 +38,7 @@ mod hooks {
     pub(crate) mod locked_down;
     pub(crate) mod mmap_file;
     pub(crate) mod move_mount;
+    pub(crate) mod path_truncate;
     pub(crate) mod perf_event_alloc;
     pub(crate) mod ptrace_access_check;
     pub(crate) mod ptrace_traceme;
@@ -57,6 +58,7 @@ mod measure;
 mod names;
 mod report;
 mod rights;
+mod rule;
 mod trace;
 
 /// The kernel lends some of the helpers (`bpf_ima_file_hash`, `bpf_d_path`, `bpf_probe_read_kernel`) to GPL-compatible programs only.

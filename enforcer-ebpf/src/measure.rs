@@ -22,6 +22,7 @@ use crate::{
     atomic,
     kernel::{self, file, inode},
     maps::{self, MEASURED},
+    rule,
 };
 
 /// What is kept with an inode (`MEASURED`): a sequence lock around a digest and the stamp at which it was true.
@@ -86,6 +87,7 @@ enum Filesystem {
 /// Puts the digest of the file's content into `digest`, or says why it cannot be had. Sleeps.
 #[inline(always)]
 pub(crate) fn measure(file: *mut file, settings: &Settings, digest: &mut Digest) -> Result<(), Unmeasured> {
+    rule::mark();
     let inode = kernel::file_inode(file);
     if !kernel::inode_is_regular(inode) {
         return Err(Unmeasured { reason: Reason::MeasurementFailed, detail: EINVAL });
@@ -140,11 +142,11 @@ pub(crate) fn holds(inode: *mut inode) -> bool {
     unsafe { read_volatile(addr_of!((*measured).state)) == SEALED || stamp_holds(measured, inode) }
 }
 
-/// Whether the file has been measured, and so was to be code, since the kernel has had its inode in memory.
+/// Whether a file is mapped that has been measured, and so was to be code, since the kernel has had its inode in memory.
 #[inline(always)]
-pub(crate) fn was_code(inode: *mut inode) -> bool {
+pub(crate) fn is_mapped_code(inode: *mut inode) -> bool {
     // SAFETY: the hook keeps the inode alive.
-    !unsafe { MEASURED.get_ptr_mut(inode) }.is_null()
+    rule::MAPPED && kernel::inode_is_mapped(inode) && !unsafe { MEASURED.get_ptr_mut(inode) }.is_null()
 }
 
 /// Whether the stamp that was kept is the inode's stamp now.
@@ -154,15 +156,15 @@ pub(crate) fn was_code(inode: *mut inode) -> bool {
 /// `measured` points to a map value.
 #[inline(always)]
 unsafe fn stamp_holds(measured: *const Measured, inode: *mut inode) -> bool {
-    let (ctime, ctime_nanoseconds) = kernel::inode_ctime(inode);
+    let now = stamp_of(inode);
     // SAFETY: the caller's.
     unsafe {
         let stamp = addr_of!((*measured).stamp);
-        read_volatile(addr_of!((*stamp).version)) == kernel::inode_version(inode)
-            && read_volatile(addr_of!((*stamp).ctime)) == ctime
-            && read_volatile(addr_of!((*stamp).ctime_nanoseconds)) == ctime_nanoseconds
-            && read_volatile(addr_of!((*stamp).size)) == kernel::inode_size(inode)
-            && read_volatile(addr_of!((*stamp).generation)) == kernel::inode_generation(inode)
+        read_volatile(addr_of!((*stamp).version)) == now.version
+            && read_volatile(addr_of!((*stamp).ctime)) == now.ctime
+            && read_volatile(addr_of!((*stamp).ctime_nanoseconds)) == now.ctime_nanoseconds
+            && read_volatile(addr_of!((*stamp).size)) == now.size
+            && read_volatile(addr_of!((*stamp).generation)) == now.generation
     }
 }
 
@@ -185,7 +187,7 @@ fn hash(file: *mut file, inode: *mut inode, digest: &mut Digest) -> Result<(), U
     // Writers first: one who has come and gone by then has moved the stamp, which is read after it.
     let writable = writable_before || kernel::inode_is_writable_somewhere(inode);
     let after = stamp_of(inode);
-    if before != after {
+    if rule::STAMP_ACROSS && before != after {
         return Err(Unmeasured { reason: Reason::ChangedWhileMeasured, detail: 0 });
     }
     if writable {
@@ -213,7 +215,7 @@ fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) {
                 write_volatile(addr_of_mut!((*measured).state), SETTLED);
             }
         } else if !(state == SETTLED && agrees) {
-            write_volatile(addr_of_mut!((*measured).state), PENDING);
+            write_volatile(addr_of_mut!((*measured).state), if rule::SETTLING { PENDING } else { SETTLED });
             write_volatile(addr_of_mut!((*measured).since), bpf_jiffies64());
             write_volatile(addr_of_mut!((*measured).stamp), *stamp);
             write_volatile(addr_of_mut!((*measured).digest), *digest);
@@ -301,11 +303,11 @@ unsafe fn read_digest(digest: *const Digest) -> Digest {
 
 #[inline(always)]
 fn stamp_of(inode: *mut inode) -> Stamp {
-    let (ctime, ctime_nanoseconds) = kernel::inode_ctime(inode);
+    let (ctime, ctime_nanoseconds) = if rule::CTIME { kernel::inode_ctime(inode) } else { (0, 0) };
     Stamp {
-        version: kernel::inode_version(inode),
+        version: if rule::VERSION { kernel::inode_version(inode) } else { 0 },
         ctime,
-        size: kernel::inode_size(inode),
+        size: if rule::SIZE { kernel::inode_size(inode) } else { 0 },
         ctime_nanoseconds,
         generation: kernel::inode_generation(inode),
     }
@@ -313,7 +315,11 @@ fn stamp_of(inode: *mut inode) -> Stamp {
 
 #[inline(always)]
 fn filesystem(inode: *mut inode) -> Filesystem {
+    if !rule::FILE_SYSTEMS {
+        return Filesystem::Stamped;
+    }
     match kernel::inode_filesystem(inode).1 {
+        OVERLAYFS_SUPER_MAGIC if !rule::REAL_INODE => Filesystem::Stamped,
         TMPFS_MAGIC | RAMFS_MAGIC | HUGETLBFS_MAGIC => Filesystem::Volatile,
         // Whoever may mount what they like may also mount an overlay over what would be refused by itself.
         _ if kernel::inode_is_on_users_mount(inode) => Filesystem::Foreign,

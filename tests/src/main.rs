@@ -18,6 +18,7 @@ mod report;
 mod rows;
 mod scene;
 mod service;
+mod stress;
 mod suite;
 
 use std::path::PathBuf;
@@ -66,6 +67,8 @@ enum Command {
         #[command(flatten)]
         selection: Selection,
     },
+    /// Change files in every way while they run, and look whether only signed bytes do; in enforce mode.
+    Stress(stress::Arguments),
     /// Do one forbidden thing in this process, and say how it went.
     #[command(subcommand)]
     Attack(attack::Attack),
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Rows { mode, selection } => scene().and_then(|scene| rows::run(&scene, mode, selection)),
         Command::Lifecycle { selection } => scene().and_then(|scene| lifecycle::run(&scene, selection)),
         Command::Suite { demo, selection } => scene().and_then(|scene| suite::run(&scene, selection, demo)),
+        Command::Stress(arguments) => scene().and_then(|scene| stress::run(&scene, &arguments)),
         Command::Attack(attack) => attack::run(&attack),
         Command::Bench(bench) => scene().and_then(|scene| bench::run(&scene, &bench)),
         Command::Fixtures(arguments) => fixtures::run(&arguments).map(|()| ExitCode::SUCCESS),

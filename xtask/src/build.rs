@@ -59,6 +59,35 @@ pub(crate) fn ebpf() -> Result<PathBuf> {
     Ok(object)
 }
 
+/// Builds the eBPF object without some clauses of the rule by which a measurement is reused, for the stress test, into a folder of its own: nothing takes
+/// it from there by mistake.
+pub(crate) fn ebpf_without(clauses: &[&str], into: &Path) -> Result<PathBuf> {
+    let target_dir = workspace::root().join("target/ebpf-faulty-build");
+    let mut cargo = cargo_for_bpf("build", &target_dir)?;
+    cargo.arg("--features").arg(clauses.iter().map(|clause| format!("without-{clause}")).collect::<Vec<_>>().join(","));
+    if !process::pass_through(&mut cargo)?.success() {
+        bail!("the eBPF object without {clauses:?} was not built");
+    }
+    let object = into.join(format!("{}.o", clauses.join("+")));
+    publish(&target_dir.join(BPF_TARGET).join("release/enforcer-ebpf"), &object)?;
+    Ok(object)
+}
+
+/// Builds an `enforcer` for the stress test, into a folder of its own: it loads its eBPF object from a file instead of carrying one, and only a faulty one.
+pub(crate) fn enforcer_for_faulty_rules(into: &Path) -> Result<PathBuf> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["build", "--release", "--package", "enforcer", "--bin", "enforcer", "--features", "faulty-rule"]);
+    if !process::pass_through(&mut cargo)?.success() {
+        bail!("the enforcer for faulty rules was not built");
+    }
+    let binary = into.join("enforcer");
+    fs::create_dir_all(into)?;
+    fs::copy(workspace::target_dir().join("release/enforcer"), &binary)?;
+    // What stands in cargo's own place is the true one again.
+    enforcer(Profile::Release)?;
+    Ok(binary)
+}
+
 /// Builds the `enforcer` binary around the object that [`ebpf`] made, and returns its path.
 pub(crate) fn enforcer(profile: Profile) -> Result<PathBuf> {
     let mut cargo = workspace::cargo();

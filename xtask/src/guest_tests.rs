@@ -51,7 +51,11 @@ impl GuestTests {
     /// Builds the enforcer, the program and its files.
     pub(crate) fn prepare() -> Result<Self> {
         setup::for_vm(false)?;
-        let enforcer = vm::enforcer()?;
+        Self::prepare_with(&vm::enforcer()?)
+    }
+
+    /// The same around an enforcer that was built before.
+    pub(crate) fn prepare_with(enforcer: &Path) -> Result<Self> {
         let mut cargo = workspace::cargo();
         if !process::pass_through(cargo.args(["build", "--release", "--package", "enforcer-guest-tests"]))?.success() {
             bail!("the guest's tests were not built");
@@ -62,11 +66,11 @@ impl GuestTests {
         let step = Step::start("the guest's test files");
         let mut build = Command::new(&program);
         build.arg("fixtures").arg("--out").arg(fixtures.path()).arg("--prefix").arg(FIXTURES);
-        build.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()).arg("--enforcer").arg(&enforcer);
+        build.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()).arg("--enforcer").arg(enforcer);
         process::run(&mut build, &step)?;
         entitle(&enforcer, &fixtures.path().join("manifests").join(COMPILERS), &step)?;
         step.done("built and signed");
-        Ok(Self { enforcer, program, fixtures })
+        Ok(Self { enforcer: enforcer.to_owned(), program, fixtures })
     }
 
     /// The enforcer that was built.

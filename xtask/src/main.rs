@@ -16,6 +16,7 @@ mod lint;
 mod process;
 mod readme;
 mod setup;
+mod stress;
 mod test;
 mod tidy;
 mod ui;

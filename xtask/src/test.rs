@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::guest_tests::{self, GuestTests};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
-use crate::{bypass, conformance, early, process, readme, setup, ui, vm, workspace};
+use crate::{bypass, conformance, early, process, readme, setup, stress, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
@@ -31,6 +31,8 @@ pub(crate) struct Arguments {
     /// With `bypass`: print the results as JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    stress: stress::Stress,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,6 +49,8 @@ enum Part {
     Early,
     /// The README's commands, as written, inside of a machine
     Readme,
+    /// Only when named: whether only signed bytes run, whatever happens to the files meanwhile
+    Stress,
 }
 
 /// An emulated machine on a busy host takes its time for all tests.
@@ -70,6 +74,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.parts.contains(&Part::Bypass) {
         bypass::run(&kernels(arguments)?, arguments)?;
+    }
+    if arguments.parts.contains(&Part::Stress) {
+        stress::run(&kernels(arguments)?, &arguments.stress, arguments.accel)?;
     }
     if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(wants) {
         return Ok(());

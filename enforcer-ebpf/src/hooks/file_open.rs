@@ -37,8 +37,7 @@ fn try_file_open(ctx: &LsmContext) -> Result<Answer, Fault> {
     if trace::is_way_into_memory(file) && trace::refuses_file(Hook::FileOpen, file) {
         return Ok(Answer::Deny);
     }
-    let inode = kernel::file_inode(file);
-    if !kernel::inode_is_mapped(inode) || !measure::was_code(inode) {
+    if !measure::is_mapped_code(kernel::file_inode(file)) {
         return Ok(Answer::Allow);
     }
     let question = Question::about(Hook::FileOpen, file, 0, true);

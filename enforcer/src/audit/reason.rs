@@ -30,7 +30,7 @@ pub fn explain(reason: Reason) -> &'static str {
         }
         Reason::ReadImpliesExec => "The program ran with `personality(READ_IMPLIES_EXEC)`, under which all of its memory is executable.",
         Reason::VerdictsFull => "A signature that the policy trusts covers this file, and there is no room for another verdict.",
-        Reason::MappedAsCode => "The file is mapped as code somewhere, and was to be opened for writing.",
+        Reason::MappedAsCode => "The file is mapped as code somewhere, and was to be opened for writing or cut off.",
         Reason::WrongComponent => "The file is trusted, and goes by a name that the policy keeps for other software.",
         Reason::Tracing => "A process was to be traced, or its memory to be changed from outside of it.",
         Reason::Guarded => "Something that belongs to Enforcer itself was to be changed, stopped or hidden.",

@@ -4,7 +4,7 @@
 //! lacks the kfunc and a frozen flag in `.rodata` makes the call unreachable.
 
 use enforcer_common::{KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout};
-use object::{Object as _, ObjectSection as _, SectionKind};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind};
 use ring::digest::{Context, SHA256};
 
 use super::{KernelError, layout::KernelTypes};
@@ -15,7 +15,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/en
 
 /// The object with its kfunc calls set for this kernel.
 pub fn for_kernel(types: &KernelTypes) -> Result<Vec<u8>, KernelError> {
-    let mut bytes = OBJECT.to_vec();
+    let mut bytes = object().to_vec();
+    if has_a_faulty_rule(&bytes)? != cfg!(feature = "faulty-rule") {
+        return Err(malformed("it was built for the stress test, and the enforcer was not, or the other way round"));
+    }
     if let Some(id) = types.bpf_get_fsverity_digest {
         set_kfunc(&mut bytes, KFUNC_BPF_GET_FSVERITY_DIGEST, id)?;
     }
@@ -25,14 +28,39 @@ pub fn for_kernel(types: &KernelTypes) -> Result<Vec<u8>, KernelError> {
 /// Names a build of the programs for a kernel layout and a map size: two loads with the same name enforce in the same way and may share their maps.
 pub fn build_id(layout: &KernelLayout, max_verdicts: u32) -> String {
     let mut context = Context::new(&SHA256);
-    context.update(OBJECT);
+    context.update(object());
     context.update(format!("{layout:?} {max_verdicts}").as_bytes());
     hex(&context.finish().as_ref()[..8])
 }
 
+/// The bytes of the object.
+#[cfg(not(feature = "faulty-rule"))]
+fn object() -> &'static [u8] {
+    OBJECT
+}
+
+/// The same from a file, for the test that a faulty rule is found out.
+#[cfg(feature = "faulty-rule")]
+fn object() -> &'static [u8] {
+    static FAULTY: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+        // Nothing can be put in its place: what this build carries has no fault, and is refused for that.
+        std::fs::read("/usr/lib/enforcer-faulty/enforcer.o").unwrap_or_else(|_| OBJECT.to_vec())
+    });
+    &FAULTY
+}
+
+/// Whether a clause was left out of the programs (`enforcer-ebpf/src/rule.rs`).
+fn has_a_faulty_rule(bytes: &[u8]) -> Result<bool, KernelError> {
+    let file = object::File::parse(bytes).map_err(|error| malformed(&error.to_string()))?;
+    Ok(file.symbols().any(|symbol| symbol.name() == Ok("FAULTY_RULE")))
+}
+
+fn malformed(detail: &str) -> KernelError {
+    KernelError::Object { detail: detail.to_owned() }
+}
+
 /// Turns each call of the made-up helper into a call of the kfunc.
 fn set_kfunc(bytes: &mut [u8], helper: i32, btf_id: u32) -> Result<(), KernelError> {
-    let malformed = |detail: &str| KernelError::Object { detail: detail.to_owned() };
     let ranges: Vec<(u64, u64)> = object::File::parse(&*bytes)
         .map_err(|error| malformed(&error.to_string()))?
         .sections()

@@ -16,7 +16,7 @@ use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too, and the entry of a system call that asks none. Those that decide about code
 /// come first, then those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know it.
-pub const HOOKS: [&str; 33] = [
+pub const HOOKS: [&str; 34] = [
     "bprm_check_security",
     "mmap_file",
     "file_mprotect",
@@ -25,6 +25,7 @@ pub const HOOKS: [&str; 33] = [
     "kernel_read_file",
     "kernel_post_read_file",
     "kernel_load_data",
+    "path_truncate",
     "inode_listxattr",
     // From here on the enforcer is guarded.
     FIRST_GUARD,

@@ -123,7 +123,7 @@ fn reuse_inode(library: &Path, to: &Path) -> Result<()> {
 }
 
 /// By name: `ftruncate` would need a descriptor for writing.
-fn truncate(file: &Path, length: u64) -> Result<()> {
+pub(super) fn truncate(file: &Path, length: u64) -> Result<()> {
     use std::os::unix::ffi::OsStrExt as _;
     let path = std::ffi::CString::new(file.as_os_str().as_bytes())?;
     // SAFETY: a NUL-terminated path.

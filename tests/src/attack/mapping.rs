@@ -77,6 +77,13 @@ impl Mapping {
         unsafe { copy_nonoverlapping(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
     }
 
+    /// The byte that stands at an offset.
+    pub fn byte(&self, offset: usize) -> u8 {
+        assert!(offset < self.length, "the byte is to stand inside of the mapping");
+        // SAFETY: the range was checked; volatile, because the file below may change.
+        unsafe { self.start.add(offset).cast::<u8>().read_volatile() }
+    }
+
     /// Calls what stands at an offset. Memory that cannot be executed ends the process, which is a result.
     pub fn call(&self, offset: usize) -> i32 {
         assert!(offset < self.length, "the code is to stand inside of the mapping");

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags};
 
+use super::change::truncate;
 use super::mapping::{Mapping, RW, RWX, RX, code_that_returns};
 use crate::elf;
 
@@ -60,6 +61,8 @@ pub enum Memory {
     WriterAndExecutable { library: PathBuf },
     /// Map a trusted library executable, and open it for writing afterwards.
     ExecutableThenWriter { library: PathBuf },
+    /// Map a trusted library executable, and cut it off by its name afterwards.
+    ExecutableThenCutOff { library: PathBuf },
 }
 
 pub fn run(memory: &Memory) -> Result<()> {
@@ -89,6 +92,7 @@ pub fn run(memory: &Memory) -> Result<()> {
         Memory::SharedFileAndExecutable { library } => return changed_below(library, true),
         Memory::WriterAndExecutable { library } => return changed_below(library, false),
         Memory::ExecutableThenWriter { library } => return changed_afterwards(library),
+        Memory::ExecutableThenCutOff { library } => return cut_off_afterwards(library),
         Memory::ReadImpliesExecFile { library } => {
             read_implies_exec()?;
             let file = File::open(library)?;
@@ -193,6 +197,20 @@ fn changed_afterwards(library: &Path) -> Result<()> {
     let writer = File::options().write(true).open(library).context("open for writing")?;
     writer.write_all_at(&code_that_returns(MARK), offset as u64)?;
     println!("the library answered {}", code.call(offset));
+    Ok(())
+}
+
+/// Zeros cannot be called with any result; that they stand where the code was is what there is to show.
+fn cut_off_afterwards(library: &Path) -> Result<()> {
+    let offset = elf::offset_of_answer(library)?;
+    let file = File::open(library)?;
+    let length = length(&file)?;
+    let code = Mapping::of(&file, length, RX, MapFlags::PRIVATE)?;
+    ensure!(code.byte(offset) != 0, "the function begins with a zero");
+    truncate(library, 0)?;
+    truncate(library, length as u64)?;
+    ensure!(code.byte(offset) == 0, "the code is what it was");
+    println!("the code has become zeros");
     Ok(())
 }
 

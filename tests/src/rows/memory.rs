@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
-use enforcer_common::Hook::{self, BprmCheckSecurity, Brk, FileMprotect, FileOpen, MmapFile};
+use enforcer_common::Hook::{self, BprmCheckSecurity, Brk, FileMprotect, FileOpen, MmapFile, PathTruncate};
 use enforcer_common::Reason::{
     self, AnonymousMemory, MadeExecutable, MappedAsCode, ModifiedPages, NotMeasured, OpenForWriting, ReadImpliesExec, Untrusted, VolatileFilesystem,
     WritableAndExecutable,
@@ -137,6 +137,13 @@ pub const ROWS: &[Row] = &[
         "a trusted library that is mapped executable, then opened for writing and rewritten",
         |scene| copied(scene, "executable-then-writer"),
         (FileOpen, MappedAsCode),
+    ),
+    Row::attack(
+        "trusted_library_cut_off_while_mapped",
+        "a trusted library that is mapped executable, then cut off by its name",
+        |scene| copied(scene, "executable-then-cut-off"),
+        "the code has become zeros",
+        (Trace::new(PathTruncate, MappedAsCode, Shown::Path("libanswer.so")), EPERM, "signed_library_mapped"),
     ),
     Row::honest("anonymous_data", "memory that is written and read", |scene| memory(scene, "anonymous-data"), "data stayed data"),
 ];

@@ -1,0 +1,33 @@
+//! `path_truncate`: is mapped code being cut off?
+//!
+//! A file is cut off by its name without being opened for writing, and what is mapped of it ends there; made longer again, it is full of zeros. Not
+//! sleepable before 6.2. Whoever has the file open for writing (`ftruncate`, `O_TRUNC`) has met `file_open`.
+
+use aya_ebpf::{macros::lsm, programs::LsmContext};
+use enforcer_common::{Hook, Reason, Response};
+
+use crate::{
+    judge::{self, Answer, Denial, Fault, Question},
+    kernel::{self, path},
+    measure,
+};
+
+/// `int path_truncate(const struct path *path)`
+#[lsm(hook = "path_truncate")]
+pub(crate) fn path_truncate(ctx: LsmContext) -> i32 {
+    match try_path_truncate(&ctx) {
+        Ok(answer) => answer.errno(),
+        Err(fault) => judge::on_fault(&ctx, fault),
+    }
+}
+
+#[inline(always)]
+fn try_path_truncate(ctx: &LsmContext) -> Result<Answer, Fault> {
+    let path: *const path = ctx.arg(0);
+    if !measure::is_mapped_code(kernel::path_inode(path)) {
+        return Ok(Answer::Allow);
+    }
+    let question = Question::without_file(Hook::PathTruncate, kernel::dentry_name(kernel::path_dentry_at(path as u64)));
+    let denial = Denial::without_digest(Reason::MappedAsCode);
+    Ok(judge::deny_without_file(&question, &denial, Response::Deny as u32, judge::settings()?))
+}
