@@ -358,7 +358,9 @@ impl Stage<'_> {
 }
 
 fn changed_in_a_layer(stage: &mut Stage, layer: &str) -> Result<()> {
-    for way in Way::ALL.into_iter().filter(|way| way.is_in_place() && *way != Way::Reflink && *way != Way::Link) {
+    // The sources are in the overlay, and from there nothing is copied into a layer.
+    let elsewhere = [Way::Reflink, Way::Link, Way::CopyRange];
+    for way in Way::ALL.into_iter().filter(|way| way.is_in_place() && !elsewhere.contains(way)) {
         let (in_layer, merged) = stage.file_in(layer, SIGNED)?;
         stage.settle(&merged)?;
         change::change(&in_layer, way, stage.contents.bytes(UNSIGNED), UNSIGNED, &stage.sources).with_context(|| format!("{way:?}"))?;

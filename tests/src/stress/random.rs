@@ -270,7 +270,8 @@ impl<'a> Worker<'a> {
         }
         let content = self.random.below(SMALL);
         let path = self.path(file);
-        if !way.is_in_place() && path != self.files.paths[file] || way == Way::Link && self.place.kind == Kind::Overlay {
+        let is_in_a_layer = path != self.files.paths[file];
+        if is_in_a_layer && (!way.is_in_place() || way == Way::Link || way == Way::CopyRange) {
             return Ok(());
         }
         let sources = Sources { folder: self.sources.folder, process: self.sources.process };
