@@ -11,8 +11,10 @@ use std::process::{Command, ExitCode, Stdio};
 
 use enforcer::worker::confine;
 
-/// What is tried, and whether a worker needs it.
-const DEEDS: &[(&str, fn() -> bool, bool)] = &[
+/// A name, what is tried and whether it could be done, and whether a worker needs it.
+type Deed = (&'static str, fn() -> bool, bool);
+
+const DEEDS: &[Deed] = &[
     ("read_a_handed_descriptor", read_handed, true),
     ("allocate_and_answer", allocate, true),
     ("open_a_file", || File::open("/proc/self/comm").is_ok(), false),
@@ -98,6 +100,7 @@ fn allocate() -> bool {
 fn fork() -> bool {
     // SAFETY: the child ends at once and touches nothing.
     match unsafe { libc::fork() } {
+        // SAFETY: as above.
         0 => unsafe { libc::_exit(0) },
         pid => pid > 0,
     }

@@ -68,7 +68,7 @@ impl GuestTests {
         build.arg("fixtures").arg("--out").arg(fixtures.path()).arg("--prefix").arg(FIXTURES);
         build.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()).arg("--enforcer").arg(enforcer);
         process::run(&mut build, &step)?;
-        entitle(&enforcer, &fixtures.path().join("manifests").join(COMPILERS), &step)?;
+        entitle(enforcer, &fixtures.path().join("manifests").join(COMPILERS), &step)?;
         step.done("built and signed");
         Ok(Self { enforcer: enforcer.to_owned(), program, fixtures })
     }
