@@ -17,6 +17,19 @@ pub struct InodeId {
 
 const _: () = assert!(size_of::<InodeId>() == 16);
 
+/// A program's file while somebody runs it, the key of the map `EXECUTABLES`. What names an inode is not always unique (subvolumes of btrfs, files of
+/// overlays), but no two that are in memory have one address, and the executable of a process is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExecutableId {
+    /// Which one it was when it was started.
+    pub inode: InodeId,
+    /// The address of the inode.
+    pub address: u64,
+}
+
+const _: () = assert!(size_of::<ExecutableId>() == 24);
+
 /// What lies in this folder is changed by the enforcer only.
 pub const GUARDED_FOLDER: u32 = 1 << 0;
 /// This folder is on the way to a guarded one: it is not renamed, removed, unmounted or mounted over.

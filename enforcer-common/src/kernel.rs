@@ -19,6 +19,8 @@ pub struct KernelLayout {
     pub file_f_inode: u32,
     /// `file.f_mode`
     pub file_f_mode: u32,
+    /// `file.f_flags`
+    pub file_f_flags: u32,
     /// `file.f_path`
     pub file_f_path: u32,
     /// `path.dentry`
@@ -29,6 +31,10 @@ pub struct KernelLayout {
     pub vfsmount_mnt_root: u32,
     /// `mount.mnt`
     pub mount_mnt: u32,
+    /// `mount.mnt_t_flags` (from 6.17), `mount.mnt.mnt_flags`
+    pub mount_propagation: u32,
+    /// Of these flags, `T_SHARED` or `MNT_SHARED`.
+    pub mount_shared: u32,
     /// `mount.mnt_parent`
     pub mount_mnt_parent: u32,
     /// `mount.mnt_mountpoint`
@@ -91,6 +97,10 @@ pub struct KernelLayout {
     pub task_struct_atomic_flags: u32,
     /// `task_struct.personality`
     pub task_struct_personality: u32,
+    /// `task_struct.flags`
+    pub task_struct_flags: u32,
+    /// `task_struct.seccomp.mode`
+    pub task_struct_seccomp_mode: u32,
     /// `task_struct.nsproxy`
     pub task_struct_nsproxy: u32,
     /// `nsproxy.mnt_ns`

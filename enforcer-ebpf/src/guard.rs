@@ -111,32 +111,43 @@ pub(crate) fn is_guarded_file(dentry: u64) -> bool {
     flags_of_folder(dentry) & GUARDED_FOLDER != 0
 }
 
-/// One of the files by which the kernel lets root end everything at once.
+/// One of the files by which the kernel lets root end everything at once; who may write to it besides the enforcer.
 #[inline(never)]
-pub(crate) fn is_switch(file: *const file) -> bool {
+pub(crate) fn switch(file: *const file) -> Switch {
     let magic = kernel::file_magic(file);
     if magic != PROC_SUPER_MAGIC && magic != CGROUP2_SUPER_MAGIC && magic != CGROUP_SUPER_MAGIC {
-        return false;
+        return Switch::None;
     }
     let dentry = kernel::path_dentry_at(kernel::file_path(file) as u64);
     let name = kernel::short_name(dentry);
     if magic == PROC_SUPER_MAGIC {
-        return name == FTRACE_ENABLED || name == SYSRQ_TRIGGER;
+        return if name == FTRACE_ENABLED || name == SYSRQ_TRIGGER { Switch::OfTheKernel } else { Switch::None };
     }
-    (name == CGROUP_KILL || name == CGROUP_FREEZE || name == FREEZER_STATE) && flags_of_folder(dentry) & GUARDED_CGROUP != 0
+    let ends_processes = name == CGROUP_KILL || name == CGROUP_FREEZE || name == FREEZER_STATE;
+    if ends_processes && flags_of_folder(dentry) & GUARDED_CGROUP != 0 { Switch::OfACgroup } else { Switch::None }
 }
 
-/// Whether a mount changes what is found on the way to a guarded folder: in the mount namespace of the daemon, on a folder that is guarded or leads to
-/// one, or on something inside.
+/// What a file switches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Switch {
+    None,
+    /// The processes of a control group: for the service manager, too.
+    OfACgroup,
+    /// All BPF programs, or all processes: for nobody, since the service manager can be made to write to it in another one's place.
+    OfTheKernel,
+}
+
+/// Whether a mount changes what is found on the way to a guarded folder: in the mount namespace of the daemon, or where it is carried over to others
+/// (`is_shared`), on a folder that is guarded or leads to one, or on something inside.
 #[inline(never)]
-pub(crate) fn covers(dentry: u64, settings: &Settings) -> bool {
-    in_host_namespace(settings) && (is_guarded(dentry) || flags_of_folder(dentry) & GUARDED_FOLDER != 0)
+pub(crate) fn covers(dentry: u64, is_shared: bool, settings: &Settings) -> bool {
+    (is_shared || in_host_namespace(settings)) && (is_guarded(dentry) || flags_of_folder(dentry) & GUARDED_FOLDER != 0)
 }
 
 /// Whether the end or the moving of a mount takes something away from the way to a guarded folder. `root` is the dentry that the mount shows.
 #[inline(never)]
-pub(crate) fn uncovers(root: u64, settings: &Settings) -> bool {
-    in_host_namespace(settings) && is_guarded(root)
+pub(crate) fn uncovers(root: u64, is_shared: bool, settings: &Settings) -> bool {
+    (is_shared || in_host_namespace(settings)) && is_guarded(root)
 }
 
 #[inline(always)]
@@ -195,3 +206,4 @@ pub(crate) const TRACEFS_MAGIC: u64 = 0x7472_6163;
 pub(crate) const MEM: [u64; 2] = short(b"mem");
 /// Where probes are put into programs.
 pub(crate) const UPROBE_EVENTS: [u64; 2] = short(b"uprobe_events");
+pub(crate) const DYNAMIC_EVENTS: [u64; 2] = short(b"dynamic_events");

@@ -11,13 +11,15 @@ use aya_ebpf::{
     helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_kernel_str},
     programs::LsmContext,
 };
-use enforcer_common::{Features, InodeId, KernelLayout};
+use enforcer_common::{ExecutableId, Features, InodeId, KernelLayout};
 
 use crate::rule;
 
 /// `include/uapi/asm-generic/mman-common.h`
 pub(crate) const PROT_WRITE: u64 = 0x2;
 pub(crate) const PROT_EXEC: u64 = 0x4;
+/// `include/uapi/asm-generic/fcntl.h`
+const O_TRUNC: u32 = 0o1000;
 
 /// `struct linux_binprm`, never constructed here.
 pub(crate) enum LinuxBinprm {}
@@ -37,11 +39,14 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     linux_binprm_unsafe: 0,
     file_f_inode: 0,
     file_f_mode: 0,
+    file_f_flags: 0,
     file_f_path: 0,
     path_dentry: 0,
     path_mnt: 0,
     vfsmount_mnt_root: 0,
     mount_mnt: 0,
+    mount_propagation: 0,
+    mount_shared: 0,
     mount_mnt_parent: 0,
     mount_mnt_mountpoint: 0,
     dentry_name: 0,
@@ -73,6 +78,8 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     task_struct_mm: 0,
     task_struct_atomic_flags: 0,
     task_struct_personality: 0,
+    task_struct_flags: 0,
+    task_struct_seccomp_mode: 0,
     task_struct_nsproxy: 0,
     nsproxy_mnt_ns: 0,
     mnt_namespace_inum: 0,
@@ -278,6 +285,11 @@ pub(crate) fn vma_file(vma: *const VmAreaStruct) -> *mut file {
     field!(vma, vm_area_struct_vm_file as *mut file)
 }
 
+/// Whether the file is to be empty once it is open.
+pub(crate) fn file_is_cut_off(file: *const file) -> bool {
+    field!(file, file_f_flags as u32) & O_TRUNC != 0
+}
+
 pub(crate) fn vma_flags(vma: *const VmAreaStruct) -> u64 {
     field!(vma, vm_area_struct_vm_flags as u64)
 }
@@ -377,11 +389,31 @@ pub(crate) fn path_dentry_at(path: u64) -> u64 {
     if path != 0 && read_word(path + u64::from(layout!(path_dentry)), &mut dentry) { dentry } else { 0 }
 }
 
-/// The address of the dentry that is the root of a path's mount.
+/// The address of the mount that a path is in (`struct vfsmount`).
 #[inline(always)]
-pub(crate) fn path_mount_root(path: u64) -> u64 {
+pub(crate) fn path_mount(path: u64) -> u64 {
     let mut mount = 0;
-    if path != 0 && read_word(path + u64::from(layout!(path_mnt)), &mut mount) { mount_root(mount) } else { 0 }
+    if path != 0 && read_word(path + u64::from(layout!(path_mnt)), &mut mount) { mount } else { 0 }
+}
+
+/// Whether what is mounted onto this mount is mounted onto others, too (`Documentation/filesystems/sharedsubtree.rst`). True when it cannot be read.
+#[inline(always)]
+pub(crate) fn mount_is_shared(mount: u64) -> bool {
+    mount_propagates(mount - u64::from(layout!(mount_mnt)))
+}
+
+/// The same of the mount that this one is mounted onto.
+#[inline(always)]
+pub(crate) fn parent_mount_is_shared(mount: u64) -> bool {
+    let mut parent = 0;
+    !read_word(mount - u64::from(layout!(mount_mnt)) + u64::from(layout!(mount_mnt_parent)), &mut parent) || mount_propagates(parent)
+}
+
+/// By the address of a `struct mount`.
+#[inline(always)]
+fn mount_propagates(mount: u64) -> bool {
+    let mut flags = 0;
+    !read_word(mount + u64::from(layout!(mount_propagation)), &mut flags) || flags & u64::from(layout!(mount_shared)) != 0
 }
 
 /// The address of the dentry that is a mount's root.
@@ -400,14 +432,51 @@ pub(crate) fn file_magic(file: *const file) -> u64 {
 
 /// Which program a task runs, by the inode of its file.
 #[inline(always)]
-pub(crate) fn task_executable(task: u64, id: &mut InodeId) -> bool {
-    let (mut mm, mut file, mut inode) = (0, 0, 0);
+pub(crate) fn task_executable(task: u64, id: &mut ExecutableId) -> bool {
+    let (mut mm, mut file) = (0, 0);
     read_word(task + u64::from(layout!(task_struct_mm)), &mut mm)
         && mm != 0
         && read_word(mm + u64::from(layout!(mm_struct_exe_file)), &mut file)
         && file != 0
-        && read_word(file + u64::from(layout!(file_f_inode)), &mut inode)
-        && inode_id_at(inode, id)
+        && read_word(file + u64::from(layout!(file_f_inode)), &mut id.address)
+        && inode_id_at(id.address, &mut id.inode)
+}
+
+/// A program's file, as [`task_executable`] names it.
+#[inline(always)]
+pub(crate) fn executable_id(inode: *const inode) -> ExecutableId {
+    ExecutableId { inode: inode_id(inode), address: inode_address(inode) }
+}
+
+/// The address of the inode that a dentry leads to; 0 for none.
+#[inline(always)]
+pub(crate) fn dentry_inode(dentry: u64) -> u64 {
+    let mut inode = 0;
+    if dentry != 0 && read_word(dentry + u64::from(layout!(dentry_d_inode)), &mut inode) { inode } else { 0 }
+}
+
+/// An inode's address as a plain number: it has gone through a helper that does not know what it reads.
+#[inline(always)]
+fn inode_address(inode: *const inode) -> u64 {
+    let mut address = 0;
+    read_word((&raw const inode) as u64, &mut address);
+    address
+}
+
+/// Whether a task is past the instructions of its program: ending, or killed by a signal, and then perhaps writing a core file
+/// (`include/linux/sched.h`).
+#[inline(always)]
+pub(crate) fn is_ending(task: u64) -> bool {
+    const PF_EXITING: u32 = 0x4;
+    const PF_DUMPCORE: u32 = 0x200;
+    const PF_SIGNALED: u32 = 0x400;
+    read_half(task + u64::from(layout!(task_struct_flags))) & (PF_EXITING | PF_DUMPCORE | PF_SIGNALED) != 0
+}
+
+/// Whether somebody else answers a task's system calls, or some of them (`SECCOMP_MODE_DISABLED` is 0, `include/uapi/linux/seccomp.h`).
+#[inline(always)]
+pub(crate) fn has_seccomp_filter(task: u64) -> bool {
+    read_half(task + u64::from(layout!(task_struct_seccomp_mode))) != 0
 }
 
 /// The process that a task belongs to, as the initial namespace numbers it; 0 when it cannot be read.

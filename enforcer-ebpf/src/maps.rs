@@ -6,7 +6,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use enforcer_common::{
-    Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, Heartbeat, InodeId, Name, ObjectId, Request, Settings, Verdict,
+    Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, ExecutableId, Heartbeat, InodeId, Name, ObjectId, Request, Settings,
+    Verdict,
 };
 
 use crate::{atomic, measure::Measured, names::Scratch};
@@ -37,7 +38,7 @@ pub(crate) static MEASURED: InodeStorage<Measured> = InodeStorage::new();
 
 /// The programs that have rights of their own, by the file they were started from: what was measured of it then.
 #[btf_map]
-pub(crate) static EXECUTABLES: HashMap<InodeId, Digest, 16_384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+pub(crate) static EXECUTABLES: HashMap<ExecutableId, Digest, 16_384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// The inode numbers of the enforcer's own program, the latest ones: a quick no for everybody else.
 #[btf_map]

@@ -57,7 +57,8 @@ struct FsverityDigest {
     digest: [u8; 64],
 }
 
-// The states; 0 is an inode of which nothing is known.
+/// The states: nothing is known.
+const NOTHING: u32 = 0;
 /// Hashed once; not yet to be reused.
 const PENDING: u32 = 1;
 /// Hashed twice, two ticks apart, with the same stamp.
@@ -98,7 +99,27 @@ pub(crate) fn measure(file: *mut file, settings: &Settings, digest: &mut Digest)
     if kernel::inode_size(inode) > settings.max_file_size {
         return Err(Unmeasured { reason: Reason::TooLarge, detail: 0 });
     }
+    // Made before it is hashed, on every file system: by it the file is known as code, and not written to as long as it is mapped.
+    if storage(inode).is_none() {
+        return Err(Unmeasured { reason: Reason::MeasurementFailed, detail: ENOMEM });
+    }
     hash(file, inode, digest)
+}
+
+/// Drops what was measured: somebody may write now, and not everything that they can do moves the stamp (`EXT4_IOC_MOVE_EXT`).
+#[inline(always)]
+pub(crate) fn forget(inode: *mut inode) {
+    // SAFETY: the hook keeps the inode alive; the value was checked for null, and is written under its sequence lock.
+    unsafe {
+        let measured = MEASURED.get_ptr_mut(inode);
+        if measured.is_null() {
+            return;
+        }
+        if let Some(lock) = write_lock(measured) {
+            write_volatile(addr_of_mut!((*measured).state), NOTHING);
+            write_unlock(measured, lock);
+        }
+    }
 }
 
 /// Puts the measurement at hand into `digest`, if the rule allows its reuse. Never hashes, never sleeps.
@@ -356,6 +377,7 @@ const FS_VERITY_HASH_ALG_SHA256: u16 = 1;
 /// `include/uapi/linux/fcntl.h`.
 const F_SEAL_WRITE: u32 = 0x0008;
 const EINVAL: i32 = -22;
+const ENOMEM: i32 = -12;
 
 const EXT4_SUPER_MAGIC: u64 = 0xEF53;
 const XFS_SUPER_MAGIC: u64 = 0x5846_5342;

@@ -8,7 +8,7 @@
 use core::ptr::{addr_of, read_volatile, write_volatile};
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use enforcer_common::{Digest, ENFORCERS, ENTITLEMENT_OWN, Hook, InodeId, Reason, Settings, Verdict};
+use enforcer_common::{Digest, ENFORCERS, ENTITLEMENT_OWN, ExecutableId, Hook, Reason, Settings, Verdict};
 
 use crate::{
     judge::Question,
@@ -19,7 +19,7 @@ use crate::{
 /// Remembers, when a program starts, what it is, if that gives it any right; and forgets what stood in this inode before.
 #[inline(never)]
 pub(crate) fn note(inode: *mut inode, digest: &Digest, settings: &Settings) {
-    let id = kernel::inode_id(inode);
+    let id = kernel::executable_id(inode);
     let is_enforcer = is_one_of(digest, settings);
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
     let is_entitled = unsafe { VERDICTS.get(digest) }.is_some_and(|verdict| verdict.entitlements & !ENTITLEMENT_OWN != 0);
@@ -30,11 +30,11 @@ pub(crate) fn note(inode: *mut inode, digest: &Digest, settings: &Settings) {
         _ = EXECUTABLES.remove(&id);
     }
     if is_enforcer {
-        note_number(id.number);
+        note_number(id.inode.number);
     }
 }
 
-/// Keeps the inode number of an enforcer's program among the latest ones.
+/// Keeps the inode number of an enforcer's program. When there are more than fit, anybody may be the enforcer until one looks closer.
 #[inline(never)]
 pub(crate) fn note_number(number: u64) {
     let Some(numbers) = ENFORCER_INODES.get_ptr_mut(0) else { return };
@@ -43,6 +43,10 @@ pub(crate) fn note_number(number: u64) {
         let numbers = numbers.cast::<u64>();
         let [a, b, c, d] = [0, 1, 2, 3].map(|place| read_volatile(numbers.add(place)));
         if a == number || b == number || c == number || d == number {
+            return;
+        }
+        if d != 0 {
+            write_volatile(numbers, ANYBODY);
             return;
         }
         for (place, value) in [number, a, b, c].into_iter().enumerate() {
@@ -55,7 +59,7 @@ pub(crate) fn note_number(number: u64) {
 #[inline(never)]
 pub(crate) fn is_enforcer(task: *mut task_struct) -> bool {
     let Some(settings) = SETTINGS.get(0) else { return false };
-    let mut id = InodeId::default();
+    let mut id = ExecutableId::default();
     if !kernel::task_executable(task as u64, &mut id) {
         return false;
     }
@@ -64,13 +68,15 @@ pub(crate) fn is_enforcer(task: *mut task_struct) -> bool {
 }
 
 /// Whether the current process may act for the enforcer: it runs the enforcer's program, in the daemon's mount namespace, where files are what they seem,
-/// and has not given its rights up. Those commands give them up (`no_new_privs`) that write where they are told to: otherwise `enforcer sign` would
+/// it answers for what it does (it is not ending, when the kernel writes a core file in its name, and no filter of somebody else's answers its system
+/// calls), and has not given its rights up. Those commands give them up (`no_new_privs`) that write where they are told to: otherwise `enforcer sign` would
 /// write into the guarded folders for anybody.
 #[inline(never)]
 pub(crate) fn acts_for_the_enforcer() -> bool {
     let Some(settings) = SETTINGS.get(0) else { return false };
     let task = kernel::current_task();
-    !kernel::has_no_new_privs(task as u64) && kernel::mount_namespace() == settings.mount_namespace && is_enforcer(task)
+    let is_itself = !kernel::is_ending(task as u64) && !kernel::has_seccomp_filter(task as u64);
+    is_itself && !kernel::has_no_new_privs(task as u64) && kernel::mount_namespace() == settings.mount_namespace && is_enforcer(task)
 }
 
 /// Whether the current process runs a program with this entitlement.
@@ -82,7 +88,7 @@ pub(crate) fn is_entitled(entitlement: u32) -> bool {
 /// Whether a task runs a program with this entitlement.
 #[inline(never)]
 pub(crate) fn is_entitled_task(task: u64, entitlement: u32) -> bool {
-    let mut id = InodeId::default();
+    let mut id = ExecutableId::default();
     if !kernel::task_executable(task, &mut id) {
         return false;
     }
@@ -124,8 +130,11 @@ fn may_be_enforcer() -> bool {
     let Some(numbers) = ENFORCER_INODES.get_ptr(0) else { return true };
     // SAFETY: a map value that was checked for null; volatile, because others write it.
     let numbers = unsafe { read_volatile(numbers) };
-    number == 0 || numbers.contains(&number)
+    number == 0 || numbers[0] == ANYBODY || numbers.contains(&number)
 }
+
+/// No inode has this number.
+const ANYBODY: u64 = u64::MAX;
 
 /// Whether this is a digest of the enforcer's program.
 #[inline(never)]

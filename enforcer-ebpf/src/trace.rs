@@ -53,5 +53,5 @@ pub(crate) fn is_way_into_memory(file: *const file) -> bool {
         return false;
     }
     let name = kernel::short_name(kernel::path_dentry_at(kernel::file_path(file) as u64));
-    if magic == guard::PROC_SUPER_MAGIC { name == guard::MEM } else { name == guard::UPROBE_EVENTS }
+    if magic == guard::PROC_SUPER_MAGIC { name == guard::MEM } else { name == guard::UPROBE_EVENTS || name == guard::DYNAMIC_EVENTS }
 }

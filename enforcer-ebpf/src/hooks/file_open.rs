@@ -8,7 +8,7 @@ use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::{Hook, Reason, Response};
 
 use crate::{
-    guard::{self, Besides},
+    guard::{self, Besides, Switch},
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, file},
     measure, trace,
@@ -26,18 +26,22 @@ pub(crate) fn file_open(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_file_open(ctx: &LsmContext) -> Result<Answer, Fault> {
     let file: *mut file = ctx.arg(0);
-    if !kernel::file_is_writable(file) {
+    // Cutting off needs no descriptor for writing (`O_RDONLY | O_TRUNC`).
+    if !kernel::file_is_writable(file) && !kernel::file_is_cut_off(file) {
         return Ok(Answer::Allow);
     }
     let is_guarded = guard::is_guarded_file(kernel::path_dentry_at(kernel::file_path(file) as u64));
-    let besides = if is_guarded { Besides::Nobody } else { Besides::ServiceManager };
-    if (is_guarded || guard::is_switch(file)) && guard::file_touched(Hook::FileOpen, besides, file) {
+    let switch = guard::switch(file);
+    let besides = if switch == Switch::OfACgroup { Besides::ServiceManager } else { Besides::Nobody };
+    if (is_guarded || switch != Switch::None) && guard::file_touched(Hook::FileOpen, besides, file) {
         return Ok(Answer::Deny);
     }
     if trace::is_way_into_memory(file) && trace::refuses_file(Hook::FileOpen, file) {
         return Ok(Answer::Deny);
     }
-    if !measure::is_mapped_code(kernel::file_inode(file)) {
+    let inode = kernel::file_inode(file);
+    if !measure::is_mapped_code(inode) {
+        measure::forget(inode);
         return Ok(Answer::Allow);
     }
     let question = Question::about(Hook::FileOpen, file, 0, true);

@@ -7,7 +7,7 @@
 use core::ptr::{addr_of_mut, read_volatile};
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::lsm, programs::LsmContext};
-use enforcer_common::{ENROL_EXECUTABLE, InodeId};
+use enforcer_common::{ENROL_EXECUTABLE, ExecutableId, InodeId};
 
 use crate::{
     kernel,
@@ -35,7 +35,8 @@ fn enrol(dentry: u64) -> Option<()> {
         return None;
     }
     if flags == ENROL_EXECUTABLE {
-        EXECUTABLES.insert(&id, &SETTINGS.get(0)?.enforcers[0], 0).ok()?;
+        let executable = ExecutableId { inode: id, address: kernel::dentry_inode(dentry) };
+        EXECUTABLES.insert(&executable, &SETTINGS.get(0)?.enforcers[0], 0).ok()?;
         rights::note_number(id.number);
     } else {
         // SAFETY: a number.

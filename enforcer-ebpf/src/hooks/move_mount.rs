@@ -21,8 +21,9 @@ pub(crate) fn move_mount(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_move_mount(ctx: &LsmContext) -> Result<Answer, Fault> {
     let settings = judge::settings()?;
-    let root = kernel::path_mount_root(ctx.arg::<*const u8>(0) as u64);
-    let target = kernel::path_dentry_at(ctx.arg::<*const u8>(1) as u64);
-    let is_ours = guard::covers(target, settings) || guard::uncovers(root, settings);
+    let (from, to) = (ctx.arg::<*const u8>(0) as u64, ctx.arg::<*const u8>(1) as u64);
+    let (mount, target) = (kernel::path_mount(from), kernel::path_dentry_at(to));
+    let is_ours = guard::covers(target, kernel::mount_is_shared(kernel::path_mount(to)), settings)
+        || guard::uncovers(kernel::mount_root(mount), kernel::parent_mount_is_shared(mount), settings);
     guard::answer(is_ours, &Touch { name: kernel::dentry_name(target), ..Touch::new(Hook::MoveMount, Besides::ServiceManager) })
 }

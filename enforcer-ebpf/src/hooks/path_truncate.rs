@@ -1,12 +1,13 @@
 //! `path_truncate`: is mapped code being cut off?
 //!
 //! A file is cut off by its name without being opened for writing, and what is mapped of it ends there; made longer again, it is full of zeros. Not
-//! sleepable before 6.2. Whoever has the file open for writing (`ftruncate`, `O_TRUNC`) has met `file_open`.
+//! sleepable before 6.2. Whoever opens it for that (`ftruncate`, `O_TRUNC`) has met `file_open`.
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::{Hook, Reason, Response};
 
 use crate::{
+    guard::{self, Besides, Touch},
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, path},
     measure,
@@ -24,10 +25,14 @@ pub(crate) fn path_truncate(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_path_truncate(ctx: &LsmContext) -> Result<Answer, Fault> {
     let path: *const path = ctx.arg(0);
+    let dentry = kernel::path_dentry_at(path as u64);
+    if guard::is_guarded_file(dentry) {
+        return guard::answer(true, &Touch { name: kernel::dentry_name(dentry), ..Touch::new(Hook::PathTruncate, Besides::Nobody) });
+    }
     if !measure::is_mapped_code(kernel::path_inode(path)) {
         return Ok(Answer::Allow);
     }
-    let question = Question::without_file(Hook::PathTruncate, kernel::dentry_name(kernel::path_dentry_at(path as u64)));
+    let question = Question::without_file(Hook::PathTruncate, kernel::dentry_name(dentry));
     let denial = Denial::without_digest(Reason::MappedAsCode);
     Ok(judge::deny_without_file(&question, &denial, Response::Deny as u32, judge::settings()?))
 }

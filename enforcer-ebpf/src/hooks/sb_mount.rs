@@ -28,8 +28,10 @@ fn try_sb_mount(ctx: &LsmContext) -> Result<Answer, Fault> {
         return Ok(Answer::Allow);
     }
     let settings = judge::settings()?;
-    let dentry = kernel::path_dentry_at(ctx.arg::<*const u8>(1) as u64);
-    let is_ours = guard::covers(dentry, settings) || (flags & MS_MOVE != 0 && guard::in_host_namespace(settings));
+    let path = ctx.arg::<*const u8>(1) as u64;
+    let dentry = kernel::path_dentry_at(path);
+    let is_ours = guard::covers(dentry, kernel::mount_is_shared(kernel::path_mount(path)), settings)
+        || (flags & MS_MOVE != 0 && guard::in_host_namespace(settings));
     guard::answer(is_ours, &Touch { name: kernel::dentry_name(dentry), ..Touch::new(Hook::SbMount, Besides::ServiceManager) })
 }
 

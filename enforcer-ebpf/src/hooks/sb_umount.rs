@@ -20,7 +20,8 @@ pub(crate) fn sb_umount(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_sb_umount(ctx: &LsmContext) -> Result<Answer, Fault> {
-    let root = kernel::mount_root(ctx.arg::<*const u8>(0) as u64);
-    let is_ours = guard::uncovers(root, judge::settings()?);
+    let mount = ctx.arg::<*const u8>(0) as u64;
+    let root = kernel::mount_root(mount);
+    let is_ours = guard::uncovers(root, kernel::parent_mount_is_shared(mount), judge::settings()?);
     guard::answer(is_ours, &Touch { name: kernel::dentry_name(root), ..Touch::new(Hook::SbUmount, Besides::ServiceManager) })
 }

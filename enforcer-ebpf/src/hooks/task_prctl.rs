@@ -21,7 +21,8 @@ pub(crate) fn task_prctl(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_task_prctl(ctx: &LsmContext) -> Result<Answer, Fault> {
-    let (option, what): (i32, u64) = (ctx.arg(0), ctx.arg(1));
+    // The kernel takes the lower half of it, too (`prctl_set_mm` in `kernel/sys.c`).
+    let (option, what) = (ctx.arg::<i32>(0), ctx.arg::<u64>(1) as u32);
     if option != PR_SET_MM || !matches!(what, PR_SET_MM_EXE_FILE | PR_SET_MM_MAP) {
         return Ok(Answer::Allow);
     }
@@ -33,7 +34,7 @@ fn try_task_prctl(ctx: &LsmContext) -> Result<Answer, Fault> {
 
 /// `include/uapi/linux/prctl.h`
 const PR_SET_MM: i32 = 35;
-const PR_SET_MM_EXE_FILE: u64 = 13;
-const PR_SET_MM_MAP: u64 = 14;
+const PR_SET_MM_EXE_FILE: u32 = 13;
+const PR_SET_MM_MAP: u32 = 14;
 /// `-ENOSYS`: the hook's word for "go on" (`include/linux/lsm_hook_defs.h`).
 const NOT_OURS: i32 = -38;

@@ -15,6 +15,11 @@ use crate::charter::Charter;
 use crate::kernel::{HOOKS, KernelError, Maps, Pins, charters, daemon_of, observed, require_bpf_lsm};
 use crate::trust::SecurityVersions;
 
+/// Whether the kernel runs the programs that are attached: `kernel.ftrace_enabled` ends them all (`Documentation/admin-guide/sysctl/kernel.rst`).
+fn programs_run() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/ftrace_enabled").map_or(true, |text| text.trim() != "0")
+}
+
 /// Observes this machine. Needs root, as the pins do.
 pub fn status() -> Result<Status, KernelError> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
@@ -33,7 +38,7 @@ pub fn status() -> Result<Status, KernelError> {
     // What a daemon that has gone had to say is no news.
     let notice = pid.and_then(|_| Notice::read());
     Ok(Status {
-        enforcing: mode == Some(Mode::Enforce) && missing.is_empty() && bpf_lsm_active,
+        enforcing: mode == Some(Mode::Enforce) && missing.is_empty() && bpf_lsm_active && programs_run(),
         bpf_lsm_active,
         mode: mode.filter(|_| !hooks.is_empty()).map(|mode| mode.name().to_owned()),
         hooks: hooks.into_iter().map(str::to_owned).collect(),

@@ -42,11 +42,14 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         linux_binprm_unsafe: offset("linux_binprm.unsafe")?,
         file_f_inode: offset("file.f_inode")?,
         file_f_mode: offset("file.f_mode")?,
+        file_f_flags: offset("file.f_flags")?,
         file_f_path: offset("file.f_path")?,
         path_dentry: offset("path.dentry")?,
         path_mnt: offset("path.mnt")?,
         vfsmount_mnt_root: offset("vfsmount.mnt_root")?,
         mount_mnt: offset("mount.mnt")?,
+        mount_propagation: any(&["mount.mnt_t_flags", "mount.mnt.mnt_flags"])?,
+        mount_shared: if offset("mount.mnt_t_flags").is_ok() { T_SHARED } else { MNT_SHARED },
         mount_mnt_parent: offset("mount.mnt_parent")?,
         mount_mnt_mountpoint: offset("mount.mnt_mountpoint")?,
         dentry_name: offset("dentry.d_name.name")?,
@@ -78,6 +81,8 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         task_struct_mm: offset("task_struct.mm")?,
         task_struct_atomic_flags: offset("task_struct.atomic_flags")?,
         task_struct_personality: offset("task_struct.personality")?,
+        task_struct_flags: offset("task_struct.flags")?,
+        task_struct_seccomp_mode: offset("task_struct.seccomp.mode")?,
         task_struct_nsproxy: offset("task_struct.nsproxy")?,
         nsproxy_mnt_ns: offset("nsproxy.mnt_ns")?,
         mnt_namespace_inum: offset("mnt_namespace.ns.inum")?,
@@ -105,6 +110,11 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
     };
     Ok(KernelTypes { layout, bpf_get_fsverity_digest: kfunc, ia32_system_calls: function(COMPATIBLE).is_some() })
 }
+
+/// `fs/mount.h`, from 6.17.
+const T_SHARED: u32 = 1;
+/// `include/linux/mount.h`, before.
+const MNT_SHARED: u32 = 0x1000;
 
 /// How far the second field lies behind the first, negative when before it. Offsets inside of one structure are far below 2^31.
 fn distance(from: u32, to: u32) -> i32 {

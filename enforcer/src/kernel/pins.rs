@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aya::programs::ProgramInfo;
+use aya::programs::links::PinnedLink;
 use rustix::fs::{StatFs, statfs};
 
 use super::{HOOKS, KernelError, maps::MAPS, programs::COMPATIBLE};
@@ -47,6 +48,14 @@ impl Pins {
     /// The hooks whose links are pinned here: those in force.
     pub fn hooks(&self) -> Vec<&'static str> {
         possible_hooks().filter(|hook| self.link(hook).exists()).collect()
+    }
+
+    /// Descriptors of the links that are pinned here.
+    pub(super) fn links(&self) -> Result<Vec<PinnedLink>, KernelError> {
+        let open = |hook: &str| {
+            PinnedLink::from_pin(self.link(hook)).map_err(|error| KernelError::Load { detail: format!("the link of `{hook}`: {error}") })
+        };
+        self.hooks().into_iter().map(open).collect()
     }
 
     /// The kernel's ids of the programs that are pinned here.

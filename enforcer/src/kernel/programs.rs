@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aya::programs::links::FdLink;
+use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::{Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
@@ -66,6 +66,8 @@ pub struct Loaded {
     pub pins: Pins,
     /// Their maps.
     pub maps: Arc<Maps>,
+    /// Descriptors of the links: as long as the daemon lives, the programs stay in force without their pins.
+    links: Vec<PinnedLink>,
     /// What is still to be attached; `None` when a former daemon's programs were taken over, which are in force already.
     pending: Option<Ebpf>,
 }
@@ -76,14 +78,14 @@ pub fn load_or_adopt(max_verdicts: u32) -> Result<Loaded, KernelError> {
     require_bpffs()?;
     let pins = Pins::of(&object::build_id(&types.layout, max_verdicts));
     if pins.is_complete() {
-        return Ok(Loaded { maps: Arc::new(Maps::open(pins.folder())?), pins, pending: None });
+        return Ok(Loaded { maps: Arc::new(Maps::open(pins.folder())?), links: pins.links()?, pins, pending: None });
     }
     if pins.folder().exists() {
         pins.remove()?;
     }
     pins.create()?;
     let programs = load(&types, max_verdicts, &pins).inspect_err(|_| drop(pins.remove()))?;
-    Ok(Loaded { maps: Arc::new(Maps::open(pins.folder())?), pins, pending: Some(programs) })
+    Ok(Loaded { maps: Arc::new(Maps::open(pins.folder())?), links: Vec::new(), pins, pending: Some(programs) })
 }
 
 impl Loaded {
@@ -103,10 +105,10 @@ impl Loaded {
             if hook == FIRST_GUARD {
                 guard::enrol_inodes(&self.maps, &self.pins, folders)?;
             }
-            attach(&mut programs, hook, &self.pins)?;
+            self.links.push(attach(&mut programs, hook, &self.pins)?);
         }
         if self.pins.program(COMPATIBLE).exists() {
-            attach(&mut programs, COMPATIBLE, &self.pins)?;
+            self.links.push(attach(&mut programs, COMPATIBLE, &self.pins)?);
         }
         guard::enrol_objects(&self.maps, &self.pins)
     }
@@ -199,7 +201,7 @@ fn load(types: &KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, Ker
 }
 
 /// Attaches one program, and pins its link.
-fn attach(programs: &mut Ebpf, hook: &str, pins: &Pins) -> Result<(), KernelError> {
+fn attach(programs: &mut Ebpf, hook: &str, pins: &Pins) -> Result<PinnedLink, KernelError> {
     let attached: Result<FdLink, ProgramError> = match programs.program_mut(hook) {
         Some(Program::Lsm(program)) => program.attach().and_then(|id| program.take_link(id)).map(Into::into),
         Some(Program::FEntry(program)) => program.attach().and_then(|id| program.take_link(id)).map(Into::into),
@@ -208,7 +210,7 @@ fn attach(programs: &mut Ebpf, hook: &str, pins: &Pins) -> Result<(), KernelErro
     let link = attached.map_err(|error| KernelError::Program { program: hook.to_owned(), detail: chain(&error) })?;
     let path = pins.link(hook);
     let pinned = link.pin(&path);
-    pinned.map(drop).map_err(|error| KernelError::Load { detail: format!("cannot pin `{}`: {}", path.display(), chain(&error)) })
+    pinned.map_err(|error| KernelError::Load { detail: format!("cannot pin `{}`: {}", path.display(), chain(&error)) })
 }
 
 pub(super) fn lsm<'a>(programs: &'a mut Ebpf, hook: &str) -> Result<&'a mut Lsm, KernelError> {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -17,6 +17,8 @@ pub enum Reach {
     AllById { kind: Kind },
     /// Pass for another program (`PR_SET_MM_EXE_FILE`).
     ReplaceExecutable { program: PathBuf },
+    /// The same by a number whose upper half is not zero.
+    ReplaceExecutableByAWideNumber { program: PathBuf },
 }
 
 #[derive(clap::ValueEnum, Clone, Copy)]
@@ -46,15 +48,19 @@ pub fn run(reach: &Reach) -> Result<()> {
                 attributes = [id, 0];
             }
         }
-        Reach::ReplaceExecutable { program } => {
-            let file = File::open(program)?;
-            // SAFETY: a request about this process, with an open file.
-            if unsafe { libc::prctl(libc::PR_SET_MM, libc::PR_SET_MM_EXE_FILE, file.as_raw_fd(), 0, 0) } != 0 {
-                return Err(io::Error::last_os_error()).context("prctl");
-            }
-        }
+        Reach::ReplaceExecutable { program } => replace_executable(program, libc::PR_SET_MM_EXE_FILE as libc::c_ulong)?,
+        Reach::ReplaceExecutableByAWideNumber { program } => replace_executable(program, libc::PR_SET_MM_EXE_FILE as libc::c_ulong | 1 << 32)?,
     }
     bail!("nobody refused")
+}
+
+fn replace_executable(program: &Path, what: libc::c_ulong) -> Result<()> {
+    let file = File::open(program)?;
+    // SAFETY: a request about this process, with an open file.
+    if unsafe { libc::prctl(libc::PR_SET_MM, what, file.as_raw_fd() as libc::c_ulong, 0, 0) } != 0 {
+        return Err(io::Error::last_os_error()).context("prctl");
+    }
+    Ok(())
 }
 
 fn bpf(command: i32, mut attributes: [u64; 2]) -> io::Result<i64> {

@@ -27,6 +27,8 @@ pub const TESTS: &[Test] = &[
     Test::new("state_cannot_be_changed", "write, truncate, remove, rename and link the daemon's state", state),
     Test::new("switches_that_end_everything_are_refused", "ftrace_enabled, sysrq-trigger, cgroup.kill and cgroup.freeze", switches),
     Test::new("executable_cannot_be_replaced", "prctl(PR_SET_MM_EXE_FILE)", executable),
+    Test::new("service_manager_writes_to_no_switch_for_others", "systemctl thaw, with ftrace_enabled mounted over the unit's freezer", deputy),
+    Test::new("core_of_an_enforcer_removes_no_pin", "a pin as core_pattern, and an enforcer that crashes", core),
     Test::new("foreign_library_does_not_get_the_enforcers_rights", "LD_PRELOAD of a signed library into `enforcer stop --release`", preload),
     Test::new("commands_that_write_where_they_are_told_have_no_rights", "let `enforcer manifest create` write into the daemon's state", told),
     Test::new("others_go_on_as_before", "the same tools on things that are not the enforcer's", others),
@@ -39,7 +41,8 @@ struct Attempt {
     shown: Shown,
 }
 
-fn attempt<const N: usize>(hook: Hook, shown: Shown, words: [&str; N]) -> Attempt {
+fn attempt<'a>(hook: Hook, shown: Shown, words: impl AsRef<[&'a str]>) -> Attempt {
+    let words = words.as_ref();
     let mut command = Command::new(words[0]);
     command.args(&words[1..]);
     Attempt { command, hook, shown }
@@ -48,6 +51,11 @@ fn attempt<const N: usize>(hook: Hook, shown: Shown, words: [&str; N]) -> Attemp
 /// By a shell's own words, so that the shell is who tries.
 fn shell(hook: Hook, shown: Shown, script: &str) -> Attempt {
     attempt(hook, shown, ["bash", "-c", script])
+}
+
+/// By a call that no tool makes.
+fn python(hook: Hook, shown: Shown, call: &str) -> Attempt {
+    attempt(hook, shown, ["python3", "-c", &format!("import os; {call}")])
 }
 
 /// Each attempt fails, for the kernel refuses it, and is recorded with the guard's reason.
@@ -126,6 +134,9 @@ fn mounts(scene: &Scene) -> Result<String> {
             attempt(Hook::SbUmount, Shown::Path(""), ["umount", "-l", "/sys/fs/bpf"]),
             attempt(Hook::SbUmount, Shown::Path(""), ["umount", "-l", "/sys"]),
             attempt(Hook::SbUmount, Shown::Path(""), ["umount", "-l", "/"]),
+            attempt(Hook::SbUmount, Shown::Path(""), shared(["umount", "-l", "/sys/fs/bpf"])),
+            attempt(Hook::SbUmount, Shown::Path(""), shared(["umount", "-l", "/sys"])),
+            attempt(Hook::SbMount, Shown::Path("enforcer"), shared(["mount", "--bind", "/tmp", service::PINS])),
             attempt(Hook::SbMount, Shown::Path(""), ["mount", "-i", "-t", "tmpfs", "none", "/sys/fs/bpf"]),
             attempt(Hook::SbMount, Shown::Path("fs"), ["mount", "-i", "-t", "tmpfs", "none", "/sys/fs"]),
             attempt(Hook::SbMount, Shown::Path(""), ["mount", "--bind", "/tmp", "/sys"]),
@@ -134,6 +145,11 @@ fn mounts(scene: &Scene) -> Result<String> {
             attempt(Hook::SbMount, Shown::Path("lib"), ["mount", "--bind", "/tmp", "/var/lib"]),
         ],
     )
+}
+
+/// In another mount namespace, of which systemd's shared mounts carry everything back.
+fn shared<const N: usize>(command: [&str; N]) -> Vec<&str> {
+    [&["unshare", "--mount", "--propagation", "unchanged"], &command[..]].concat()
 }
 
 fn objects(scene: &Scene) -> Result<String> {
@@ -163,6 +179,8 @@ fn state(scene: &Scene) -> Result<String> {
         scene,
         vec![
             shell(Hook::FileOpen, Shown::Path("clock.toml"), &format!("echo >> {clock}")),
+            python(Hook::PathTruncate, Shown::Path("clock.toml"), &format!("os.truncate('{clock}', 0)")),
+            python(Hook::FileOpen, Shown::Path("clock.toml"), &format!("os.open('{clock}', os.O_RDONLY | os.O_TRUNC)")),
             attempt(Hook::InodeUnlink, Shown::Path("clock.toml"), ["rm", "-f", clock]),
             attempt(Hook::InodeRename, Shown::Path("clock.toml"), ["mv", clock, "/root/clock.toml"]),
             attempt(Hook::InodeLink, Shown::Path("clock.toml"), ["ln", clock, "/var/lib/clock.toml"]),
@@ -190,12 +208,42 @@ fn switches(scene: &Scene) -> Result<String> {
 }
 
 fn executable(scene: &Scene) -> Result<String> {
-    let mark = Mark::now();
-    let ended = child::run(&mut scene.attack(["replace-executable".as_ref(), "/usr/sbin/enforcer".as_ref()]))?;
-    ensure!(!ended.status.success() && ended.stderr.contains(EPERM), "it was not refused: it {}", ended.describe());
-    let trace = Trace::new(Hook::TaskPrctl, Reason::ExecutableReplaced, Shown::Nothing);
-    mark.wait_for("the attempt", |event| events::is(event, &trace, ended.pid, true))?;
-    Ok("it was refused and recorded".to_owned())
+    // The kernel passes over the upper half of the number.
+    for how in ["replace-executable", "replace-executable-by-a-wide-number"] {
+        let mark = Mark::now();
+        let ended = child::run(&mut scene.attack([how.as_ref(), "/usr/sbin/enforcer".as_ref()]))?;
+        ensure!(!ended.status.success() && ended.stderr.contains(EPERM), "{how} was not refused: it {}", ended.describe());
+        let trace = Trace::new(Hook::TaskPrctl, Reason::ExecutableReplaced, Shown::Nothing);
+        mark.wait_for("the attempt", |event| events::is(event, &trace, ended.pid, true))?;
+    }
+    Ok("both attempts were refused and recorded".to_owned())
+}
+
+/// systemd opens the file that stands for a unit's freezer.
+fn deputy(scene: &Scene) -> Result<String> {
+    let script = "systemd-run --quiet --unit=frozen sleep 1000 && systemctl freeze frozen.service
+        freezer=/sys/fs/cgroup/system.slice/frozen.service/cgroup.freeze
+        mount --bind /proc/sys/kernel/ftrace_enabled $freezer && systemctl thaw frozen.service
+        cat /proc/sys/kernel/ftrace_enabled; umount $freezer; systemctl thaw frozen.service; systemctl stop frozen.service";
+    let ended = child::run(Command::new("bash").args(["-c", script]))?;
+    ensure!(ended.stdout.trim() == "1", "the switch is off: it {}", ended.describe());
+    unsigned_is_denied(scene)?;
+    Ok("the switch stayed on".to_owned())
+}
+
+/// The kernel removes the file that a core is to be written to, in the name of the process that crashes.
+fn core(scene: &Scene) -> Result<String> {
+    let pin = build_folder()?.join("link_mmap_file");
+    let before = fs::read_to_string(CORE_PATTERN)?;
+    fs::write(CORE_PATTERN, pin.as_os_str().as_encoded_bytes())?;
+    let log = scene.disk("debug");
+    let script = format!("ulimit -c unlimited; ulimit -f 0; LD_DEBUG=all /usr/sbin/enforcer --version 2>>{}", log.display());
+    let ended = child::run(Command::new("bash").args(["-c", &script]));
+    fs::write(CORE_PATTERN, before)?;
+    ensure!(!ended?.status.success(), "it did not crash");
+    ensure!(pin.exists(), "the pin is gone");
+    unsigned_is_denied(scene)?;
+    Ok("the pin stayed".to_owned())
 }
 
 fn preload(scene: &Scene) -> Result<String> {
@@ -245,3 +293,5 @@ fn build_folder() -> Result<PathBuf> {
     let folders = fs::read_dir(service::PINS)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     folders.into_iter().next().context("there are no pins")
 }
+
+const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
