@@ -62,6 +62,7 @@ pub struct Options {
 }
 
 /// What decisions rest on. A reload replaces it as a whole.
+#[derive(Clone)]
 struct Ground {
     policy: Policy,
     /// By whose word it may be changed.

@@ -33,6 +33,7 @@ use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::measure::MeasureError;
 use crate::policy::{Policy, PolicyError};
+use crate::signature::Verified;
 use crate::trust::{RecordError, TrustError, TrustStore};
 use crate::worker::{self, Pool, Unfit};
 
@@ -347,18 +348,32 @@ impl Daemon {
             Ok(verified) => verified.uses() & USE_EXEC != 0,
             Err(_) => !has_policy_signers && ground.policy.mode == Mode::Audit,
         };
-        if !may_follow {
-            if !self.shared.identity.is_own(&examination.digest) {
-                tracing::warn!("`{}` is another program than this one, and is not let take over: {UNENTITLED}", self.program.display());
-            }
+        if !may_follow && !self.shared.identity.is_own(&examination.digest) {
+            tracing::warn!("`{}` is another program than this one, and is not let take over: {UNENTITLED}", self.program.display());
             return Ok(());
         }
+        self.renew_own_code(&ground)?;
         if self.shared.identity.name_successor(examination.digest, examination.fsverity) {
             let mut settings = self.shared.maps.settings()?;
             settings.enforcers = self.shared.identity.digests();
             self.shared.maps.set_settings(&settings)?;
             tracing::info!("`{}` is another build of the enforcer now, and may take over", self.program.display());
         }
+        Ok(())
+    }
+
+    /// What stands in the place of the daemon's program and libraries now is the code of the next daemon, which loads no other. What runs stays so, too.
+    fn renew_own_code(&self, ground: &Ground) -> Result<(), DaemonError> {
+        let versions = self.shared.publisher.versions();
+        let mut own_code = trusted_own_code(&ground.policy, &ground.examiner, &facts(&self.shared.clock, &versions))?;
+        let is_in = |code: &[Verified], verified: &Verified| code.iter().any(|known| known.digest() == verified.digest());
+        if own_code.iter().all(|verified| is_in(&ground.own_code, verified)) {
+            return Ok(());
+        }
+        let former: Vec<Verified> = ground.own_code.iter().filter(|verified| !is_in(&own_code, verified)).cloned().collect();
+        own_code.extend(former);
+        self.shared.set_own_code(Ground { own_code, ..ground.clone() })?;
+        tracing::info!("the daemon's program or libraries have been replaced, and the next daemon may load them");
         Ok(())
     }
 

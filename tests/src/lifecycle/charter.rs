@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::Test;
 use super::board::{BOOT_ID, Board, CERTIFICATE, boot_id, edition, enforcer, with_board};
@@ -147,7 +147,7 @@ fn followed(scene: &Scene) -> Result<String> {
         service::start()?;
         refused?;
         install(&scene.fixture("claims/enforcer-next"), Path::new(ENFORCER))?;
-        service::succeed("systemctl", &["restart", service::UNIT])?;
+        restart().context("with the entitled program")?;
         let daemon = fs::read(format!("/proc/{}/exe", service::running_daemon()?))?;
         ensure!(daemon == fs::read(scene.fixture("claims/enforcer-next"))?, "the daemon is not the program in its place");
         unsigned_is_denied(scene)?;
@@ -155,8 +155,19 @@ fn followed(scene: &Scene) -> Result<String> {
     });
     // The demand is gone by now, and with it the need of an entitlement.
     install(&aside, Path::new(ENFORCER))?;
-    service::succeed("systemctl", &["restart", service::UNIT])?;
-    outcome
+    let restarted = restart();
+    let happened = outcome?;
+    restarted.context("with the former program").map(|()| happened)
+}
+
+/// Restarts the service; when that fails, with what it said.
+fn restart() -> Result<()> {
+    let journal = Journal::now()?;
+    let restarted = service::succeed("systemctl", &["restart", service::UNIT]);
+    restarted.map(drop).or_else(|error| {
+        let said: Vec<String> = journal.since()?.iter().map(service::message).collect();
+        Err(error.context(said.join(" | ")))
+    })
 }
 
 /// A trusted program, the enforcer's by its bytes, which does not say that it is one.
