@@ -8,7 +8,7 @@
 //! | its processes: signals, limits, scheduling | the enforcer, the service manager | `task_kill`, `task_set*` |
 //! | its processes: memory | nobody | `ptrace_access_check`, `bprm_check_security` (traced from its start) |
 //! | its control groups | the enforcer, the service manager | `file_open` of `cgroup.kill`, `cgroup.freeze` |
-//! | the switches that end all BPF programs, or all processes | nobody | `file_open` of `ftrace_enabled`, `sysrq-trigger` |
+//! | the switches that end all BPF programs, or all processes | the enforcer | `file_open` of `ftrace_enabled`, `sysrq-trigger` |
 //!
 //! *The enforcer* is a process whose program has one of the digests in `Settings::enforcers` (and to touch anything it must not have given up its rights); *the service manager* is process 1, by which the
 //! administrator stops and restarts the service. In audit mode everything is let through and reported.
