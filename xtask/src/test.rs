@@ -45,7 +45,7 @@ enum Part {
     Bypass,
     /// The suite inside of a machine, for each kernel
     Guest,
-    /// A boot with enforcement before the system's own init, for each kernel
+    /// Only when named: a boot with enforcement before the system's own init, for each kernel
     Early,
     /// The README's commands, as written, inside of a machine
     Readme,
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.parts.contains(&Part::Stress) {
         stress::run(&kernels(arguments)?, &arguments.stress, arguments.accel)?;
     }
-    if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(wants) {
+    if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(|part| wants(part) && (part != Part::Early || arguments.parts.contains(&part))) {
         return Ok(());
     }
     let mut total = Tally::default();
@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             total.add(&tally);
         }
     }
-    if wants(Part::Early) {
+    if arguments.parts.contains(&Part::Early) {
         for kernel in &kernels(arguments)? {
             ui::remark(&format!("a boot with enforcement before init, on kernel {}", kernel.name));
             total.add_outcome(early::run(&tests, kernel, arguments.accel));
