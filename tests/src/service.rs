@@ -154,6 +154,13 @@ pub fn reload() -> Result<()> {
     succeed("systemctl", &["reload", UNIT]).map(drop)
 }
 
+/// The same, and waits until it is in force.
+pub fn reload_in_force() -> Result<()> {
+    let journal = Journal::now()?;
+    reload()?;
+    journal.wait_for(&["the new policy is in force"]).map(drop)
+}
+
 /// Asks the daemon itself to read its policy, whatever is in it.
 pub fn hang_up() -> Result<()> {
     signal(Signal::HUP)

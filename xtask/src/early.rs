@@ -33,7 +33,7 @@ pub(crate) fn run(tests: &GuestTests, kernel: &Kernel, accel: Accel) -> Result<(
     spec.add.push((workspace::root().join("packaging/enforcer-init"), INIT.to_owned()));
     spec.append = format!("enforcer=require ENFORCER_VM_INIT={INIT}");
     let outcome = run_machine(&spec)?;
-    let said = [&outcome.stdout, &outcome.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    let said = outcome.said();
     if outcome.status != 0 {
         bail!("the proof ended with status {}; the console's log is `{}`; it said:\n{said}", outcome.status, outcome.console.display());
     }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use crate::setup::{self, guest, pki};
@@ -115,7 +116,7 @@ fn entitle(enforcer: &Path, manifest: &Path, step: &Step) -> Result<()> {
 const COMPILERS: &str = "compilers.manifest";
 
 /// The results in what a machine printed. A line that is none is an error: a result must not get lost in it.
-pub(crate) fn lines(outcome: &Outcome) -> Result<Vec<Line>> {
+pub(crate) fn lines<T: DeserializeOwned>(outcome: &Outcome) -> Result<Vec<T>> {
     String::from_utf8_lossy(&outcome.stdout)
         .lines()
         .filter(|line| !line.trim().is_empty())

@@ -51,8 +51,7 @@ pub(crate) fn run(enforcer: &Path, accel: Accel) -> Result<()> {
     ];
     let outcome = vm::run(&spec)?;
     if outcome.status != 0 {
-        let said = [outcome.stdout, outcome.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        bail!("the README's commands ended with status {}:\n{said}", outcome.status);
+        bail!("the README's commands ended with status {}:\n{}", outcome.status, outcome.said());
     }
     Ok(())
 }

@@ -65,20 +65,21 @@ struct Tally {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let wants = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    let names = |part| arguments.parts.contains(&part);
+    let wants = |part| arguments.parts.is_empty() || names(part);
     if wants(Part::Host) {
         host()?;
     }
-    if arguments.parts.contains(&Part::Signatures) {
+    if names(Part::Signatures) {
         conformance::run()?;
     }
-    if arguments.parts.contains(&Part::Bypass) {
+    if names(Part::Bypass) {
         bypass::run(&kernels(arguments)?, arguments)?;
     }
-    if arguments.parts.contains(&Part::Stress) {
+    if names(Part::Stress) {
         stress::run(&kernels(arguments)?, &arguments.stress, arguments.accel)?;
     }
-    if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(|part| wants(part) && (part != Part::Early || arguments.parts.contains(&part))) {
+    if !(wants(Part::Guest) || names(Part::Early) || wants(Part::Readme)) {
         return Ok(());
     }
     let mut total = Tally::default();
@@ -94,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             total.add(&tally);
         }
     }
-    if arguments.parts.contains(&Part::Early) {
+    if names(Part::Early) {
         for kernel in &kernels(arguments)? {
             ui::remark(&format!("a boot with enforcement before init, on kernel {}", kernel.name));
             total.add_outcome(early::run(&tests, kernel, arguments.accel));
@@ -141,7 +142,7 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
     spec.output = Output::StdoutCaptured;
     spec.timeout = PATIENCE;
     let outcome = run_machine(&spec)?;
-    let lines = guest_tests::lines(&outcome)?;
+    let lines: Vec<guest_tests::Line> = guest_tests::lines(&outcome)?;
     let failed = lines.iter().filter(|line| !line.pass).count();
     if failed == 0 && outcome.status != 0 {
         bail!("the suite ended with status {}; the console's log is `{}`", outcome.status, outcome.console.display());

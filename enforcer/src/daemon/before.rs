@@ -216,15 +216,15 @@ fn is_covered(shared: &Shared, ground: &Ground, workers: &Pool, file: &File, nam
 }
 
 /// A line of `/proc/PID/maps` (`proc_pid_maps(5)`).
-struct Mapping<'a> {
+pub(super) struct Mapping<'a> {
     /// As `/proc/PID/map_files` names it: without leading zeros.
     range: String,
-    is_code: bool,
-    path: Option<&'a str>,
+    pub(super) is_code: bool,
+    pub(super) path: Option<&'a str>,
 }
 
 impl<'a> Mapping<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
+    pub(super) fn parse(line: &'a str) -> Option<Self> {
         let mut words = line.splitn(6, ' ');
         let (start, end) = words.next()?.split_once('-')?;
         let number = |text| u64::from_str_radix(text, 16).ok();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use enforcer_common::{USE_EXEC, USE_LIBRARY};
 
+use super::before::Mapping;
 use super::locate::open_regular;
 use crate::signature::{Examiner, Facts, Verified};
 
@@ -50,16 +51,13 @@ fn examine_one(examiner: &Examiner, path: &Path, wanted: u32, facts: &Facts<'_>)
     }
 }
 
-/// The files behind this process's executable mappings (`proc_pid_maps(5)`: address, permissions, offset, device, inode, path).
+/// The files behind this process's executable mappings.
 fn mapped_files() -> io::Result<BTreeSet<PathBuf>> {
     let maps = fs::read_to_string("/proc/self/maps")?;
-    Ok(maps
-        .lines()
-        .filter(|line| line.split_whitespace().nth(1).is_some_and(|permissions| permissions.contains('x')))
-        .filter_map(|line| line.find('/').map(|start| &line[start..]))
-        // Replaced since it was started: what matters is what stands there now, and would be started next.
-        .map(|path| PathBuf::from(path.strip_suffix(" (deleted)").unwrap_or(path)))
-        .collect())
+    let code = maps.lines().filter_map(Mapping::parse).filter(|mapping| mapping.is_code);
+    let paths = code.filter_map(|mapping| mapping.path).filter(|path| path.starts_with('/'));
+    // Replaced since it was started: what matters is what stands there now, and would be started next.
+    Ok(paths.map(|path| PathBuf::from(path.strip_suffix(" (deleted)").unwrap_or(path))).collect())
 }
 
 #[cfg(test)]

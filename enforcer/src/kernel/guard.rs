@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aya::maps::MapData;
-use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::links::FdLink;
 use enforcer_common::{ENROL_EXECUTABLE, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, ObjectId, ObjectKind};
 
 use super::maps::MAPS;
@@ -33,7 +33,7 @@ pub(super) fn enrol_inodes(maps: &Maps, pins: &Pins, folders: &[&Path]) -> Resul
 }
 
 /// Tells which BPF programs, maps and links are ours.
-pub(super) fn enrol_objects(maps: &Maps, pins: &Pins) -> Result<(), KernelError> {
+pub(super) fn enrol_objects(maps: &Maps, pins: &Pins, links: &[FdLink]) -> Result<(), KernelError> {
     let own = |kind: ObjectKind, id| maps.own(&ObjectId { kind: kind as u32, id });
     pins.program_ids().into_iter().try_for_each(|id| own(ObjectKind::Program, id))?;
     for name in MAPS {
@@ -41,10 +41,8 @@ pub(super) fn enrol_objects(maps: &Maps, pins: &Pins) -> Result<(), KernelError>
         let map = MapData::from_pin(pins.map(name)).map_err(|error| failed(error.to_string()))?;
         own(ObjectKind::Map, map.info().map_err(|error| failed(error.to_string()))?.id())?;
     }
-    for hook in pins.hooks() {
-        let failed = |detail: String| KernelError::Load { detail: format!("the link of `{hook}`: {detail}") };
-        let link: FdLink = PinnedLink::from_pin(pins.link(hook)).map_err(|error| failed(error.to_string()))?.into();
-        own(ObjectKind::Link, link.info().map_err(|error| failed(error.to_string()))?.id())?;
+    for link in links {
+        own(ObjectKind::Link, link.info().map_err(|error| KernelError::Load { detail: format!("a link: {error}") })?.id())?;
     }
     Ok(())
 }

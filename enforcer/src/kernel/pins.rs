@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aya::programs::ProgramInfo;
-use aya::programs::links::PinnedLink;
+use aya::programs::links::{FdLink, PinnedLink};
 use rustix::fs::{StatFs, statfs};
 
 use super::{HOOKS, KernelError, maps::MAPS, programs::COMPATIBLE};
@@ -51,9 +51,11 @@ impl Pins {
     }
 
     /// Descriptors of the links that are pinned here.
-    pub(super) fn links(&self) -> Result<Vec<PinnedLink>, KernelError> {
+    pub(super) fn links(&self) -> Result<Vec<FdLink>, KernelError> {
         let open = |hook: &str| {
-            PinnedLink::from_pin(self.link(hook)).map_err(|error| KernelError::Load { detail: format!("the link of `{hook}`: {error}") })
+            PinnedLink::from_pin(self.link(hook))
+                .map(Into::into)
+                .map_err(|error| KernelError::Load { detail: format!("the link of `{hook}`: {error}") })
         };
         self.hooks().into_iter().map(open).collect()
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
@@ -67,7 +67,7 @@ pub struct Loaded {
     /// Their maps.
     pub maps: Arc<Maps>,
     /// Descriptors of the links: as long as the daemon lives, the programs stay in force without their pins.
-    links: Vec<PinnedLink>,
+    links: Vec<FdLink>,
     /// What is still to be attached; `None` when a former daemon's programs were taken over, which are in force already.
     pending: Option<Ebpf>,
 }
@@ -99,7 +99,7 @@ impl Loaded {
     pub fn attach(&mut self, folders: &[&Path]) -> Result<(), KernelError> {
         let Some(mut programs) = self.pending.take() else {
             guard::enrol_inodes(&self.maps, &self.pins, folders)?;
-            return guard::enrol_objects(&self.maps, &self.pins);
+            return guard::enrol_objects(&self.maps, &self.pins, &self.links);
         };
         for hook in HOOKS {
             if hook == FIRST_GUARD {
@@ -110,7 +110,7 @@ impl Loaded {
         if self.pins.program(COMPATIBLE).exists() {
             self.links.push(attach(&mut programs, COMPATIBLE, &self.pins)?);
         }
-        guard::enrol_objects(&self.maps, &self.pins)
+        guard::enrol_objects(&self.maps, &self.pins, &self.links)
     }
 
     /// The programs' own log, which tells of faults; its records go to the daemon's log.
@@ -201,7 +201,7 @@ fn load(types: &KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, Ker
 }
 
 /// Attaches one program, and pins its link.
-fn attach(programs: &mut Ebpf, hook: &str, pins: &Pins) -> Result<PinnedLink, KernelError> {
+fn attach(programs: &mut Ebpf, hook: &str, pins: &Pins) -> Result<FdLink, KernelError> {
     let attached: Result<FdLink, ProgramError> = match programs.program_mut(hook) {
         Some(Program::Lsm(program)) => program.attach().and_then(|id| program.take_link(id)).map(Into::into),
         Some(Program::FEntry(program)) => program.attach().and_then(|id| program.take_link(id)).map(Into::into),
@@ -210,7 +210,7 @@ fn attach(programs: &mut Ebpf, hook: &str, pins: &Pins) -> Result<PinnedLink, Ke
     let link = attached.map_err(|error| KernelError::Program { program: hook.to_owned(), detail: chain(&error) })?;
     let path = pins.link(hook);
     let pinned = link.pin(&path);
-    pinned.map_err(|error| KernelError::Load { detail: format!("cannot pin `{}`: {}", path.display(), chain(&error)) })
+    pinned.map(Into::into).map_err(|error| KernelError::Load { detail: format!("cannot pin `{}`: {}", path.display(), chain(&error)) })
 }
 
 pub(super) fn lsm<'a>(programs: &'a mut Ebpf, hook: &str) -> Result<&'a mut Lsm, KernelError> {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::child::{self, Ended};
 use crate::scene::Scene;
-use crate::service::{self, Journal, POLICY, Policy};
+use crate::service::{self, POLICY, Policy};
 
 /// A key and its certificate.
 pub struct Board {
@@ -84,9 +84,7 @@ impl Board {
 
     /// Asks the daemon to read what lies there, which it has to take.
     pub fn reload(&self) -> Result<()> {
-        let journal = Journal::now()?;
-        service::reload()?;
-        journal.wait_for(&["the new policy is in force"]).map(drop)
+        service::reload_in_force()
     }
 
     /// The policy of the suite, which demands nothing, by the board's own word.

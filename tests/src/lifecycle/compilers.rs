@@ -12,7 +12,7 @@ use enforcer_common::{Hook, Reason};
 use super::Test;
 use crate::child::{self, Ended};
 use crate::events::Mark;
-use crate::service::{self, Journal};
+use crate::service;
 
 pub const TESTS: &[Test] = &[
     Test::new("node_compiles_with_the_entitlement_and_not_without", "node -e, with and without a signature that asks for `jit`", |_| {
@@ -55,12 +55,12 @@ impl TakenAway {
         // The signature last: a manifest without one would be complained about.
         move_files([MANIFEST, ELSEWHERE], ["", ".p7s"])?;
         let taken = Self;
-        reload().map(|()| taken)
+        service::reload_in_force().map(|()| taken)
     }
 
     fn put_back(self) -> Result<()> {
         drop(self);
-        reload()
+        service::reload_in_force()
     }
 }
 
@@ -74,12 +74,6 @@ impl Drop for TakenAway {
 
 fn move_files([from, to]: [&str; 2], suffixes: [&str; 2]) -> Result<()> {
     suffixes.iter().try_for_each(|suffix| fs::rename(format!("{from}{suffix}"), format!("{to}{suffix}")).with_context(|| format!("{from}{suffix}")))
-}
-
-fn reload() -> Result<()> {
-    let journal = Journal::now()?;
-    service::reload()?;
-    journal.wait_for(&["the new policy is in force"]).map(drop)
 }
 
 const MANIFEST: &str = "/etc/enforcer/manifests/compilers.manifest";

@@ -66,7 +66,7 @@ fn on_kernel(tests: &GuestTests, kernel: &Kernel, techniques: &[Technique], argu
     spec.output = Output::StdoutCaptured;
     spec.timeout = PATIENCE;
     let outcome = run_machine(&spec)?;
-    let lines = guest_tests::lines(&outcome)?;
+    let lines: Vec<Line> = guest_tests::lines(&outcome)?;
     if outcome.status != 0 && lines.iter().all(|line| line.pass) {
         bail!("the suite ended with status {} on kernel {}; the console's log is `{}`", outcome.status, kernel.name, outcome.console.display());
     }

@@ -8,15 +8,15 @@ mod mutations;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::guest_tests::GuestTests;
+use crate::guest_tests::{GuestTests, lines};
 use crate::setup::kernels::Kernel;
 use crate::test::run_machine;
 use crate::ui;
-use crate::vm::{Accel, Mode, Outcome, Output, Spec};
+use crate::vm::{Accel, Mode, Output, Spec};
 
 /// What `test stress` takes besides.
 #[derive(Args)]
@@ -67,7 +67,7 @@ pub(crate) fn run(kernels: &[Kernel], arguments: &Stress, accel: Accel) -> Resul
         let mut spec = machine(&tests, kernel, &script, accel);
         spec.timeout = Duration::from_secs(600 + arguments.turns / 10);
         let outcome = run_machine(&spec)?;
-        let records = records(&outcome)?;
+        let records: Vec<Record> = lines(&outcome)?;
         ensure!(!records.is_empty(), "nothing was tried on kernel {}; the console's log is `{}`", kernel.name, outcome.console.display());
         for record in &records {
             println!("{}", record.line(&kernel.name));
@@ -90,15 +90,6 @@ fn machine(tests: &GuestTests, kernel: &Kernel, script: &str, accel: Accel) -> S
     spec.accel = accel;
     spec.output = Output::StdoutCaptured;
     spec
-}
-
-/// What a machine printed.
-fn records(outcome: &Outcome) -> Result<Vec<Record>> {
-    String::from_utf8_lossy(&outcome.stdout)
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| serde_json::from_str(line).with_context(|| format!("the guest printed `{line}`, which is no record")))
-        .collect()
 }
 
 impl Record {

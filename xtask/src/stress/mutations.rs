@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
-use super::{Record, machine, records};
-use crate::guest_tests::GuestTests;
+use super::{Record, machine};
+use crate::guest_tests::{GuestTests, lines};
 use crate::setup::kernels::Kernel;
 use crate::test::run_machine;
 use crate::vm::Accel;
@@ -133,7 +133,7 @@ impl Mutation {
         spec.add.push((object.clone(), "/usr/lib/enforcer-faulty/enforcer.o".to_owned()));
         spec.timeout = Duration::from_secs(900);
         let outcome = run_machine(&spec)?;
-        let records = records(&outcome)?;
+        let records: Vec<Record> = lines(&outcome)?;
         let tried: Vec<(&Expectation, &str)> =
             expectations.iter().flat_map(|expectation| expectation.fs.iter().map(|fs| (*expectation, *fs))).collect();
         ensure!(records.len() == tried.len(), "{} runs of the stress gave {} records", tried.len(), records.len());

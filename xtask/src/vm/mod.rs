@@ -96,6 +96,13 @@ pub(crate) struct Outcome {
     pub(crate) console: PathBuf,
 }
 
+impl Outcome {
+    /// Everything that was captured, as text.
+    pub(crate) fn said(&self) -> String {
+        [&self.stdout, &self.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+    }
+}
+
 impl Spec {
     /// A machine for `command` with everything else as `cargo xtask vm` has it.
     pub(crate) fn new(command: impl IntoIterator<Item = impl Into<String>>) -> Self {
