@@ -1,8 +1,9 @@
 //! The event log, as the daemon writes it: read from a mark on, searched with a bounded wait.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,32 +17,46 @@ use crate::scene::Scene;
 
 /// A place in the log, before something was done.
 #[derive(Clone, Copy, Debug)]
-pub struct Mark(u64);
+pub struct Mark {
+    /// The file that was the log, which is `events.jsonl.1` once the log was rotated; 0 for whichever is the log.
+    inode: u64,
+    length: u64,
+}
 
 impl Mark {
     /// The beginning of the log.
-    pub const BEGINNING: Self = Self(0);
+    pub const BEGINNING: Self = Self { inode: 0, length: 0 };
 
     /// The end of the log now.
     pub fn now() -> Self {
-        Self(Path::new(LOG).metadata().map_or(0, |metadata| metadata.len()))
+        Self::end_of(Path::new(LOG))
     }
 
-    /// The events since the mark. A log that has become shorter was rotated, and is read from its beginning.
+    fn end_of(log: &Path) -> Self {
+        log.metadata().map_or(Self::BEGINNING, |metadata| Self { inode: metadata.ino(), length: metadata.len() })
+    }
+
+    /// The events since the mark.
     pub fn events(self) -> Result<Vec<Value>> {
-        let mut file = match File::open(LOG) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).context(LOG),
-        };
-        let start = if file.metadata()?.len() < self.0 { 0 } else { self.0 };
-        file.seek(SeekFrom::Start(start))?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).context(LOG)?;
-        // The last line may be half written.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let lines = whole.lines().map(|line| serde_json::from_str(line).with_context(|| format!("a line of {LOG}: {line}")));
-        lines.collect()
+        self.events_in(Path::new(LOG))
+    }
+
+    /// What followed in the file that was marked, wherever that is now, and the whole of a newer one.
+    fn events_in(self, log: &Path) -> Result<Vec<Value>> {
+        let is_marked = |file: &File| -> Result<bool> { Ok(file.metadata()?.ino() == self.inode) };
+        let current = open(log)?;
+        let mut events = Vec::new();
+        if !current.as_ref().map_or(Ok(false), is_marked)?
+            && let Some(older) = open(&rotated(log))?
+            && is_marked(&older)?
+        {
+            events = events_after(older, self.length)?;
+        }
+        if let Some(current) = current {
+            let start = if is_marked(&current)? { self.length } else { 0 };
+            events.extend(events_after(current, start)?);
+        }
+        Ok(events)
     }
 
     /// Waits for an event.
@@ -67,6 +82,30 @@ impl Mark {
         self.wait_for("of the fence", |event| of_fence(event))?;
         Ok(self.events()?.into_iter().filter(|event| !of_fence(event)).collect())
     }
+}
+
+fn open(path: &Path) -> Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context(path.display().to_string()),
+    }
+}
+
+/// Where the log is once it was rotated.
+fn rotated(log: &Path) -> PathBuf {
+    log.with_added_extension("1")
+}
+
+/// The events in a file from a place on, or all of them when the file has become shorter than that.
+fn events_after(mut file: File, start: u64) -> Result<Vec<Value>> {
+    let start = if file.metadata()?.len() < start { 0 } else { start };
+    file.seek(SeekFrom::Start(start))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    // The last line may be half written.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|line| serde_json::from_str(line).with_context(|| format!("a line of the log: {line}"))).collect()
 }
 
 /// Starts an unsigned program: its event comes after those of everything before.
@@ -96,13 +135,16 @@ fn shows(event: &Value, shown: &Shown) -> bool {
 
 /// An event in a few words.
 pub fn summary(event: &Value) -> String {
+    if event["kind"] == "lost" {
+        return format!("{} lost: {}", event["count"], event["cause"]);
+    }
     let part = |name: &str| event[name].as_str().unwrap_or("-").to_owned();
     let denied = if event["denied"] == true { "denied" } else { "reported" };
     format!("{denied} {} {} {} by {} ({}), {}", part("hook"), part("reason"), part("path"), part("comm"), event["pid"], part("explanation"))
 }
 
 const LOG: &str = "/var/log/enforcer/events.jsonl";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -134,5 +176,66 @@ mod tests {
     fn memory_without_a_file_has_no_path() {
         let trace = Trace::new(Hook::MmapFile, Reason::Untrusted, Shown::Nothing);
         assert!(!is(&event(), &trace, 7, true));
+    }
+
+    /// A log with rotations, and what is found after a mark.
+    struct Log(tempfile::TempDir);
+
+    impl Log {
+        fn path(&self) -> PathBuf {
+            self.0.path().join("events.jsonl")
+        }
+
+        fn write(&self, number: u32) {
+            use std::io::Write as _;
+            let mut file = File::options().create(true).append(true).open(self.path()).unwrap();
+            writeln!(file, "{}", json!({ "pid": number })).unwrap();
+        }
+
+        fn rotate(&self) {
+            std::fs::rename(self.path(), rotated(&self.path())).unwrap();
+        }
+
+        fn since(&self, mark: Mark) -> Vec<u64> {
+            mark.events_in(&self.path()).unwrap().iter().filter_map(|event| event["pid"].as_u64()).collect()
+        }
+    }
+
+    #[test]
+    fn what_was_written_since_a_mark_is_found_whatever_became_of_the_file() {
+        let log = Log(tempfile::tempdir().unwrap());
+        let early = Mark::end_of(&log.path());
+        assert!(log.since(early).is_empty(), "no log yet");
+        log.write(1);
+        let mark = Mark::end_of(&log.path());
+        assert!(log.since(mark).is_empty());
+        log.write(2);
+        assert_eq!((log.since(early), log.since(mark)), (vec![1, 2], vec![2]));
+        log.rotate();
+        assert_eq!(log.since(mark), [2], "rotated, and not yet begun anew");
+        log.write(3);
+        assert_eq!(log.since(mark), [2, 3], "rotated");
+        let newer = Mark::end_of(&log.path());
+        log.write(4);
+        assert_eq!((log.since(newer), log.since(Mark::BEGINNING)), (vec![4], vec![3, 4]), "an older half that was not marked");
+    }
+
+    #[test]
+    fn a_log_that_was_cut_off_is_read_from_its_beginning() {
+        let log = Log(tempfile::tempdir().unwrap());
+        log.write(1);
+        log.write(2);
+        let mark = Mark::end_of(&log.path());
+        File::create(log.path()).unwrap();
+        log.write(3);
+        assert_eq!(log.since(mark), [3]);
+    }
+
+    #[test]
+    fn a_line_that_is_still_being_written_is_no_event() {
+        let log = Log(tempfile::tempdir().unwrap());
+        log.write(1);
+        std::fs::write(log.path(), std::fs::read_to_string(log.path()).unwrap() + "{\"pid\":").unwrap();
+        assert_eq!(log.since(Mark::BEGINNING), [1]);
     }
 }
