@@ -1,7 +1,7 @@
 //! Too much of everything: starts, libraries, events, and too little disk and memory. Nothing that is unsigned gets in, nobody waits for long, what
 //! could not be told is counted, and the machine is usable at once when it is over.
 //!
-//! How long is long depends on the machine: a second is what some hundred plain starts take, and never less than a second.
+//! How long is long depends on the machine: see [`second`].
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -18,7 +18,7 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use rustix::process::Signal;
 
-use super::uses::{is_recorded, program_is_denied, program_runs, start, unsigned_is_denied};
+use super::uses::{is_recorded, plain_start, program_is_denied, program_runs, second, start, unsigned_is_denied};
 use super::{Test, staged};
 use crate::child;
 use crate::events::Mark;
@@ -172,21 +172,6 @@ fn no_memory(scene: &Scene) -> Result<String> {
     Ok(format!("unsigned code was denied, and a known program took {slowest:?} at most meanwhile"))
 }
 
-/// What a second comes to on this machine: so many plain starts as take a second where one takes two milliseconds.
-fn second(scene: &Scene) -> Result<Duration> {
-    let program = scene.fixture("bin/quiet-static");
-    let mut times = (0..9).map(|_| plain_start(&program)).collect::<Result<Vec<_>>>()?;
-    times.sort_unstable();
-    Ok((times[times.len() / 2] * STARTS_IN_A_SECOND).max(Duration::from_secs(1)))
-}
-
-fn plain_start(program: &Path) -> Result<Duration> {
-    let began = Instant::now();
-    let status = Command::new(program).stdin(Stdio::null()).status().with_context(|| format!("cannot start `{}`", program.display()))?;
-    ensure!(status.success(), "`{}` ended with {status}", program.display());
-    Ok(began.elapsed())
-}
-
 /// A known program starts within a second.
 fn usable_at_once(scene: &Scene) -> Result<()> {
     let second = second(scene)?;
@@ -307,7 +292,6 @@ const DISTINCT: usize = 200;
 const FLOOD: usize = 40_000;
 const FLOODERS: usize = 4;
 const FEW: usize = 5;
-const STARTS_IN_A_SECOND: u32 = 500;
 /// A daemon that does not answer counts as dead after this.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const A_MOMENT: Duration = Duration::from_secs(5);

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use enforcer_common::{Hook, Reason};
 
 use crate::child::{self, Ended};
@@ -65,6 +66,23 @@ pub fn unsigned_is_denied(scene: &Scene) -> Result<()> {
     program_is_denied(scene, &scene.fixture("unsigned/program"), Duration::from_secs(10)).map(drop)
 }
 
+/// What a second comes to on this machine, as busy as it is now: so many plain starts as take a second where one takes two milliseconds. Never less than
+/// a second.
+pub fn second(scene: &Scene) -> Result<Duration> {
+    let program = scene.fixture("bin/quiet-static");
+    let mut times = (0..9).map(|_| plain_start(&program)).collect::<Result<Vec<_>>>()?;
+    times.sort_unstable();
+    Ok((times[times.len() / 2] * STARTS_IN_A_SECOND).max(Duration::from_secs(1)))
+}
+
+/// How long a program runs that does nothing.
+pub fn plain_start(program: &Path) -> Result<Duration> {
+    let began = Instant::now();
+    let status = Command::new(program).stdin(Stdio::null()).status().with_context(|| format!("cannot start `{}`", program.display()))?;
+    ensure!(status.success(), "`{}` ended with {status}", program.display());
+    Ok(began.elapsed())
+}
+
 /// The file's name, for messages and for files beside it.
 pub fn with_suffix(file: &Path, suffix: impl AsRef<OsStr>) -> std::path::PathBuf {
     let mut name = file.as_os_str().to_owned();
@@ -77,3 +95,5 @@ fn last_event() -> String {
     let events = Mark::BEGINNING.events().unwrap_or_default();
     events.last().map_or_else(String::new, |event| format!("; the latest event: {}", events::summary(event)))
 }
+
+const STARTS_IN_A_SECOND: u32 = 500;
