@@ -45,7 +45,7 @@ enum Part {
     Bypass,
     /// The suite inside of a machine, for each kernel
     Guest,
-    /// Only when named: a boot with enforcement before the system's own init, for each kernel
+    /// A boot with enforcement before the system's own init, for each kernel
     Early,
     /// The README's commands, as written, inside of a machine
     Readme,
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if names(Part::Stress) {
         stress::run(&kernels(arguments)?, &arguments.stress, arguments.accel)?;
     }
-    if !(wants(Part::Guest) || names(Part::Early) || wants(Part::Readme)) {
+    if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(wants) {
         return Ok(());
     }
     let mut total = Tally::default();
@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             total.add(&tally);
         }
     }
-    if names(Part::Early) {
+    if wants(Part::Early) {
         for kernel in &kernels(arguments)? {
             ui::remark(&format!("a boot with enforcement before init, on kernel {}", kernel.name));
             total.add_outcome(early::run(&tests, kernel, arguments.accel));
