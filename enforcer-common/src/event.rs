@@ -76,6 +76,8 @@ boundary_enum! {
         InodeInitSecurityAnon = 32 => "inode_init_security_anon",
         /// The system call `brk`, of which no hook is asked.
         Brk = 33 => "brk",
+        /// A signal of a descriptor.
+        FileSendSigiotask = 34 => "file_send_sigiotask",
     }
 }
 

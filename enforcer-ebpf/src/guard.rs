@@ -5,7 +5,7 @@
 //! | its BPF programs, maps and links | the enforcer | `bpf`, `bpf_map`, `bpf_prog` |
 //! | its pins, its state, its run-time files (the *guarded folders*) | the enforcer | `inode_*`, `file_open`, `path_truncate` |
 //! | the mounts that they lie on, and the way to them | the enforcer, the service manager | `sb_mount`, `sb_umount`, `move_mount`, `inode_rename`, `inode_rmdir` |
-//! | its processes: signals, limits, scheduling | the enforcer, the service manager | `task_kill`, `task_set*` |
+//! | its processes: signals, limits, scheduling | the enforcer, the service manager | `task_kill`, `task_set*`, `file_send_sigiotask` (nobody) |
 //! | its processes: memory | nobody | `ptrace_access_check`, `bprm_check_security` (traced from its start) |
 //! | its control groups | the enforcer, the service manager | `file_open` of `cgroup.kill`, `cgroup.freeze` |
 //! | the switches that end all BPF programs, or all processes | the enforcer | `file_open` of `ftrace_enabled`, `sysrq-trigger` |
@@ -90,6 +90,16 @@ pub(crate) fn process(hook: Hook, task: *mut kernel::task_struct, detail: i32) -
     // What it does to itself it may do: a worker has given up its rights, and then its priority.
     let is_ours = kernel::process_id(task as u64) != judge::current_pid() && rights::is_enforcer(task);
     answer(is_ours, &Touch { detail, ..Touch::new(hook, Besides::ServiceManager) })
+}
+
+/// The same in nobody's name: whoever runs at that moment has nothing to do with it.
+#[inline(always)]
+pub(crate) fn process_by_nobody(hook: Hook, task: *mut kernel::task_struct, detail: i32) -> Result<Answer, Fault> {
+    if !rights::is_enforcer(task) {
+        return Ok(Answer::Allow);
+    }
+    let denial = Denial { reason: Reason::Guarded, detail, digest: Digest::NONE };
+    Ok(judge::deny_without_file(&Question::without_file(hook, 0), &denial, Response::Deny as u32, judge::settings()?))
 }
 
 /// A name in a folder is made, removed or changed. `folder` is the folder's inode, `dentry` the name.

@@ -22,6 +22,7 @@ mod hooks {
     pub(crate) mod brk;
     pub(crate) mod file_mprotect;
     pub(crate) mod file_open;
+    pub(crate) mod file_send_sigiotask;
     pub(crate) mod inode_create;
     pub(crate) mod inode_init_security_anon;
     pub(crate) mod inode_link;

@@ -84,6 +84,7 @@ fn words(hook: Hook) -> (&'static str, &'static str, &'static str) {
         Hook::BpfMap => ("descriptor for the BPF map ", "", "a descriptor for a BPF map of the enforcer's"),
         Hook::BpfProg => ("descriptor for the BPF program ", "", "a descriptor for a BPF program of the enforcer's"),
         Hook::TaskKill => ("signal to ", "", "a signal to the enforcer"),
+        Hook::FileSendSigiotask => ("signal to ", "", "a signal of a descriptor to the enforcer"),
         Hook::TaskSetrlimit => ("limits of ", "", "a change of the enforcer's limits"),
         Hook::TaskSetscheduler => ("scheduling of ", "", "a change of the enforcer's scheduling"),
         Hook::TaskSetnice => ("nice level of ", "", "a change of the enforcer's nice level"),

@@ -16,7 +16,7 @@ use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too, and the entry of a system call that asks none. Those that decide about code
 /// come first, then those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know it.
-pub const HOOKS: [&str; 34] = [
+pub const HOOKS: [&str; 35] = [
     "bprm_check_security",
     "mmap_file",
     "file_mprotect",
@@ -35,6 +35,7 @@ pub const HOOKS: [&str; 34] = [
     "task_prctl",
     "locked_down",
     "task_kill",
+    "file_send_sigiotask",
     "task_setrlimit",
     "task_setscheduler",
     "task_setnice",

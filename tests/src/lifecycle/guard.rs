@@ -19,6 +19,7 @@ use crate::service;
 
 pub const TESTS: &[Test] = &[
     Test::new("signals_to_the_daemon_are_refused", "kill the daemon with each signal that ends or stops it", signals),
+    Test::new("signals_of_a_descriptor_to_the_daemon_are_refused", "let a socket send the daemon its signals (F_SETOWN, F_SETSIG)", descriptor),
     Test::new("limits_and_scheduling_of_the_daemon_are_refused", "prlimit, renice, chrt and taskset on the daemon", limits),
     Test::new("tracing_the_daemon_is_refused", "write to the daemon's memory", tracing),
     Test::new("pins_cannot_be_removed_renamed_or_added_to", "rm, mv, ln, mkdir and rmdir in the folder of pins", pins),
@@ -82,6 +83,27 @@ fn signals(scene: &Scene) -> Result<String> {
     let outcome = all_refused(scene, signals.map(|signal| attempt(Hook::TaskKill, Shown::Nothing, ["/bin/kill", signal, &pid])).into())?;
     ensure!(service::running_daemon()? == daemon, "the daemon is another one");
     Ok(outcome)
+}
+
+/// The kernel sends them, so that nobody is told that they were refused.
+fn descriptor(_: &Scene) -> Result<String> {
+    let daemon = service::running_daemon()?;
+    let pid = daemon.as_raw_nonzero();
+    // 0 stands for SIGIO, which ends a process too.
+    for signal in ["0", "signal.SIGSTOP", "signal.SIGKILL", "signal.SIGTERM"] {
+        let script = format!(
+            "import fcntl, os, signal, socket; a, b = socket.socketpair(); fcntl.fcntl(a, fcntl.F_SETOWN, {pid}); fcntl.fcntl(a, 10, int({signal})); \
+             fcntl.fcntl(a, fcntl.F_SETFL, os.O_ASYNC); b.send(b'x'); print('sent')"
+        );
+        let mark = Mark::now();
+        let ended = child::run(Command::new("python3").args(["-c", &script]))?;
+        ensure!(ended.ran("sent"), "{signal}: it {}", ended.describe());
+        let trace = Trace::new(Hook::FileSendSigiotask, Reason::Guarded, Shown::Nothing);
+        mark.wait_for(signal, |event| events::is(event, &trace, ended.pid, true))?;
+    }
+    let state = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    ensure!(service::running_daemon()? == daemon && !state.contains(") T "), "the daemon was stopped, or is another one: {state}");
+    Ok("four signals were refused and recorded".to_owned())
 }
 
 fn limits(scene: &Scene) -> Result<String> {
