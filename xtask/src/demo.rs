@@ -70,8 +70,9 @@ impl Table {
         let mut rows: Vec<Row> = Vec::new();
         for line in lines {
             let Some(mode) = MODES.iter().find(|mode| line.name.starts_with(&format!("{mode}::"))) else { continue };
-            let index = rows.iter().position(|row| row.title == line.title).unwrap_or_else(|| {
-                rows.push(Row { title: line.title.clone(), is_attack: line.kind == "attack", cells: BTreeMap::new() });
+            let is_attack = line.kind == "attack";
+            let index = rows.iter().position(|row| row.title == line.title && row.is_attack == is_attack).unwrap_or_else(|| {
+                rows.push(Row { title: line.title.clone(), is_attack, cells: BTreeMap::new() });
                 rows.len() - 1
             });
             rows[index].cells.insert(mode, cell(line));
@@ -121,6 +122,7 @@ fn cell(line: &Line) -> String {
     match (line.kind.as_str(), reason, line.name.starts_with("enforce::")) {
         ("attack", Some(reason), true) => format!("denied: {reason}"),
         ("attack", Some(_), false) => "worked, reported".to_owned(),
+        ("absent", ..) => "unknown to the kernel".to_owned(),
         _ => "works".to_owned(),
     }
 }

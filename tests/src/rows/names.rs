@@ -24,7 +24,13 @@ pub const ROWS: &[Row] = &[
         wrong("bound-server", BY_NAME),
     ),
     Row::attack("program_renamed_to_a_bound_name", "a signed program renamed to another's name", renamed, SIGNED_RAN, wrong("bound-server", BY_NAME)),
-    Row::attack("program_mounted_over_a_bound_name", "a signed program mounted over another", mounted, SIGNED_RAN, wrong("bound-server", BY_NAME)),
+    Row::attack(
+        "program_mounted_over_a_bound_name",
+        "a signed program mounted over another's name",
+        mounted,
+        SIGNED_RAN,
+        wrong("bound-server", BY_NAME),
+    ),
     Row::attack(
         "program_mounted_twice_over_a_bound_name",
         "a signed program mounted over another, twice, by the dynamic loader",
