@@ -122,7 +122,7 @@ boundary_enum! {
         Fault = 18 => "fault",
         /// The daemon could not find the file, or not read it, to look for its signature.
         Unreadable = 19 => "unreadable",
-        /// The file was to be opened for writing while it is mapped as code.
+        /// The file was to be opened for writing or cut off while it is in use as code.
         MappedAsCode = 20 => "mapped-as-code",
         /// The file goes by a name that the policy binds to another component.
         WrongComponent = 21 => "wrong-component",
@@ -144,6 +144,14 @@ boundary_enum! {
         ReadImpliesExec = 33 => "read-implies-exec",
         /// A trusted signature covers the file, and the kernel's map has no room for another verdict.
         VerdictsFull = 34 => "verdicts-full",
+        /// The file is on an overlay, and the daemon has not told yet where overlayfs keeps the files that have the content.
+        UnknownOverlay = 35 => "unknown-overlay",
+        /// The file is on an overlay, and what was opened of it is no longer what is read (it was copied up since), or its data is elsewhere.
+        DividedContent = 36 => "divided-content",
+        /// The kernel has more files in memory that were measured than there is room to keep in mind.
+        CodeFull = 37 => "code-full",
+        /// The file was written through a shared mapping, and what may stand behind its end is not cleared before it is on the disk.
+        UnwrittenTail = 38 => "unwritten-tail",
     }
 }
 

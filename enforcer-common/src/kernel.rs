@@ -23,6 +23,8 @@ pub struct KernelLayout {
     pub file_f_flags: u32,
     /// `file.f_path`
     pub file_f_path: u32,
+    /// `file.private_data`
+    pub file_private_data: u32,
     /// `path.dentry`
     pub path_dentry: u32,
     /// `path.mnt`
@@ -65,12 +67,14 @@ pub struct KernelLayout {
     pub inode_i_size: u32,
     /// `inode.i_writecount`
     pub inode_i_writecount: u32,
+    /// `inode.i_readcount`, in kernels with IMA
+    pub inode_i_readcount: u32,
     /// `inode.i_mapping`
     pub inode_i_mapping: u32,
     /// `address_space.i_mmap_writable`
     pub address_space_i_mmap_writable: u32,
-    /// `address_space.i_mmap.rb_root.rb_node`
-    pub address_space_i_mmap_rb_node: u32,
+    /// `address_space.i_pages.xa_flags`
+    pub address_space_xa_flags: u32,
     /// `super_block.s_dev`
     pub super_block_s_dev: u32,
     /// `super_block.s_magic`
@@ -144,6 +148,26 @@ pub struct KernelLayout {
     /// What this kernel can do.
     pub features: Features,
 }
+
+/// Where overlayfs keeps what its files stand for. Known once its module is loaded, and so not part of [`KernelLayout`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverlayLayout {
+    /// 1 when the rest is set.
+    pub is_known: u32,
+    /// `ovl_file.realfile`; [`ABSENT`] where an overlay file's private data is the real file itself (before 6.13).
+    pub real_file: u32,
+    /// `ovl_inode.__upperdentry`, relative to `ovl_inode.vfs_inode`.
+    pub upper_dentry: i32,
+    /// `ovl_inode.lowerpath` or `ovl_inode.oe`, relative to `ovl_inode.vfs_inode`.
+    pub lower: i32,
+    /// 1 when a pointer stands there (`oe`, from 6.5), not the thing itself.
+    pub lower_is_apart: u32,
+    /// `ovl_path.dentry` in `lowerpath`, or that of `ovl_entry.__lowerstack[0]`.
+    pub lower_dentry: u32,
+}
+
+const _: () = assert!(size_of::<OverlayLayout>() == 24);
 
 /// The value of an enumerator that this kernel does not have.
 pub const ABSENT: u32 = u32::MAX;

@@ -17,7 +17,7 @@ mod verdict;
 pub use digest::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, DIGEST_SIZE, Digest};
 pub use event::{COMM_SIZE, Event, Hook, PATH_SIZE, PathKind, Reason, Request};
 pub use guard::{ENROL_EXECUTABLE, Enrolment, ExecutableId, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, InodeId, ObjectId, ObjectKind};
-pub use kernel::{ABSENT, Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout};
+pub use kernel::{ABSENT, Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout, OverlayLayout};
 pub use settings::{CHARTER_SIZE, Charter, Counter, ENFORCERS, Heartbeat, Mode, Response, Settings};
 pub use verdict::{
     Asker, Binding, BoundPath, ENTITLEMENT_DEBUGGER, ENTITLEMENT_JIT, ENTITLEMENT_OWN, ENTITLEMENTS, NAME_SIZE, Name, SEVERAL, USE_EXEC, USE_LIBRARY,
@@ -47,6 +47,7 @@ mod user {
         Request,
         KernelLayout,
         Features,
+        OverlayLayout,
         InodeId,
         Enrolment,
         ObjectId

@@ -137,5 +137,7 @@ boundary_enum! {
         Deadlines = 8 => "deadlines",
         /// Things that must not happen, and did.
         Faults = 9 => "faults",
+        /// Files for which a map of the programs had no room.
+        CodeFull = 10 => "code-full",
     }
 }

@@ -4,7 +4,10 @@
 //! no answer is a denial. Each turn gives the CPU away by reading eight bytes of the task's own memory, which may sleep, or, for a task without memory,
 //! by hashing the file again.
 
-use core::ptr::{addr_of, addr_of_mut, read_volatile};
+use core::{
+    mem::MaybeUninit,
+    ptr::{addr_of, addr_of_mut, read_volatile},
+};
 
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid,
@@ -114,15 +117,15 @@ fn request_and_wait(digest: &Digest, question: &Question, settings: &Settings, p
 extern "C" fn turn(_index: u32, wait: *mut Wait) -> i64 {
     // SAFETY: `bpf_loop` hands on the pointer that `request_and_wait` gave it.
     let wait = unsafe { &mut *wait };
-    match judge::known(&wait.digest, wait.wanted) {
+    match judge::decided(&wait.digest, wait.wanted) {
         // Nothing new yet.
-        None | Some(Err(Reason::Expired)) => {}
-        Some(Ok(())) => {
+        judge::NOT_DECIDED | judge::EXPIRED => {}
+        judge::ALLOWED => {
             wait.outcome = ALLOWED;
             return 1;
         }
-        Some(Err(reason)) => {
-            wait.outcome = reason as u32;
+        _ => {
+            wait.outcome = Reason::UseNotAllowed as u32;
             return 1;
         }
     }
@@ -147,8 +150,8 @@ extern "C" fn turn(_index: u32, wait: *mut Wait) -> i64 {
 
 /// Lets others run, above all the daemon.
 #[inline(always)]
-fn give_way(task: *mut kernel::task_struct, file: *mut file) {
-    let mut scratch = [0_u64; DIGEST_SIZE / 8];
+pub(crate) fn give_way(task: *mut kernel::task_struct, file: *mut file) {
+    let mut scratch = MaybeUninit::<[u64; DIGEST_SIZE / 8]>::uninit();
     let address = kernel::readable_address(task);
     // SAFETY: both helpers write no more than the scratch buffer's size, and check the addresses.
     unsafe {

@@ -17,6 +17,7 @@
 use enforcer_common::{Digest, GUARDED_CGROUP, GUARDED_FOLDER, Hook, InodeId, ObjectId, ObjectKind, Reason, Response, Settings};
 
 use crate::{
+    inode_at,
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, file},
     maps::{GUARDED, OBJECTS},
@@ -186,7 +187,7 @@ fn flags_of_folder(dentry: u64) -> u32 {
 fn is_in_guarded_folder(folder: u64) -> bool {
     let mut id = InodeId::default();
     // SAFETY: as above.
-    kernel::inode_id_at(folder, &mut id) && unsafe { GUARDED.get(&id) }.is_some_and(|flags| flags & GUARDED_FOLDER != 0)
+    inode_at::id(folder, &mut id) && unsafe { GUARDED.get(&id) }.is_some_and(|flags| flags & GUARDED_FOLDER != 0)
 }
 
 /// The first sixteen bytes of a name, as [`kernel::short_name`] reads them.

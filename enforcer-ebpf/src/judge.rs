@@ -8,7 +8,7 @@ use aya_log_ebpf::error;
 use enforcer_common::{Counter, Digest, Hook, Mode, Reason, Response, Settings, Verdict};
 
 use crate::{
-    first_use,
+    filesystem, first_use,
     kernel::{self, file},
     maps::{self, SETTINGS, VERDICTS},
     measure, names, report, rights,
@@ -98,38 +98,49 @@ pub(crate) fn settings() -> Result<&'static Settings, Fault> {
 #[inline(always)]
 pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
     let mut denial = Denial::without_digest(Reason::Untrusted);
-    if measure::reusable(kernel::file_inode(question.file), &mut denial.digest) {
-        maps::count(Counter::CacheHits);
-        return by_digest(question, denial, settings);
+    let mut subject = measure::Subject::UNKNOWN;
+    if let Err(reason) = measure::locate_or_wait(question.file, &mut subject) {
+        denial.reason = reason;
+        return deny(question, &denial, question.response, settings);
     }
-    if let Some(reason) = measure::unwelcome(question.file) {
+    let is_reusable = measure::reusable(kernel::file_inode(question.file), &mut subject, &mut denial.digest);
+    if kernel::opaque(u64::from(is_reusable)) != 0 {
+        maps::count(Counter::CacheHits);
+    } else if let Some(answer) = look_at(question, &mut subject, &mut denial, settings) {
+        return answer;
+    }
+    by_digest(question, &subject, denial, settings)
+}
+
+/// Measures a file, or answers at once where that cannot be, or need not.
+#[inline(always)]
+fn look_at(question: &Question, subject: &mut measure::Subject, denial: &mut Denial, settings: &Settings) -> Option<Answer> {
+    if let Some(reason) = filesystem::unwelcome(kernel::file_inode(question.file), subject.real) {
         let response = if reason == Reason::VolatileFilesystem { settings.volatile_filesystems } else { settings.foreign_filesystems };
         denial.reason = reason;
-        if deny(question, &denial, response, settings) == Answer::Deny {
-            return Answer::Deny;
+        if deny(question, denial, response, settings) == Answer::Deny {
+            return Some(Answer::Deny);
         }
         // Reported in audit mode already: once is enough, and the file may well be unsigned besides.
         if settings.mode == Mode::Audit as u32 && response == Response::Deny as u32 {
-            return Answer::Allow;
+            return Some(Answer::Allow);
         }
         denial.reason = Reason::Untrusted;
     }
-    if let Err(unmeasured) = measure::measure(question.file, settings, &mut denial.digest) {
-        // Nobody is left who would run it; and the reading was cut short by that, so that there is nothing to tell of the file.
-        if kernel::is_being_killed(kernel::current_task()) {
-            return Answer::Deny;
-        }
-        denial.reason = unmeasured.reason;
-        denial.detail = unmeasured.detail;
-        denial.digest.algorithm = 0;
-        return deny(question, &denial, question.response, settings);
+    let Err(unmeasured) = measure::measure(question.file, subject, settings, &mut denial.digest) else { return None };
+    // Nobody is left who would run it; and the reading was cut short by that, so that there is nothing to tell of the file.
+    if kernel::is_being_killed(kernel::current_task()) {
+        return Some(Answer::Deny);
     }
-    by_digest(question, denial, settings)
+    denial.reason = unmeasured.reason;
+    denial.detail = unmeasured.detail;
+    denial.digest.algorithm = 0;
+    Some(deny(question, denial, question.response, settings))
 }
 
-/// Judges a file by its digest alone.
+/// Judges a file by its digest, and looks once more whether that is still the content's.
 #[inline(always)]
-fn by_digest(question: &Question, mut denial: Denial, settings: &Settings) -> Answer {
+fn by_digest(question: &Question, subject: &measure::Subject, mut denial: Denial, settings: &Settings) -> Answer {
     let mut answer = look_up(&denial.digest, question, settings)
         .and_then(|()| names::check(question, &denial.digest, settings))
         .and_then(|()| rights::check_library(question, &denial.digest));
@@ -140,6 +151,9 @@ fn by_digest(question: &Question, mut denial: Denial, settings: &Settings) -> An
         if question.traced && rights::is_one_of(&denial.digest, settings) {
             answer = answer.and(Err(Reason::Tracing));
         }
+    }
+    if answer.is_ok() {
+        answer = measure::confirm(question.file, subject);
     }
     match answer {
         Ok(()) => {
@@ -170,16 +184,36 @@ fn look_up(digest: &Digest, question: &Question, settings: &Settings) -> Result<
 /// What is known about a use of a digest; `None` when nobody has decided.
 #[inline(always)]
 pub(crate) fn known(digest: &Digest, wanted: u32) -> Option<Result<(), Reason>> {
+    match known_use(digest, wanted) {
+        NOT_DECIDED => None,
+        ALLOWED => Some(Ok(())),
+        EXPIRED => Some(Err(Reason::Expired)),
+        _ => Some(Err(Reason::UseNotAllowed)),
+    }
+}
+
+// What is known of a use.
+pub(crate) const NOT_DECIDED: u64 = 0;
+pub(crate) const ALLOWED: u64 = 1;
+pub(crate) const EXPIRED: u64 = 2;
+pub(crate) const OTHER_USES: u64 = 3;
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn known_use(digest: *const Digest, wanted: u32) -> u64 {
+    maps::key(digest).map_or(NOT_DECIDED, |digest| decided(&digest, wanted))
+}
+
+/// One of the numbers above.
+#[inline(always)]
+pub(crate) fn decided(digest: &Digest, wanted: u32) -> u64 {
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
-    let verdict: &Verdict = unsafe { VERDICTS.get(digest) }?;
+    let Some(verdict): Option<&Verdict> = (unsafe { VERDICTS.get(digest) }) else { return NOT_DECIDED };
     // SAFETY: no arguments.
     if verdict.expires_at != 0 && verdict.expires_at <= unsafe { bpf_ktime_get_boot_ns() } {
-        return Some(Err(Reason::Expired));
+        return EXPIRED;
     }
-    if verdict.uses & wanted != wanted {
-        return Some(Err(Reason::UseNotAllowed));
-    }
-    Some(Ok(()))
+    if verdict.uses & wanted == wanted { ALLOWED } else { OTHER_USES }
 }
 
 /// A denial as the policy wants it: stopped, or let through and reported, or let through without a word.

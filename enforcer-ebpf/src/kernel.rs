@@ -13,9 +13,10 @@ use aya_ebpf::{
 };
 use enforcer_common::{ExecutableId, Features, InodeId, KernelLayout};
 
-use crate::rule;
+use crate::inode_at;
 
 /// `include/uapi/asm-generic/mman-common.h`
+pub(crate) const PROT_READ: u64 = 0x1;
 pub(crate) const PROT_WRITE: u64 = 0x2;
 pub(crate) const PROT_EXEC: u64 = 0x4;
 /// `include/uapi/asm-generic/fcntl.h`
@@ -41,6 +42,7 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     file_f_mode: 0,
     file_f_flags: 0,
     file_f_path: 0,
+    file_private_data: 0,
     path_dentry: 0,
     path_mnt: 0,
     vfsmount_mnt_root: 0,
@@ -62,9 +64,10 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     inode_ctime_nsec: 0,
     inode_i_size: 0,
     inode_i_writecount: 0,
+    inode_i_readcount: 0,
     inode_i_mapping: 0,
     address_space_i_mmap_writable: 0,
-    address_space_i_mmap_rb_node: 0,
+    address_space_xa_flags: 0,
     super_block_s_dev: 0,
     super_block_s_magic: 0,
     super_block_s_user_ns: 0,
@@ -134,9 +137,9 @@ pub(crate) fn binprm_file(bprm: *const LinuxBinprm) -> *mut file {
 
 /// The address of the path that the program was called by; 0 for a script's interpreter, which was not called by anybody.
 pub(crate) fn binprm_called_by(bprm: *const LinuxBinprm) -> u64 {
-    let called_by = field!(bprm, linux_binprm_filename as u64);
+    let called_by = word_at(field_address!(bprm, linux_binprm_filename) as u64);
     // `binfmt_script` and `binfmt_misc` put the interpreter's path here, and leave the other one.
-    if called_by == field!(bprm, linux_binprm_interp as u64) { called_by } else { 0 }
+    if called_by == word_at(field_address!(bprm, linux_binprm_interp) as u64) { called_by } else { 0 }
 }
 
 /// Whether the process is being traced while it starts a program (`LSM_UNSAFE_PTRACE`, `include/linux/security.h`).
@@ -207,7 +210,7 @@ pub(crate) fn beginning_of_name(qstr: u64) -> u64 {
 
 /// Whether the word at a kernel address could be read.
 #[inline(always)]
-fn read_word(address: u64, word: &mut u64) -> bool {
+pub(crate) fn read_word(address: u64, word: &mut u64) -> bool {
     // SAFETY: the helper checks the address, and writes eight bytes.
     unsafe { bpf_probe_read_kernel((word as *mut u64).cast(), 8, address as *const _) == 0 }
 }
@@ -228,44 +231,10 @@ pub(crate) fn inode_is_regular(inode: *const inode) -> bool {
     field!(inode, inode_i_mode as u16) & 0o170_000 == 0o100_000
 }
 
-pub(crate) fn inode_generation(inode: *const inode) -> u32 {
-    field!(inode, inode_i_generation as u32)
-}
-
-/// `i_version` without its "queried" flag (`include/linux/iversion.h`).
-pub(crate) fn inode_version(inode: *const inode) -> u64 {
-    field!(inode, inode_i_version as u64) >> 1
-}
-
-/// Seconds and nanoseconds. The upper bit of the nanoseconds is the kernel's own flag since 6.13 (`I_CTIME_QUERIED`).
-pub(crate) fn inode_ctime(inode: *const inode) -> (u64, u32) {
-    (field!(inode, inode_ctime_sec as u64), field!(inode, inode_ctime_nsec as u32) & 0x7fff_ffff)
-}
-
-/// Whether somebody could write to the file's content right now: an open writer, or a shared writable mapping.
-pub(crate) fn inode_is_writable_somewhere(inode: *const inode) -> bool {
-    let mapping = field!(inode, inode_i_mapping as *const u8);
-    (rule::WRITERS && field!(inode, inode_i_writecount as i32) > 0)
-        || (rule::SHARED_MAPPINGS && field!(mapping, address_space_i_mmap_writable as i32) > 0)
-}
-
-/// Whether somebody has the file's content mapped.
-pub(crate) fn inode_is_mapped(inode: *const inode) -> bool {
-    let mapping = field!(inode, inode_i_mapping as *const u8);
-    field!(mapping, address_space_i_mmap_rb_node as u64) != 0
-}
-
 /// The device number (`s_dev`) and the magic number (`s_magic`) of the inode's file system.
 pub(crate) fn inode_filesystem(inode: *const inode) -> (u32, u64) {
     let super_block = field!(inode, inode_i_sb as *const u8);
     (field!(super_block, super_block_s_dev as u32), field!(super_block, super_block_s_magic as u64))
-}
-
-/// Whether the inode's file system was mounted by somebody in a user namespace of their own.
-pub(crate) fn inode_is_on_users_mount(inode: *const inode) -> bool {
-    let super_block = field!(inode, inode_i_sb as *const u8);
-    let namespace = field!(super_block, super_block_s_user_ns as *const u8);
-    field!(namespace, user_namespace_level as i32) != 0
 }
 
 /// The seals of a tmpfs inode (`F_SEAL_*`, `include/uapi/linux/fcntl.h`). Only for inodes of tmpfs, which lie inside of `shmem_inode_info`.
@@ -319,42 +288,30 @@ fn is_null(address: *const u8) -> bool {
     unsafe { read_volatile(&value) == 0 }
 }
 
-/// Which inode this is.
-pub(crate) fn inode_id(inode: *const inode) -> InodeId {
-    InodeId { number: inode_number(inode), device: inode_filesystem(inode).0, generation: inode_generation(inode) }
-}
-
-/// Which inode stands at this address; `None` when it cannot be read, or there is none.
-#[inline(never)]
-pub(crate) fn inode_id_at(inode: u64, id: &mut InodeId) -> bool {
-    let (mut number, mut super_block) = (0, 0);
-    inode != 0
-        && read_word(inode + u64::from(layout!(inode_i_ino)), &mut number)
-        && read_word(inode + u64::from(layout!(inode_i_sb)), &mut super_block)
-        && {
-            *id = InodeId {
-                number,
-                device: read_half(super_block + u64::from(layout!(super_block_s_dev))),
-                generation: read_half(inode + u64::from(layout!(inode_i_generation))),
-            };
-            true
-        }
-}
-
-/// The magic number of the file system of the inode at this address; 0 when it cannot be read.
+/// A pointer as a plain number, which the verifier lets be calculated with: it has gone through a helper that does not know what it reads.
 #[inline(always)]
-pub(crate) fn inode_magic_at(inode: u64) -> u64 {
-    let (mut super_block, mut magic) = (0, 0);
-    let is_read = read_word(inode + u64::from(layout!(inode_i_sb)), &mut super_block)
-        && read_word(super_block + u64::from(layout!(super_block_s_magic)), &mut magic);
-    if is_read { magic } else { 0 }
+pub(crate) fn address<T>(pointer: *const T) -> u64 {
+    word_at((&raw const pointer) as u64)
+}
+
+/// The same number, of which the verifier knows nothing any more: so it goes on once from here, and not once for each value.
+#[inline(never)]
+pub(crate) fn opaque(number: u64) -> u64 {
+    word_at((&raw const number) as u64)
+}
+
+/// The word at a kernel address; zero when it cannot be read.
+#[inline(always)]
+pub(crate) fn word_at(address: u64) -> u64 {
+    let mut word = 0;
+    if read_word(address, &mut word) { word } else { 0 }
 }
 
 /// Which inode a dentry leads to.
 #[inline(always)]
 pub(crate) fn dentry_inode_id(dentry: u64, id: &mut InodeId) -> bool {
     let mut inode = 0;
-    dentry != 0 && read_word(dentry + u64::from(layout!(dentry_d_inode)), &mut inode) && inode_id_at(inode, id)
+    dentry != 0 && read_word(dentry + u64::from(layout!(dentry_d_inode)), &mut inode) && inode_at::id(inode, id)
 }
 
 /// The address of a dentry's folder, itself a dentry.
@@ -439,13 +396,7 @@ pub(crate) fn task_executable(task: u64, id: &mut ExecutableId) -> bool {
         && read_word(mm + u64::from(layout!(mm_struct_exe_file)), &mut file)
         && file != 0
         && read_word(file + u64::from(layout!(file_f_inode)), &mut id.address)
-        && inode_id_at(id.address, &mut id.inode)
-}
-
-/// A program's file, as [`task_executable`] names it.
-#[inline(always)]
-pub(crate) fn executable_id(inode: *const inode) -> ExecutableId {
-    ExecutableId { inode: inode_id(inode), address: inode_address(inode) }
+        && inode_at::id(id.address, &mut id.inode)
 }
 
 /// The address of the inode that a dentry leads to; 0 for none.
@@ -453,14 +404,6 @@ pub(crate) fn executable_id(inode: *const inode) -> ExecutableId {
 pub(crate) fn dentry_inode(dentry: u64) -> u64 {
     let mut inode = 0;
     if dentry != 0 && read_word(dentry + u64::from(layout!(dentry_d_inode)), &mut inode) { inode } else { 0 }
-}
-
-/// An inode's address as a plain number: it has gone through a helper that does not know what it reads.
-#[inline(always)]
-fn inode_address(inode: *const inode) -> u64 {
-    let mut address = 0;
-    read_word((&raw const inode) as u64, &mut address);
-    address
 }
 
 /// Whether a task is past the instructions of its program: ending, or killed by a signal, and then perhaps writing a core file
@@ -547,6 +490,13 @@ pub(crate) fn read_half(address: u64) -> u32 {
     unsafe { bpf_probe_read_kernel((&raw mut half).cast(), 4, address as *const _) };
     // SAFETY: a local variable; volatile, because the helper wrote it.
     unsafe { read_volatile(&half) }
+}
+
+/// Puts half a word at a kernel address into `half`, which stays as it is when it cannot be read.
+#[inline(always)]
+pub(crate) fn read_half_into(address: u64, half: &mut u32) {
+    // SAFETY: the helper checks the address, and writes four bytes.
+    unsafe { bpf_probe_read_kernel((half as *mut u32).cast(), 4, address as *const _) };
 }
 
 pub(crate) fn current_task() -> *mut task_struct {

@@ -12,6 +12,8 @@
 #![expect(internal_features, reason = "BPF's atomic operations are reachable in no other way; see `atomic`")]
 
 mod atomic;
+mod code;
+mod filesystem;
 mod first_use;
 mod guard;
 mod hooks {
@@ -24,6 +26,7 @@ mod hooks {
     pub(crate) mod file_open;
     pub(crate) mod file_send_sigiotask;
     pub(crate) mod inode_create;
+    pub(crate) mod inode_free_security;
     pub(crate) mod inode_init_security_anon;
     pub(crate) mod inode_link;
     pub(crate) mod inode_listxattr;
@@ -51,15 +54,19 @@ mod hooks {
     pub(crate) mod task_setrlimit;
     pub(crate) mod task_setscheduler;
 }
+mod inode_at;
 mod judge;
 mod kernel;
 mod load;
 mod maps;
 mod measure;
 mod names;
+mod overlay;
 mod report;
 mod rights;
 mod rule;
+mod stamp;
+mod tail;
 mod trace;
 
 /// The kernel lends some of the helpers (`bpf_ima_file_hash`, `bpf_d_path`, `bpf_probe_read_kernel`) to GPL-compatible programs only.

@@ -1,16 +1,18 @@
 //! What the programs keep and share. User space pins every map.
 
+use core::ptr::read_volatile;
+
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     btf_maps::{Array, HashMap, InodeStorage, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use enforcer_common::{
-    Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, ExecutableId, Heartbeat, InodeId, Name, ObjectId, Request, Settings,
-    Verdict,
+    Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, ExecutableId, Heartbeat, InodeId, Name, ObjectId, OverlayLayout, Request,
+    Settings, Verdict,
 };
 
-use crate::{atomic, measure::Measured, names::Scratch};
+use crate::{atomic, code::Code, measure::Measured, names::Scratch};
 
 /// What is decided about each digest. The loader sets the size from the policy.
 #[btf_map]
@@ -35,6 +37,22 @@ pub(crate) static BLANK: Array<Scratch, 1> = Array::new();
 /// What was measured of each inode, dropped by the kernel together with the inode.
 #[btf_map]
 pub(crate) static MEASURED: InodeStorage<Measured> = InodeStorage::new();
+
+/// The inodes in memory whose content was measured, by their addresses.
+#[btf_map]
+pub(crate) static CODE: HashMap<u64, Code, 131_072> = HashMap::new();
+
+/// The inodes in memory whose content was mapped shared by somebody who may write to it, by their addresses.
+#[btf_map]
+pub(crate) static SHARED: HashMap<u64, u32, 65_536> = HashMap::new();
+
+/// Whether one of them did not fit: one element.
+#[btf_map]
+pub(crate) static SHARED_FULL: Array<u32, 1> = Array::new();
+
+/// Where overlayfs keeps what its files stand for: one element.
+#[btf_map]
+pub(crate) static OVERLAY: Array<OverlayLayout, 1> = Array::new();
 
 /// The programs that have rights of their own, by the file they were started from: what was measured of it then.
 #[btf_map]
@@ -94,4 +112,48 @@ pub(crate) fn count(counter: Counter) {
         // SAFETY: an aligned element of this CPU's own; atomic, because a sleepable program may be preempted by another one here.
         unsafe { atomic::fetch_add(value, 1) };
     }
+}
+
+/// Copies a digest that others may write at the same time, a word at a time.
+///
+/// # Safety
+///
+/// `digest` points to a map value.
+#[inline(always)]
+pub(crate) unsafe fn read_digest(digest: *const Digest) -> Digest {
+    const WORDS: usize = size_of::<Digest>() / 4;
+    let mut words = [0_u32; WORDS];
+    // SAFETY: a digest is a multiple of four bytes long, aligned to four, and any bytes make one.
+    unsafe {
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = read_volatile(digest.cast::<u32>().add(index));
+        }
+        core::mem::transmute::<[u32; WORDS], Digest>(words)
+    }
+}
+
+/// A digest as a key: up to 6.1, a function that the verifier looks at by itself cannot take the caller's. `None` for null.
+#[inline(always)]
+pub(crate) fn key(digest: *const Digest) -> Option<Digest> {
+    // SAFETY: the caller's, which the verifier checks.
+    if digest.is_null() { None } else { Some(unsafe { read_digest(digest) }) }
+}
+
+/// Whether two digests are the same, without a call and without a copy.
+///
+/// # Safety
+///
+/// Both can be read.
+#[inline(always)]
+pub(crate) unsafe fn is_same(digest: *const Digest, other: *const Digest) -> bool {
+    const WORDS: usize = size_of::<Digest>() / 4;
+    let (digest, other) = (digest.cast::<u32>(), other.cast::<u32>());
+    // Left at the first difference, because a sum of them would be kept on the stack.
+    for word in 0..WORDS {
+        // SAFETY: a digest is nine aligned words.
+        if unsafe { read_volatile(digest.add(word)) != read_volatile(other.add(word)) } {
+            return false;
+        }
+    }
+    true
 }

@@ -4,9 +4,13 @@
 //! this rule proves that the bytes have not changed (each clause has an attack that it stops):
 //!
 //! 1. nobody can write: no open writer and no shared writable mapping, before and after the hash, and at each reuse;
-//! 2. the stamp (generation, `i_version`, ctime, size) is the same before and after the hash, and at each reuse;
-//! 3. the file system is one whose stamp is known to move with the content (ext4, xfs, btrfs): never tmpfs, FUSE, network or overlay;
+//! 2. the stamp (`i_version`, ctime, size, the last opening for writing, the clock: [`stamp`](crate::stamp)) is the same before and after the hash, and at each reuse;
+//! 3. the file system is one whose stamp is known to move with the content (ext4, xfs, btrfs): never tmpfs, FUSE or network;
 //! 4. a first measurement is *pending*: it is reused only after a second hash, begun two clock ticks later, found the same stamp and digest.
+//!
+//! Whoever lets content in says so ([`code`]) before it looks for writers a last time ([`confirm`]), because the kernel makes the mapping later.
+//!
+//! All of it is asked of the inode that has the content, which for a file of an overlay is one in a layer ([`overlay`]); writers are looked for on both.
 //!
 //! fs-verity content is sealed by the kernel and needs none of this.
 
@@ -14,15 +18,22 @@ use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 
 use aya_ebpf::{
     bindings::bpf_dynptr,
-    helpers::generated::{bpf_dynptr_from_mem, bpf_ima_file_hash, bpf_jiffies64},
+    helpers::generated::{bpf_dynptr_from_mem, bpf_ima_file_hash, bpf_jiffies64, bpf_loop},
 };
 use enforcer_common::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Counter, DIGEST_SIZE, Digest, KFUNC_BPF_GET_FSVERITY_DIGEST, Reason, Settings};
 
 use crate::{
-    atomic,
+    atomic, code,
+    filesystem::{Filesystem, OVERLAYFS_SUPER_MAGIC, filesystem},
+    first_use,
     kernel::{self, file, inode},
     maps::{self, MEASURED},
-    rule,
+    overlay, rule,
+    stamp::{
+        ANOTHER_STAMP, Imprint, Stamp, WRITABLE, content_is_writable, imprint_of_kept, is_writable_somewhere, kept_is, observe, read_content,
+        read_stamp, version_counts,
+    },
+    tail,
 };
 
 /// What is kept with an inode (`MEASURED`): a sequence lock around a digest and the stamp at which it was true.
@@ -39,17 +50,6 @@ pub(crate) struct Measured {
     fsverity: FsverityDigest,
 }
 
-/// What changes when a file's content changes.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    version: u64,
-    ctime: u64,
-    size: u64,
-    ctime_nanoseconds: u32,
-    generation: u32,
-}
-
 #[repr(C, align(4))]
 struct FsverityDigest {
     algorithm: u16,
@@ -57,8 +57,7 @@ struct FsverityDigest {
     digest: [u8; 64],
 }
 
-/// The states: nothing is known.
-const NOTHING: u32 = 0;
+// The states; 0 is an inode of which nothing is known.
 /// Hashed once; not yet to be reused.
 const PENDING: u32 = 1;
 /// Hashed twice, two ticks apart, with the same stamp.
@@ -72,58 +71,183 @@ pub(crate) struct Unmeasured {
     pub(crate) detail: i32,
 }
 
-/// How a file system's content can change, by its magic number (`include/uapi/linux/magic.h`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Filesystem {
-    /// The stamp moves with the content.
-    Stamped,
-    /// Local, hashed at every use.
-    Local,
-    /// Can change under a pinned page, with nothing to see it by.
-    Volatile,
-    /// Somebody else decides what is read.
-    Foreign,
+/// Where a file's content is, and what is known of it. No more than that, for it stands on the stack of those who ask the daemon.
+#[repr(C)]
+pub(crate) struct Subject {
+    /// The address of the inode that has the content; 0 where that is the file's own.
+    pub(crate) real: u64,
+    /// The content's stamp when it was measured.
+    stamp: Imprint,
+}
+
+impl Subject {
+    pub(crate) const UNKNOWN: Self = Self { real: 0, stamp: Imprint::NONE };
+}
+
+/// Finds out where a file's content is, or why that cannot be told.
+#[inline(always)]
+pub(crate) fn locate(file: *mut file, subject: &mut Subject) -> Result<(), Reason> {
+    let fault = real_inode(file, &mut subject.real);
+    if fault == 0 { Ok(()) } else { Err(overlay::reason(fault)) }
+}
+
+/// The same, and waits for the daemon to look at an overlay module that was loaded a moment ago. Sleeps.
+#[inline(always)]
+pub(crate) fn locate_or_wait(file: *mut file, subject: &mut Subject) -> Result<(), Reason> {
+    match locate(file, subject) {
+        Err(Reason::UnknownOverlay) => {
+            wait_for_overlay(file);
+            locate(file, subject)
+        }
+        located => located,
+    }
+}
+
+#[inline(never)]
+fn real_inode(file: *mut file, real: &mut u64) -> i64 {
+    let inode = kernel::file_inode(file);
+    if !rule::REAL_INODE || kernel::inode_filesystem(inode).1 != OVERLAYFS_SUPER_MAGIC {
+        return 0;
+    }
+    overlay::real_inode_at(kernel::address(file), kernel::address(inode), real)
 }
 
 /// Puts the digest of the file's content into `digest`, or says why it cannot be had. Sleeps.
-#[inline(always)]
-pub(crate) fn measure(file: *mut file, settings: &Settings, digest: &mut Digest) -> Result<(), Unmeasured> {
+#[inline(never)]
+pub(crate) fn measure(file: *mut file, subject: &mut Subject, settings: &Settings, digest: &mut Digest) -> Result<(), Unmeasured> {
     rule::mark();
     let inode = kernel::file_inode(file);
     if !kernel::inode_is_regular(inode) {
         return Err(Unmeasured { reason: Reason::MeasurementFailed, detail: EINVAL });
     }
     if kernel::has_fsverity_digest() && fsverity(file, inode, digest) {
+        subject.stamp = Imprint::SEAL;
         return Ok(());
     }
     if kernel::inode_size(inode) > settings.max_file_size {
         return Err(Unmeasured { reason: Reason::TooLarge, detail: 0 });
     }
-    // Made before it is hashed, on every file system: by it the file is known as code, and not written to as long as it is mapped. Without memory for it
-    // (the memory is the daemon's control group's) the file is not known, which is no reason to deny what is signed.
-    _ = storage(inode);
-    hash(file, inode, digest)
-}
-
-/// Drops what was measured: somebody may write now, and not everything that they can do moves the stamp (`EXT4_IOC_MOVE_EXT`).
-#[inline(always)]
-pub(crate) fn forget(inode: *mut inode) {
-    // SAFETY: the hook keeps the inode alive; the value was checked for null, and is written under its sequence lock.
-    unsafe {
-        let measured = MEASURED.get_ptr_mut(inode);
-        if measured.is_null() {
-            return;
-        }
-        if let Some(lock) = write_lock(measured) {
-            write_volatile(addr_of_mut!((*measured).state), NOTHING);
-            write_unlock(measured, lock);
-        }
+    let content = if subject.real == 0 { kernel::address(inode) } else { subject.real };
+    if !code::note(content) {
+        maps::count(Counter::CodeFull);
+        return Err(Unmeasured { reason: Reason::CodeFull, detail: 0 });
+    }
+    let mut attempts = Attempts { file, subject, digest, stamp: Stamp::NONE, second_from: 0, give_up: now() + RETRYING_TICKS, fault: 0 };
+    // SAFETY: the callback takes what is passed here, and outlives the call.
+    unsafe { bpf_loop(MAX_TURNS, attempt as *mut _, (&raw mut attempts).cast(), 0) };
+    // Through a helper, so that the verifier does not follow each outcome from the loop into all that comes after.
+    match kernel::word_at((&raw const attempts.fault) as u64) as i64 {
+        SURE | UNSURE | UNSURE_STILL if tail::may_be_written(content) != 0 => Err(Unmeasured { reason: Reason::UnwrittenTail, detail: 0 }),
+        SURE | UNSURE | UNSURE_STILL => Ok(()),
+        CHANGED => Err(Unmeasured { reason: Reason::ChangedWhileMeasured, detail: 0 }),
+        OPEN => Err(Unmeasured { reason: Reason::OpenForWriting, detail: 0 }),
+        algorithm => Err(Unmeasured { reason: Reason::MeasurementFailed, detail: algorithm as i32 }),
     }
 }
 
-/// Puts the measurement at hand into `digest`, if the rule allows its reuse. Never hashes, never sleeps.
+/// What [`measure`] carries from one hash to the next.
+#[repr(C)]
+struct Attempts {
+    file: *mut file,
+    subject: *mut Subject,
+    digest: *mut Digest,
+    stamp: Stamp,
+    /// 0 for a first hash; else from when on, in `jiffies`, a second one makes sense. Numbers that the verifier does not know, and a deadline instead of a count,
+    /// because it would follow every turn with every value.
+    second_from: u64,
+    /// When a file that changes and changes is given up, in `jiffies`.
+    give_up: u64,
+    fault: i64,
+}
+
+/// A hash, or a turn of the wait for one. 1 ends it. In a loop of the kernel's, because its verifiers would otherwise follow each hash from each outcome of
+/// the one before.
+extern "C" fn attempt(_index: u32, attempts: *mut Attempts) -> i64 {
+    // SAFETY: `bpf_loop` hands on the pointer that `measure` gave it, whose own pointers live as long.
+    let (attempts, subject, digest) = unsafe { (&mut *attempts, &mut *(*attempts).subject, &mut *(*attempts).digest) };
+    if now() < attempts.second_from {
+        give_way(attempts.file);
+        return 0;
+    }
+    let (inode, real) = (kernel::file_inode(attempts.file), subject.real);
+    let (counted_before, began) = (kernel::opaque(u64::from(version_counts(inode, real))) != 0, now());
+    let fault = hash(attempts.file, subject, &mut attempts.stamp, digest, attempts.second_from != 0);
+    let mut fault = kernel::opaque(fault as u64) as i64;
+    if fault == SURE {
+        let is_stamped = filesystem(inode, real) == Filesystem::Stamped;
+        let is_confirmed = is_stamped && kernel::opaque(u64::from(keep(inode, began, &attempts.stamp, digest))) != 0;
+        if !is_confirmed && rule::SETTLING && !counted_before {
+            fault = if version_counts(inode, real) { UNSURE } else { UNSURE_STILL };
+        }
+    }
+    attempts.fault = fault;
+    if fault == CHANGED && now() < attempts.give_up {
+        // xfs up to 6.12 counts a new atime, which reading a file gives it, as a version, and so it does what it writes back: once more, when that is done.
+        return 0;
+    }
+    if attempts.second_from != 0 || (fault != UNSURE && fault != UNSURE_STILL) {
+        return 1;
+    }
+    // A change during the first hash need not have shown: the version did not count yet, and in the clock tick of the last change another one does not move
+    // the ctime. By now the version counts, or that tick will be over.
+    attempts.second_from = if fault == UNSURE_STILL { now() + SETTLING_TICKS } else { now() };
+    0
+}
+
+/// The last word before the content is let in: it is still what was measured, nobody can write to it, and whoever opens it for writing from here on will see
+/// that it is code in use. Between the measurement and this, the daemon may have been asked.
 #[inline(always)]
-pub(crate) fn reusable(inode: *mut inode, digest: &mut Digest) -> bool {
+pub(crate) fn confirm(file: *mut file, subject: &Subject) -> Result<(), Reason> {
+    match confirm_at(kernel::address(file), kernel::address(kernel::file_inode(file)), subject) {
+        CONFIRMED => Ok(()),
+        NOT_NOTED => {
+            maps::count(Counter::CodeFull);
+            Err(Reason::CodeFull)
+        }
+        OPENED => Err(Reason::OpenForWriting),
+        DIVIDED => Err(Reason::DividedContent),
+        _ => Err(Reason::ChangedWhileMeasured),
+    }
+}
+
+// What `confirm_at` came to.
+const CONFIRMED: u64 = 0;
+const NOT_NOTED: u64 = 1;
+const OPENED: u64 = 2;
+const DIVIDED: u64 = 3;
+const ANOTHER: u64 = 4;
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn confirm_at(file: u64, inode: u64, subject: *const Subject) -> u64 {
+    // SAFETY: a local variable of the caller's, which the verifier checks.
+    let Some(subject) = (unsafe { subject.as_ref() }) else { return ANOTHER };
+    let real = subject.real;
+    if subject.stamp.is_seal() {
+        return CONFIRMED;
+    }
+    if real != 0 {
+        let mut real_now = 0;
+        if overlay::real_inode_at(file, inode, &mut real_now) != 0 || real_now != real {
+            return DIVIDED;
+        }
+    }
+    let content = if real == 0 { inode } else { real };
+    if !code::let_in(content) {
+        return NOT_NOTED;
+    }
+    if content_is_writable(inode, real) != 0 {
+        return OPENED;
+    }
+    let mut stamp = Stamp::NONE;
+    read_content(inode, real, &mut stamp);
+    if !rule::STAMP_ACROSS || subject.stamp.is_of(&stamp) { CONFIRMED } else { ANOTHER }
+}
+
+/// Puts the measurement at hand into `digest`, if the rule allows its reuse. Never hashes, never sleeps.
+#[inline(never)]
+pub(crate) fn reusable(inode: *mut inode, subject: &mut Subject, digest: &mut Digest) -> bool {
+    let real = subject.real;
     // SAFETY: the hook keeps the inode alive.
     let measured = unsafe { MEASURED.get_ptr_mut(inode) };
     if measured.is_null() {
@@ -135,13 +259,18 @@ pub(crate) fn reusable(inode: *mut inode, digest: &mut Digest) -> bool {
         let state = read_volatile(addr_of!((*measured).state));
         let holds = match state {
             SEALED => true,
-            SETTLED => stamp_holds(measured, inode) && !kernel::inode_is_writable_somewhere(inode),
+            SETTLED => stamp_holds(measured, inode, real) && !is_writable_somewhere(inode, real),
             _ => false,
         };
         if sequence & 1 != 0 || !holds {
             return false;
         }
-        *digest = read_digest(addr_of!((*measured).digest));
+        *digest = maps::read_digest(addr_of!((*measured).digest));
+        if state == SEALED {
+            subject.stamp = Imprint::SEAL;
+        } else {
+            subject.stamp = imprint_of_kept(addr_of!((*measured).stamp));
+        }
         sequence == read_volatile(addr_of!((*measured).sequence))
     }
 }
@@ -149,24 +278,90 @@ pub(crate) fn reusable(inode: *mut inode, digest: &mut Digest) -> bool {
 /// Whether the file is still what was measured of it last, as far as the kernel's bookkeeping tells: nobody can write to it, and its stamp has not moved.
 /// Where nothing is kept (file systems without such a stamp), that nobody can write has to do.
 #[inline(always)]
-pub(crate) fn holds(inode: *mut inode) -> bool {
-    if kernel::inode_is_writable_somewhere(inode) {
+pub(crate) fn holds(file: *mut file) -> bool {
+    let mut real = 0;
+    if real_inode(file, &mut real) != 0 {
+        return false;
+    }
+    let inode = kernel::file_inode(file);
+    if is_writable_somewhere(inode, real) {
         return false;
     }
     // SAFETY: the hook keeps the inode alive.
     let measured = unsafe { MEASURED.get_ptr_mut(inode) };
     if measured.is_null() {
-        return filesystem(inode) != Filesystem::Stamped;
+        return filesystem(inode, real) != Filesystem::Stamped;
     }
     // SAFETY: a map value that was checked for null; volatile, because others write it at the same time.
-    unsafe { read_volatile(addr_of!((*measured).state)) == SEALED || stamp_holds(measured, inode) }
+    unsafe { read_volatile(addr_of!((*measured).state)) == SEALED || stamp_holds(measured, inode, real) }
 }
 
-/// Whether a file is mapped that has been measured, and so was to be code, since the kernel has had its inode in memory.
+/// Somebody who may write to the file is about to map it shared.
 #[inline(always)]
-pub(crate) fn is_mapped_code(inode: *mut inode) -> bool {
-    // SAFETY: the hook keeps the inode alive.
-    rule::MAPPED && kernel::inode_is_mapped(inode) && !unsafe { MEASURED.get_ptr_mut(inode) }.is_null()
+pub(crate) fn note_shared_mapping(file: *mut file) {
+    let mut real = 0;
+    // Where it cannot be told whose content it is, it is not code either.
+    _ = real_inode(file, &mut real);
+    tail::note_shared_mapping(if real == 0 { kernel::address(kernel::file_inode(file)) } else { real });
+}
+
+/// Whether the content is in use as code ([`code`]).
+#[inline(always)]
+pub(crate) fn is_code_in_use(inode: *mut inode) -> bool {
+    let content = content_by_name(inode);
+    rule::MAPPED && content != 0 && code::is_in_use(content)
+}
+
+/// Somebody is about to change the content.
+#[inline(always)]
+pub(crate) fn note_writer(inode: *mut inode) {
+    code::note_writer(content_by_name(inode));
+}
+
+/// The inode whose content a change of this one reaches. Of an overlay: what is in a lower layer is not reached; an opening comes by again with the layer's own
+/// file.
+#[inline(always)]
+fn content_by_name(inode: *mut inode) -> u64 {
+    let content = kernel::address(inode);
+    if kernel::inode_filesystem(inode).1 == OVERLAYFS_SUPER_MAGIC { overlay::upper_inode(content) } else { content }
+}
+
+#[inline(never)]
+fn wait_for_overlay(file: *mut file) {
+    let mut pause = Pause { file, until: now() + OVERLAY_TICKS };
+    // SAFETY: the callback takes what is passed here, and outlives the call.
+    unsafe { bpf_loop(MAX_TURNS, turn_for_overlay as *mut _, (&raw mut pause).cast(), 0) };
+}
+
+/// One turn of that. 1 ends it.
+extern "C" fn turn_for_overlay(_index: u32, pause: *mut Pause) -> i64 {
+    // SAFETY: `bpf_loop` hands on the pointer that `wait_for_overlay` gave it.
+    let pause = unsafe { &*pause };
+    if now() >= pause.until || overlay::is_known() {
+        return 1;
+    }
+    give_way(pause.file);
+    0
+}
+
+/// What that carries from turn to turn.
+#[repr(C)]
+struct Pause {
+    file: *mut file,
+    /// `jiffies`.
+    until: u64,
+}
+
+/// With a stack of its own.
+#[inline(never)]
+fn give_way(file: *mut file) {
+    first_use::give_way(kernel::current_task(), file);
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_jiffies64() }
 }
 
 /// Whether the stamp that was kept is the inode's stamp now.
@@ -175,63 +370,66 @@ pub(crate) fn is_mapped_code(inode: *mut inode) -> bool {
 ///
 /// `measured` points to a map value.
 #[inline(always)]
-unsafe fn stamp_holds(measured: *const Measured, inode: *mut inode) -> bool {
-    let now = stamp_of(inode);
+unsafe fn stamp_holds(measured: *const Measured, inode: *mut inode, real: u64) -> bool {
+    let mut now = Stamp::NONE;
+    read_stamp(inode, real, &mut now);
     // SAFETY: the caller's.
-    unsafe {
-        let stamp = addr_of!((*measured).stamp);
-        read_volatile(addr_of!((*stamp).version)) == now.version
-            && read_volatile(addr_of!((*stamp).ctime)) == now.ctime
-            && read_volatile(addr_of!((*stamp).ctime_nanoseconds)) == now.ctime_nanoseconds
-            && read_volatile(addr_of!((*stamp).size)) == now.size
-            && read_volatile(addr_of!((*stamp).generation)) == now.generation
-    }
+    unsafe { kept_is(addr_of!((*measured).stamp), &now) }
 }
 
-/// Hashes the content, and keeps what may be kept.
-#[inline(never)]
-fn hash(file: *mut file, inode: *mut inode, digest: &mut Digest) -> Result<(), Unmeasured> {
-    let writable_before = kernel::inode_is_writable_somewhere(inode);
-    let before = stamp_of(inode);
-    // SAFETY: no arguments.
-    let began = unsafe { bpf_jiffies64() };
+// What a hash came to; other numbers are what IMA answered.
+/// Taken, and nothing can have changed meanwhile.
+const SURE: i64 = 0;
+/// Taken, and a change meanwhile need not have shown; one during a second hash would.
+const UNSURE: i64 = 1 << 32;
+/// The same, and a second hash is no better before the tick is over.
+const UNSURE_STILL: i64 = 2 << 32;
+const CHANGED: i64 = 3 << 32;
+const OPEN: i64 = 4 << 32;
+
+/// Hashes the content. `is_second`: it has to be that of the subject's stamp.
+#[inline(always)]
+fn hash(file: *mut file, subject: &mut Subject, stamp: &mut Stamp, digest: &mut Digest, is_second: bool) -> i64 {
+    let (inode, real) = (kernel::address(kernel::file_inode(file)), subject.real);
+    let before = observe(inode, real, stamp, &mut subject.stamp);
+    // At once: what was read of it before this hook was asked may have been another content.
+    if before & WRITABLE != 0 {
+        return OPEN;
+    }
+    if is_second && before & ANOTHER_STAMP != 0 {
+        return CHANGED;
+    }
 
     maps::count(Counter::Measurements);
     // SAFETY: the buffer is as long as it says; the verifier checks the file pointer.
     let algorithm = unsafe { bpf_ima_file_hash(file, digest.bytes.as_mut_ptr().cast(), DIGEST_SIZE as u32) };
     if algorithm != HASH_ALGO_SHA256 {
-        return Err(Unmeasured { reason: Reason::MeasurementFailed, detail: algorithm as i32 });
+        return if algorithm == 0 { EINVAL as i64 } else { algorithm };
     }
     digest.algorithm = ALGORITHM_SHA256;
 
-    // Writers first: one who has come and gone by then has moved the stamp, which is read after it.
-    let writable = writable_before || kernel::inode_is_writable_somewhere(inode);
-    let after = stamp_of(inode);
-    if rule::STAMP_ACROSS && before != after {
-        return Err(Unmeasured { reason: Reason::ChangedWhileMeasured, detail: 0 });
+    let after = observe(inode, real, stamp, &mut subject.stamp);
+    if rule::STAMP_ACROSS && after & ANOTHER_STAMP != 0 {
+        return CHANGED;
     }
-    if writable {
-        return Err(Unmeasured { reason: Reason::OpenForWriting, detail: 0 });
-    }
-    if filesystem(inode) == Filesystem::Stamped {
-        keep(inode, began, &after, digest);
-    }
-    Ok(())
+    if after & WRITABLE != 0 { OPEN } else { SURE }
 }
 
-/// Keeps a hash with its inode: pending at first, settled when a later one agrees.
+/// Keeps a hash with its inode: pending at first, settled when a later one agrees. Whether it agrees with one that was taken long enough before.
 #[inline(never)]
-fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) {
-    let Some(measured) = storage(inode) else { return };
+fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) -> bool {
+    let Some(measured) = storage(inode) else { return false };
     // SAFETY: a map value that was checked for null, under its sequence lock.
     unsafe {
         // Locked before it is read: what another task wrote a moment ago must not pass for what was found two ticks earlier.
-        let Some(lock) = write_lock(measured) else { return };
-        let agrees = read_volatile(addr_of!((*measured).stamp)) == *stamp && read_digest(addr_of!((*measured).digest)) == *digest;
+        let Some(lock) = write_lock(measured) else { return false };
+        let agrees = kept_is(addr_of!((*measured).stamp), stamp) && maps::is_same(addr_of!((*measured).digest), digest);
         let state = read_volatile(addr_of!((*measured).state));
         let since = read_volatile(addr_of!((*measured).since));
+        let mut is_confirmed = state == SETTLED && agrees;
         if state == PENDING && agrees {
             if began >= since + SETTLING_TICKS {
+                is_confirmed = true;
                 write_volatile(addr_of_mut!((*measured).state), SETTLED);
             }
         } else if !(state == SETTLED && agrees) {
@@ -241,6 +439,7 @@ fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) {
             write_volatile(addr_of_mut!((*measured).digest), *digest);
         }
         write_unlock(measured, lock);
+        is_confirmed
     }
 }
 
@@ -266,7 +465,7 @@ fn fsverity(file: *mut file, inode: *mut inode, digest: &mut Digest) -> bool {
             return false;
         }
         // The algorithm's word stands right before the digest, in the buffer as in `Digest`.
-        *digest = read_digest(buffer.cast());
+        *digest = maps::read_digest(buffer.cast());
         digest.algorithm = ALGORITHM_FSVERITY_SHA256;
         if let Some(lock) = write_lock(measured) {
             write_volatile(addr_of_mut!((*measured).digest), *digest);
@@ -303,89 +502,16 @@ unsafe fn write_unlock(measured: *mut Measured, sequence: u64) {
     unsafe { write_volatile(addr_of_mut!((*measured).sequence), sequence.wrapping_add(2)) };
 }
 
-/// Copies a digest that others may write at the same time, a word at a time.
-///
-/// # Safety
-///
-/// `digest` points to a map value.
-#[inline(always)]
-unsafe fn read_digest(digest: *const Digest) -> Digest {
-    const WORDS: usize = size_of::<Digest>() / 4;
-    let mut words = [0_u32; WORDS];
-    // SAFETY: a digest is a multiple of four bytes long, aligned to four, and any bytes make one.
-    unsafe {
-        for (index, word) in words.iter_mut().enumerate() {
-            *word = read_volatile(digest.cast::<u32>().add(index));
-        }
-        core::mem::transmute::<[u32; WORDS], Digest>(words)
-    }
-}
-
-#[inline(always)]
-fn stamp_of(inode: *mut inode) -> Stamp {
-    let (ctime, ctime_nanoseconds) = if rule::CTIME { kernel::inode_ctime(inode) } else { (0, 0) };
-    Stamp {
-        version: if rule::VERSION { kernel::inode_version(inode) } else { 0 },
-        ctime,
-        size: if rule::SIZE { kernel::inode_size(inode) } else { 0 },
-        ctime_nanoseconds,
-        generation: kernel::inode_generation(inode),
-    }
-}
-
-#[inline(always)]
-fn filesystem(inode: *mut inode) -> Filesystem {
-    if !rule::FILE_SYSTEMS {
-        return Filesystem::Stamped;
-    }
-    match kernel::inode_filesystem(inode).1 {
-        OVERLAYFS_SUPER_MAGIC if !rule::REAL_INODE => Filesystem::Stamped,
-        TMPFS_MAGIC | RAMFS_MAGIC | HUGETLBFS_MAGIC => Filesystem::Volatile,
-        // Whoever may mount what they like may also mount an overlay over what would be refused by itself.
-        _ if kernel::inode_is_on_users_mount(inode) => Filesystem::Foreign,
-        EXT4_SUPER_MAGIC | XFS_SUPER_MAGIC | BTRFS_SUPER_MAGIC => Filesystem::Stamped,
-        OVERLAYFS_SUPER_MAGIC | SQUASHFS_MAGIC | EROFS_SUPER_MAGIC | F2FS_SUPER_MAGIC | ISOFS_SUPER_MAGIC | MSDOS_SUPER_MAGIC => Filesystem::Local,
-        _ => Filesystem::Foreign,
-    }
-}
-
-/// Whether the file's file system by itself is a reason for a denial, whatever the file's content is.
-#[inline(always)]
-pub(crate) fn unwelcome(file: *mut file) -> Option<Reason> {
-    let inode = kernel::file_inode(file);
-    match filesystem(inode) {
-        Filesystem::Stamped | Filesystem::Local => None,
-        Filesystem::Volatile if is_sealed(inode) => None,
-        Filesystem::Volatile => Some(Reason::VolatileFilesystem),
-        Filesystem::Foreign => Some(Reason::ForeignFilesystem),
-    }
-}
-
-/// A memfd sealed against writing holds still like a file (`memfd_create(2)`, "File sealing").
-#[inline(always)]
-fn is_sealed(inode: *mut inode) -> bool {
-    kernel::inode_filesystem(inode).1 == TMPFS_MAGIC && kernel::shmem_seals(inode) & F_SEAL_WRITE != 0
-}
-
+/// How long a file that changes is measured again, in ticks.
+const RETRYING_TICKS: u64 = 25;
+/// How long the daemon is waited for that looks for the overlay module ten times a second, in ticks.
+const OVERLAY_TICKS: u64 = 500;
+/// The kernel's own bound on `bpf_loop` (`BPF_MAX_LOOPS`).
+const MAX_TURNS: u32 = 1 << 23;
 /// How many clock ticks a second hash must lie behind the first.
 const SETTLING_TICKS: u64 = 2;
 /// `enum hash_algo` (`include/uapi/linux/hash_info.h`).
 const HASH_ALGO_SHA256: i64 = 4;
 /// `include/uapi/linux/fsverity.h`.
 const FS_VERITY_HASH_ALG_SHA256: u16 = 1;
-/// `include/uapi/linux/fcntl.h`.
-const F_SEAL_WRITE: u32 = 0x0008;
 const EINVAL: i32 = -22;
-
-const EXT4_SUPER_MAGIC: u64 = 0xEF53;
-const XFS_SUPER_MAGIC: u64 = 0x5846_5342;
-const BTRFS_SUPER_MAGIC: u64 = 0x9123_683E;
-const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
-const SQUASHFS_MAGIC: u64 = 0x7371_7368;
-const EROFS_SUPER_MAGIC: u64 = 0xE0F5_E1E2;
-const F2FS_SUPER_MAGIC: u64 = 0xF2F5_2010;
-const ISOFS_SUPER_MAGIC: u64 = 0x9660;
-const MSDOS_SUPER_MAGIC: u64 = 0x4d44;
-const TMPFS_MAGIC: u64 = 0x0102_1994;
-const RAMFS_MAGIC: u64 = 0x8584_58f6;
-const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;

@@ -55,8 +55,17 @@ fn check_names(question: &Question, digest: &Digest, settings: &Settings) -> Res
 }
 
 /// Whose the name at this address is; zeros when it is nobody's.
-#[inline(never)]
+#[inline(always)]
 fn look_up(address: u64, generation: u32, binding: &mut Binding) -> Result<(), Reason> {
+    if owner_of_name(address, generation, binding) != 0 { Ok(()) } else { fault() }
+}
+
+/// Whether it could be read.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn owner_of_name(address: u64, generation: u32, binding: *mut Binding) -> u64 {
+    // SAFETY: the caller's, which the verifier checks.
+    let Some(binding) = (unsafe { binding.as_mut() }) else { return 0 };
     *binding = Binding::default();
     let mut name = MaybeUninit::<Name>::uninit();
     let name = name.as_mut_ptr();
@@ -70,25 +79,25 @@ fn look_up(address: u64, generation: u32, binding: &mut Binding) -> Result<(), R
         bpf_probe_read_kernel_str(addr_of_mut!((*name).bytes).cast(), NAME_SIZE as u32, address as *const _)
     };
     if length < 0 {
-        return fault();
+        return 0;
     }
     if length == NAME_SIZE as i64 {
         let mut end = 0_u8;
         // SAFETY: as above, one byte.
         if unsafe { bpf_probe_read_kernel((&raw mut end).cast(), 1, (address + NAME_SIZE as u64 - 1) as *const _) } != 0 {
-            return fault();
+            return 0;
         }
         // SAFETY: a local variable; volatile, because the helper wrote it.
         if unsafe { read_volatile(&end) } != 0 {
             // Longer than any bound name.
-            return Ok(());
+            return 1;
         }
     }
     // SAFETY: initialised above; user space replaces a value as a whole.
     if let Some(found) = unsafe { NAMES.get(&*name) } {
         *binding = *found;
     }
-    Ok(())
+    1
 }
 
 /// By the name of the file: the name itself, and then the path.
@@ -178,13 +187,24 @@ unsafe fn look_up_path(scratch: *mut Scratch, identity: Identity, file: *mut fil
 }
 
 /// Where the last part of a path begins; `None` when the path cannot be read.
-#[inline(never)]
+#[inline(always)]
 fn last_part(address: u64) -> Option<u64> {
+    match last_part_of(address) {
+        UNREADABLE => None,
+        start => Some(start),
+    }
+}
+
+const UNREADABLE: u64 = u64::MAX;
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn last_part_of(address: u64) -> u64 {
     let mut search = Search { address, start: 0, state: SEARCHING };
     // SAFETY: the callback takes what is passed here, and outlives the call.
     unsafe { bpf_loop(PATH_MAX, search_byte as *mut _, (&raw mut search).cast(), 0) };
     // SAFETY: local variables; volatile, because the callback wrote them behind the compiler's back.
-    unsafe { if read_volatile(&search.state) == FOUND { Some(read_volatile(&search.start)) } else { None } }
+    unsafe { if read_volatile(&search.state) == FOUND { read_volatile(&search.start) } else { UNREADABLE } }
 }
 
 #[repr(C)]

@@ -5,33 +5,46 @@
 //! revocation ends it at once.
 #![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
-use core::ptr::{addr_of, read_volatile, write_volatile};
+use core::ptr::{read_volatile, write_volatile};
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use enforcer_common::{Digest, ENFORCERS, ENTITLEMENT_OWN, ExecutableId, Hook, Reason, Settings, Verdict};
 
 use crate::{
+    inode_at,
     judge::Question,
     kernel::{self, inode, task_struct},
-    maps::{ENFORCER_INODES, EXECUTABLES, SETTINGS, VERDICTS},
+    maps::{self, ENFORCER_INODES, EXECUTABLES, SETTINGS, VERDICTS},
 };
 
 /// Remembers, when a program starts, what it is, if that gives it any right; and forgets what stood in this inode before.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn note(inode: *mut inode, digest: &Digest, settings: &Settings) {
-    let id = kernel::executable_id(inode);
-    let is_enforcer = is_one_of(digest, settings);
+    note_program(kernel::address(inode), digest, settings);
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn note_program(inode: u64, digest: *const Digest, settings: *const Settings) -> u64 {
+    // SAFETY: the caller's, which the verifier checks.
+    let (Some(digest), Some(settings)) = (maps::key(digest), unsafe { settings.as_ref() }) else { return 0 };
+    let mut id = ExecutableId { address: inode, ..ExecutableId::default() };
+    if !inode_at::id(inode, &mut id.inode) {
+        return 0;
+    }
+    let is_enforcer = is_one_of(&digest, settings);
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
-    let is_entitled = unsafe { VERDICTS.get(digest) }.is_some_and(|verdict| verdict.entitlements & !ENTITLEMENT_OWN != 0);
+    let is_entitled = unsafe { VERDICTS.get(&digest) }.is_some_and(|verdict| verdict.entitlements & !ENTITLEMENT_OWN != 0);
     if is_enforcer || is_entitled {
         // Full is no disaster: the program runs without its rights.
-        _ = EXECUTABLES.insert(&id, digest, 0);
+        _ = EXECUTABLES.insert(&id, &digest, 0);
     } else if EXECUTABLES.get_ptr(&id).is_some() {
         _ = EXECUTABLES.remove(&id);
     }
     if is_enforcer {
         note_number(id.inode.number);
     }
+    0
 }
 
 /// Keeps the inode number of an enforcer's program. When there are more than fit, anybody may be the enforcer until one looks closer.
@@ -63,7 +76,7 @@ pub(crate) fn is_enforcer(task: *mut task_struct) -> bool {
     if !kernel::task_executable(task as u64, &mut id) {
         return false;
     }
-    // SAFETY: as in `note`.
+    // SAFETY: as in `note_program`.
     unsafe { EXECUTABLES.get(&id) }.is_some_and(|digest| is_one_of(digest, settings))
 }
 
@@ -92,9 +105,9 @@ pub(crate) fn is_entitled_task(task: u64, entitlement: u32) -> bool {
     if !kernel::task_executable(task, &mut id) {
         return false;
     }
-    // SAFETY: as in `note`.
+    // SAFETY: as in `note_program`.
     let Some(digest) = (unsafe { EXECUTABLES.get(&id) }) else { return false };
-    // SAFETY: as in `note`.
+    // SAFETY: as in `note_program`.
     let Some(verdict): Option<&Verdict> = (unsafe { VERDICTS.get(digest) }) else { return false };
     // SAFETY: no arguments.
     let has_expired = verdict.expires_at != 0 && verdict.expires_at <= unsafe { bpf_ktime_get_boot_ns() };
@@ -108,19 +121,20 @@ pub(crate) fn check_library(question: &Question, digest: &Digest) -> Result<(), 
     if question.hook as u32 != Hook::MmapFile as u32 || !may_be_enforcer() {
         return Ok(());
     }
-    check_own_library(digest)
+    if is_own_library(digest) != 0 { Ok(()) } else { Err(Reason::Guarded) }
 }
 
+/// Whether the current task is no enforcer, or the digest that of one of the enforcer's own libraries.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn check_own_library(digest: &Digest) -> Result<(), Reason> {
+extern "C" fn is_own_library(digest: *const Digest) -> u64 {
     if !is_enforcer(kernel::current_task()) {
-        return Ok(());
+        return 1;
     }
-    // SAFETY: as in `note`.
-    match unsafe { VERDICTS.get(digest) } {
-        Some(verdict) if verdict.entitlements & ENTITLEMENT_OWN != 0 => Ok(()),
-        _ => Err(Reason::Guarded),
-    }
+    let Some(digest) = maps::key(digest) else { return 0 };
+    // SAFETY: as in `note_program`.
+    let verdict: Option<&Verdict> = unsafe { VERDICTS.get(&digest) };
+    u64::from(verdict.is_some_and(|verdict| verdict.entitlements & ENTITLEMENT_OWN != 0))
 }
 
 /// Whether the current process could be the enforcer, by the mere number of its program's inode.
@@ -137,28 +151,22 @@ fn may_be_enforcer() -> bool {
 const ANYBODY: u64 = u64::MAX;
 
 /// Whether this is a digest of the enforcer's program.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn is_one_of(digest: &Digest, settings: &Settings) -> bool {
-    // Left at the first that fits: a verifier that has to follow a sum of answers follows every combination of them.
-    for place in 0..ENFORCERS {
-        if is_same(digest, &settings.enforcers[place]) {
-            return true;
-        }
-    }
-    false
+    is_enforcers_digest(digest, settings) != 0
 }
 
-#[inline(always)]
-fn is_same(digest: &Digest, other: &Digest) -> bool {
-    const WORDS: usize = size_of::<Digest>() / 4;
-    let (digest, other) = (addr_of!(*digest).cast::<u32>(), addr_of!(*other).cast::<u32>());
-    // SAFETY: a digest is nine aligned words.
-    unsafe {
-        // No digest at all has the algorithm 0.
-        let mut differences = u64::from(read_volatile(digest) == 0);
-        for word in 0..WORDS {
-            differences |= u64::from(read_volatile(digest.add(word)) ^ read_volatile(other.add(word)));
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_enforcers_digest(digest: *const Digest, settings: *const Settings) -> u64 {
+    // SAFETY: the caller's, which the verifier checks.
+    let (Some(digest), Some(settings)) = (unsafe { (digest.as_ref(), settings.as_ref()) }) else { return 0 };
+    // Left at the first that fits: a verifier that has to follow a sum of answers follows every combination of them.
+    for place in 0..ENFORCERS {
+        // SAFETY: two borrowed values. No digest at all has the algorithm 0.
+        if digest.algorithm != 0 && unsafe { maps::is_same(digest, &settings.enforcers[place]) } {
+            return 1;
         }
-        differences == 0
     }
+    0
 }

@@ -5,13 +5,15 @@
 //! a build that does unless it was itself made for that test.
 //!
 //! Some clauses stand behind each other, and are missed only together. Where that is so, the stress test shows it by leaving out both
-//! (`xtask/src/stress/mutations.rs` has the whole list):
+//! (`xtask/src/stress/mutations.rs` has the whole list, for each file system):
 //!
 //! * a shared writable mapping needs a file that is open for writing, so [`SHARED_MAPPINGS`] stands behind [`WRITERS`];
+//! * whoever changes a file opens it for writing, so [`VERSION`], [`CTIME`], [`CLOCK`], [`SIZE`] and [`SETTLING`] stand behind [`OPENINGS`], and it behind
+//!   them: the opening is ours to see, the rest the kernel's to keep; what follows is said of builds without it;
 //! * a size does not change without a time or version, so [`SIZE`] stands behind [`VERSION`] and [`CTIME`];
-//! * where the file system counts each change in `i_version` (ext4, btrfs, xfs up to 6.1), [`CTIME`] and [`SETTLING`] stand behind [`VERSION`], and do
-//!   its work elsewhere (xfs on later kernels);
-//! * [`VERSION`] by itself stops who sets the clock back to the file's own ctime.
+//! * where the file system counts each change in `i_version` (ext4, btrfs, xfs up to 6.12), [`CTIME`], [`SETTLING`] and [`CLOCK`] stand behind [`VERSION`],
+//!   and [`VERSION`] behind those three together; elsewhere (xfs on 7, layers on 6.1) there are only the three, and each is needed;
+//! * the generation is no clause: what is kept goes with the inode, and is there so that nobody has to know that.
 
 /// Nobody has the file open for writing.
 pub(crate) const WRITERS: bool = !cfg!(feature = "without-writers");
@@ -21,6 +23,10 @@ pub(crate) const SHARED_MAPPINGS: bool = !cfg!(feature = "without-shared-mapping
 pub(crate) const VERSION: bool = !cfg!(feature = "without-version");
 /// The ctime is.
 pub(crate) const CTIME: bool = !cfg!(feature = "without-ctime");
+/// Setting the clock ends a measurement.
+pub(crate) const CLOCK: bool = !cfg!(feature = "without-clock");
+/// The time of the last opening for writing is.
+pub(crate) const OPENINGS: bool = !cfg!(feature = "without-openings");
 /// The size is.
 pub(crate) const SIZE: bool = !cfg!(feature = "without-size");
 /// A first measurement has to be confirmed by a later one.
@@ -35,7 +41,18 @@ pub(crate) const REAL_INODE: bool = !cfg!(feature = "without-real-inode");
 pub(crate) const MAPPED: bool = !cfg!(feature = "without-mapped");
 
 /// Whether any of them is missing.
-const IS_FAULTY: bool = !(WRITERS && SHARED_MAPPINGS && VERSION && CTIME && SIZE && SETTLING && STAMP_ACROSS && FILE_SYSTEMS && REAL_INODE && MAPPED);
+const IS_FAULTY: bool = !(WRITERS
+    && SHARED_MAPPINGS
+    && VERSION
+    && CTIME
+    && CLOCK
+    && OPENINGS
+    && SIZE
+    && SETTLING
+    && STAMP_ACROSS
+    && FILE_SYSTEMS
+    && REAL_INODE
+    && MAPPED);
 
 /// By this name in the object, the loader knows a build for the stress test.
 #[cfg(feature = "faulty-rule")]

@@ -100,9 +100,12 @@ fn rotated(log: &Path) -> PathBuf {
 /// The events in a file from a place on, or all of them when the file has become shorter than that.
 fn events_after(mut file: File, start: u64) -> Result<Vec<Value>> {
     let start = if file.metadata()?.len() < start { 0 } else { start };
-    file.seek(SeekFrom::Start(start))?;
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
+    // From the byte before, because a line may have been half written when the mark was set: what counts begins after a line's end.
+    file.seek(SeekFrom::Start(start.saturating_sub(1)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let text = if start == 0 { &text } else { text.find('\n').map_or("", |end| &text[end + 1..]) };
     // The last line may be half written.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().map(|line| serde_json::from_str(line).with_context(|| format!("a line of the log: {line}"))).collect()

@@ -31,7 +31,7 @@ pub struct Line {
     pub name: String,
     /// The same without mode and outcome.
     pub test: String,
-    /// `attack`, `absent`, `honest` or `lifecycle`.
+    /// `attack`, `absent`, `honest`, `lifecycle` or `stress`.
     pub kind: &'static str,
     /// What was tried, in words.
     pub title: String,

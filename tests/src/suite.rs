@@ -8,7 +8,7 @@ use crate::events::{self, Mark};
 use crate::mode::Mode;
 use crate::report::{Line, Report, Selection};
 use crate::scene::Scene;
-use crate::{lifecycle, rows, service};
+use crate::{lifecycle, rows, service, stress};
 
 /// `guest-tests suite`.
 pub fn run(scene: &Scene, selection: Selection, is_demo: bool) -> Result<ExitCode> {
@@ -17,6 +17,7 @@ pub fn run(scene: &Scene, selection: Selection, is_demo: bool) -> Result<ExitCod
     check(&mut report, "enforce::status_says_what_is_in_force", "`enforcer status`", "it says enforce", || in_force(Mode::Enforce))?;
     rows::run_all(scene, Mode::Enforce, &mut report)?;
     if !is_demo {
+        stress::run_all(scene, &mut report)?;
         lifecycle::run_all(scene, &mut report)?;
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct Line {
     pub(crate) name: String,
     /// The same without mode and outcome.
     pub(crate) test: String,
-    /// `attack`, `absent`, `honest` or `lifecycle`.
+    /// `attack`, `absent`, `honest`, `lifecycle` or `stress`.
     pub(crate) kind: String,
     /// What was tried, in words.
     pub(crate) title: String,

@@ -128,7 +128,7 @@ fn host() -> Result<()> {
 
 /// The suite of `guest-tests` in one boot of one kernel.
 fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<Tally> {
-    let mut script = "exec guest-tests suite --json".to_owned();
+    let mut script = "guest-tests suite --json".to_owned();
     for lack in &kernel.lacks {
         eprintln!("excused on {}: {} ({})", kernel.name, lack.test, lack.reason);
         script += &format!(" --skip '{}'", lack.test);
@@ -136,6 +136,7 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
     if let Some(only) = &arguments.only {
         script += &format!(" --only '{only}'");
     }
+    script += AND_ITS_JOURNAL;
     let mut spec = tests.machine(&script);
     spec.kernel.clone_from(&kernel.name);
     spec.accel = arguments.accel;
@@ -149,6 +150,10 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
     }
     Ok(Tally { passed: lines.len() - failed, failed, skipped: kernel.lacks.len() })
 }
+
+/// What the service says of itself, where a test failed: all but the denials, which are the tests'.
+const AND_ITS_JOURNAL: &str = " || { status=$?; journalctl --unit enforcer --no-pager --output short-monotonic \
+    | grep --invert-match --extended-regexp 'enforcer\\[[0-9]+\\]: (denied|would deny)' | tail --lines 200 >&2; exit $status; }";
 
 /// Emulated machines sometimes break by themselves (the emulator races with a kernel that patches its own code): then once more, and no third time. A
 /// machine that broke in or near a BPF program is ours, and is not tried again.

@@ -60,10 +60,14 @@ fn try_file_mprotect(ctx: &LsmContext) -> Result<Answer, Fault> {
 #[inline(always)]
 fn mapped_file(question: &Question, file: *mut kernel::file, settings: &Settings) -> Answer {
     let mut denial = Denial::without_digest(Reason::NotMeasured);
-    if measure::reusable(kernel::file_inode(file), &mut denial.digest) {
+    let mut subject = measure::Subject::UNKNOWN;
+    if measure::locate(file, &mut subject).is_ok() && measure::reusable(kernel::file_inode(file), &mut subject, &mut denial.digest) {
         match judge::known(&denial.digest, question.wanted) {
             Some(Ok(())) => match names::check(question, &denial.digest, settings) {
-                Ok(()) => return Answer::Allow,
+                Ok(()) => match measure::confirm(file, &subject) {
+                    Ok(()) => return Answer::Allow,
+                    Err(reason) => denial.reason = reason,
+                },
                 Err(reason) => denial.reason = reason,
             },
             Some(Err(reason)) => denial.reason = reason,

@@ -40,8 +40,8 @@ fn try_file_open(ctx: &LsmContext) -> Result<Answer, Fault> {
         return Ok(Answer::Deny);
     }
     let inode = kernel::file_inode(file);
-    if !measure::is_mapped_code(inode) {
-        measure::forget(inode);
+    if !measure::is_code_in_use(inode) {
+        measure::note_writer(inode);
         return Ok(Answer::Allow);
     }
     let question = Question::about(Hook::FileOpen, file, 0, true);

@@ -6,9 +6,8 @@ use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::Hook;
 
 use crate::{
-    guard,
+    guard, inode_at,
     judge::{self, Answer, Fault},
-    kernel,
 };
 
 /// `int inode_mkdir(struct inode *dir, struct dentry *dentry, umode_t mode)`
@@ -23,7 +22,7 @@ pub(crate) fn inode_mkdir(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_inode_mkdir(ctx: &LsmContext) -> Result<Answer, Fault> {
     let folder = ctx.arg::<*const u8>(0) as u64;
-    if kernel::inode_magic_at(folder) != BPF_FS_MAGIC {
+    if inode_at::magic(folder) != BPF_FS_MAGIC {
         return Ok(Answer::Allow);
     }
     guard::name(Hook::InodeMkdir, folder, ctx.arg::<*const u8>(1) as u64)

@@ -8,8 +8,8 @@ use enforcer_common::{ENTITLEMENT_JIT, Hook, Reason, USE_LIBRARY};
 
 use crate::{
     judge::{self, Answer, Denial, Fault, Question},
-    kernel::{self, PROT_EXEC, PROT_WRITE},
-    rights,
+    kernel::{self, PROT_EXEC, PROT_READ, PROT_WRITE},
+    measure, rights,
 };
 
 /// `int mmap_file(struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)`
@@ -24,7 +24,15 @@ pub(crate) fn mmap_file(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_mmap_file(ctx: &LsmContext) -> Result<Answer, Fault> {
     let prot: u64 = ctx.arg(2);
-    if prot & PROT_EXEC == 0 {
+    let flags: u64 = ctx.arg(3);
+    if flags & MAP_SHARED != 0 {
+        let file = kernel::file_argument(ctx, 0);
+        if !file.is_null() && kernel::file_is_writable(file) {
+            measure::note_shared_mapping(file);
+        }
+    }
+    // Under this personality, readable memory is executable too, but on mounts with `noexec`; and the kernel looks at those once more after this hook.
+    if prot & PROT_EXEC == 0 && (prot & PROT_READ == 0 || !kernel::read_implies_exec()) {
         return Ok(Answer::Allow);
     }
     let settings = judge::settings()?;
@@ -45,3 +53,6 @@ fn try_mmap_file(ctx: &LsmContext) -> Result<Answer, Fault> {
     }
     Ok(judge::file(&question, settings))
 }
+
+/// `include/uapi/linux/mman.h`; also in `MAP_SHARED_VALIDATE`.
+const MAP_SHARED: u64 = 0x1;

@@ -29,7 +29,9 @@ fn try_path_truncate(ctx: &LsmContext) -> Result<Answer, Fault> {
     if guard::is_guarded_file(dentry) {
         return guard::answer(true, &Touch { name: kernel::dentry_name(dentry), ..Touch::new(Hook::PathTruncate, Besides::Nobody) });
     }
-    if !measure::is_mapped_code(kernel::path_inode(path)) {
+    let inode = kernel::path_inode(path);
+    if !measure::is_code_in_use(inode) {
+        measure::note_writer(inode);
         return Ok(Answer::Allow);
     }
     let question = Question::without_file(Hook::PathTruncate, kernel::dentry_name(dentry));

@@ -25,12 +25,20 @@ pub fn explain(reason: Reason) -> &'static str {
         Reason::NotMeasured => "The file was to become executable at a point where the kernel cannot measure it, and it was not measured before.",
         Reason::TooLarge => "The file is larger than the policy's `max-file-size`.",
         Reason::Unreadable => "The daemon could not find or read the file to look for its signature.",
+        Reason::UnknownOverlay => "The file is on an overlay, and Enforcer has not read yet how this kernel's overlays are built.",
+        Reason::DividedContent => {
+            "The file is on an overlay, and what was opened of it is not what is read now: it was copied up since, or its data is in another layer."
+        }
+        Reason::UnwrittenTail => {
+            "The file was written through a shared mapping and is not on the disk yet: until then, bytes behind its end can be mapped with it."
+        }
+        Reason::CodeFull => "More files that were to run are in the kernel's memory than Enforcer can keep in mind.",
         Reason::SuppliedPages => {
             "The program asked to supply pages of memory itself (`userfaultfd`), which could put code where nothing may be written."
         }
         Reason::ReadImpliesExec => "The program ran with `personality(READ_IMPLIES_EXEC)`, under which all of its memory is executable.",
         Reason::VerdictsFull => "A signature that the policy trusts covers this file, and there is no room for another verdict.",
-        Reason::MappedAsCode => "The file is mapped as code somewhere, and was to be opened for writing or cut off.",
+        Reason::MappedAsCode => "The file is in use as code (it was let in, and somebody has it open), and was to be opened for writing or cut off.",
         Reason::WrongComponent => "The file is trusted, and goes by a name that the policy keeps for other software.",
         Reason::Tracing => "A process was to be traced, or its memory to be changed from outside of it.",
         Reason::Guarded => "Something that belongs to Enforcer itself was to be changed, stopped or hidden.",
@@ -68,7 +76,7 @@ pub fn remedy(record: &Record) -> String {
         }
         Reason::VerdictsFull => "Raise `max-verdicts` in the policy's [limits], and restart the service (`systemctl restart enforcer`).".to_owned(),
         Reason::MappedAsCode => {
-            format!("Write a new file and rename it over the old one, as package managers do; `fuser -v {file}` shows who has it mapped.")
+            format!("Write a new file and rename it over the old one, as package managers do; `fuser -v {file}` shows who has it open.")
         }
         Reason::Unreadable => format!(
             "Start it from a path that the daemon can reach, on a disk file system; files without a name are covered by a signed \
@@ -105,6 +113,16 @@ pub fn remedy(record: &Record) -> String {
         Reason::ChangedWhileMeasured => "Let the installation finish and try again; install files by writing a new one and renaming \
             it."
         .to_owned(),
+        Reason::UnknownOverlay => {
+            "Try again in a second; if it stays so, see `journalctl -u enforcer` for why the types of the kernel's module `overlay` cannot be read."
+                .to_owned()
+        }
+        Reason::DividedContent => "Start it again, so that the file is opened anew; mount overlays with `metacopy=off`.".to_owned(),
+        Reason::UnwrittenTail => format!("Write it to the disk (`sync {file}`), and try again."),
+        Reason::CodeFull => {
+            "Find who runs so many different files (`enforcer events`); `echo 2 >/proc/sys/vm/drop_caches` makes the kernel forget those that nobody uses."
+                .to_owned()
+        }
         Reason::NotMeasured => "Start the program again: its files are measured when they are mapped.".to_owned(),
         Reason::TooLarge => "Raise `max-file-size` in the policy's [limits], if a file of this size is meant to run.".to_owned(),
         Reason::WrongComponent => format!(

@@ -53,6 +53,8 @@ pub struct Status {
     pub deadlines: u64,
     /// Things that must not happen, and did.
     pub faults: u64,
+    /// Files for which a map of the programs had no room.
+    pub code_full: u64,
     /// What the policy lets through though no signature covers it, as `key = "response"`.
     #[serde(default)]
     pub exceptions: Vec<String>,
@@ -119,6 +121,7 @@ impl Status {
             requests_lost: 0,
             deadlines: 0,
             faults: 0,
+            code_full: 0,
             exceptions: Vec::new(),
             trusted_time: None,
             clock_ahead_seconds: None,
@@ -199,6 +202,13 @@ impl Status {
         warn(self.events_lost > 0, format!("{} events were lost: more was denied or reported than the log shows.", self.events_lost));
         warn(self.requests_lost > 0, format!("{} requests were lost: the daemon was too slow to take them.", self.requests_lost));
         warn(self.deadlines > 0, format!("{} first uses were denied because the daemon did not answer in time.", self.deadlines));
+        warn(
+            self.code_full > 0,
+            format!(
+                "{} files were denied because a map of the programs is full: `docs/operations.md` says what to do (`code-full`).",
+                self.code_full
+            ),
+        );
         let losses = self.losses();
         warn(
             !losses.is_empty(),

@@ -194,6 +194,8 @@ impl Daemon {
             let listen = |kind| signal(kind).map_err(|source| system("listen for signals", source));
             let (mut reload, mut terminate, mut interrupt) =
                 (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+            // Before anything can be denied for want of it.
+            let mut overlay_is_known = self.look_for_overlay();
             let adopted = loaded.was_adopted();
             let was_in_force = adopted || self.others.are_there();
             if let Err(error) = loaded
@@ -231,6 +233,8 @@ impl Daemon {
             } else {
                 before::start(&self.shared, Snapshot::take()).map_err(|source| system("start a thread", source))?;
             }
+            let mut overlay = tokio::time::interval(OVERLAY_INTERVAL);
+            scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             self.leave_notice(None);
             if self.options.once {
                 self.keep_state();
@@ -256,6 +260,7 @@ impl Daemon {
                         self.reload(&mut watch, What::Trust);
                     }
                     _ = keep.tick() => self.keep_state(),
+                    _ = overlay.tick(), if !overlay_is_known => overlay_is_known = kernel::overlay_module_is_loaded() && self.look_for_overlay(),
                     _ = canary.tick() => self.prove_again()?,
                     _ = watchdog.tick() => {
                         if requests.is_dead() {
@@ -284,6 +289,18 @@ impl Daemon {
             self.start_own_program();
             tracing::info!("the daemon ends; enforcement goes on without it (`enforcer stop --release` takes it off)");
             Ok(())
+        })
+    }
+
+    /// Tells the programs how this kernel's overlays are built, once their module is loaded. Whether there is nothing more to wait for.
+    fn look_for_overlay(&self) -> bool {
+        let outcome = kernel::read_overlay().and_then(|layout| match layout {
+            Some(layout) => self.shared.maps.set_overlay(&layout).map(|()| true),
+            None => Ok(false),
+        });
+        outcome.unwrap_or_else(|error| {
+            tracing::error!("nothing that is on an overlay will run: {error}");
+            true
         })
     }
 
@@ -456,6 +473,8 @@ const UNENTITLED: &str = "no signature that the policy trusts covers it, or, whe
 const FIRST: i32 = -20;
 /// How often the canary is tried while the daemon runs.
 const CANARY_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the overlay module is looked for until it is loaded: the first start from an overlay waits for that (`OVERLAY_TICKS` in the programs).
+const OVERLAY_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the time is kept for the next start.
 const KEEP_INTERVAL: Duration = Duration::from_secs(180);
 /// How often the service manager's watchdog is fed; the unit's `WatchdogSec` is several times this.

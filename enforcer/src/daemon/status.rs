@@ -57,6 +57,7 @@ pub fn status() -> Result<Status, KernelError> {
         requests_lost: count(Counter::RequestsLost)?,
         deadlines: count(Counter::Deadlines)?,
         faults: count(Counter::Faults)?,
+        code_full: count(Counter::CodeFull)?,
         exceptions: exceptions(&settings),
         trusted_time: notice.as_ref().map(|notice| clock::compare(notice.clock_offset).0),
         clock_ahead_seconds: notice.as_ref().map(|notice| clock::compare(notice.clock_offset).1),

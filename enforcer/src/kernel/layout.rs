@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use btf_rs::{Btf, BtfType, Member, Type};
-use enforcer_common::{ABSENT, Features, KernelLayout};
+use enforcer_common::{ABSENT, Features, KernelLayout, OverlayLayout};
 
 use super::KernelError;
 use super::programs::COMPATIBLE;
@@ -44,6 +44,7 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         file_f_mode: offset("file.f_mode")?,
         file_f_flags: offset("file.f_flags")?,
         file_f_path: offset("file.f_path")?,
+        file_private_data: offset("file.private_data")?,
         path_dentry: offset("path.dentry")?,
         path_mnt: offset("path.mnt")?,
         vfsmount_mnt_root: offset("vfsmount.mnt_root")?,
@@ -65,9 +66,10 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         inode_ctime_nsec: any(&["inode.i_ctime_nsec", "inode.__i_ctime.tv_nsec", "inode.i_ctime.tv_nsec"])?,
         inode_i_size: offset("inode.i_size")?,
         inode_i_writecount: offset("inode.i_writecount")?,
+        inode_i_readcount: offset("inode.i_readcount")?,
         inode_i_mapping: offset("inode.i_mapping")?,
         address_space_i_mmap_writable: offset("address_space.i_mmap_writable")?,
-        address_space_i_mmap_rb_node: offset("address_space.i_mmap.rb_root.rb_node")?,
+        address_space_xa_flags: offset("address_space.i_pages.xa_flags")?,
         super_block_s_dev: offset("super_block.s_dev")?,
         super_block_s_magic: offset("super_block.s_magic")?,
         super_block_s_user_ns: offset("super_block.s_user_ns")?,
@@ -115,6 +117,44 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
 const T_SHARED: u32 = 1;
 /// `include/linux/mount.h`, before.
 const MNT_SHARED: u32 = 0x1000;
+/// Whether overlayfs's module is loaded. Cheap, unlike [`read_overlay`].
+pub fn overlay_module_is_loaded() -> bool {
+    Path::new(OVERLAY_BTF).exists()
+}
+
+/// Reads where overlayfs keeps what its files stand for; `None` as long as its module is not loaded.
+pub fn read_overlay() -> Result<Option<OverlayLayout>, KernelError> {
+    let failed = |path: &str, error: btf_rs::Error| KernelError::Btf { path: path.into(), detail: error.to_string() };
+    let base = Btf::from_file(VMLINUX_BTF).map_err(|error| failed(VMLINUX_BTF, error))?;
+    // Built into the kernel, it is in the kernel's own types.
+    if (Lookup { btf: &base }).resolve("ovl_inode.vfs_inode").is_some() {
+        return overlay_layout(&base).map(Some);
+    }
+    if !overlay_module_is_loaded() {
+        return Ok(None);
+    }
+    let module = Btf::from_split_file(OVERLAY_BTF, &base).map_err(|error| failed(OVERLAY_BTF, error))?;
+    overlay_layout(&module).map(Some)
+}
+
+fn overlay_layout(btf: &Btf) -> Result<OverlayLayout, KernelError> {
+    let lookup = Lookup { btf };
+    let inode = lookup.offset(&["ovl_inode.vfs_inode"])?;
+    let from_inode = |path: &str| lookup.resolve(path).map(|offset| distance(inode, offset));
+    let missing = |field: &str| KernelError::MissingField { field: field.to_owned() };
+    let upper_dentry = from_inode("ovl_inode.__upperdentry").ok_or_else(|| missing("ovl_inode.__upperdentry"))?;
+    let dentry = lookup.offset(&["ovl_path.dentry"])?;
+    let (lower, lower_is_apart, lower_dentry) = match (from_inode("ovl_inode.oe"), from_inode("ovl_inode.lowerpath")) {
+        (Some(entry), _) => (entry, 1, lookup.offset(&["ovl_entry.__lowerstack"])? + dentry),
+        (None, Some(path)) => (path, 0, dentry),
+        (None, None) => return Err(missing("ovl_inode.oe or ovl_inode.lowerpath")),
+    };
+    let real_file = lookup.resolve("ovl_file.realfile").unwrap_or(ABSENT);
+    Ok(OverlayLayout { is_known: 1, real_file, upper_dentry, lower, lower_is_apart, lower_dentry })
+}
+
+/// Where the types of the overlay module are, when it is loaded.
+const OVERLAY_BTF: &str = "/sys/kernel/btf/overlay";
 
 /// How far the second field lies behind the first, negative when before it. Offsets inside of one structure are far below 2^31.
 fn distance(from: u32, to: u32) -> i32 {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, MapType, PerCpuArray, RingBuf, loaded_maps};
 use enforcer_common::{
-    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, Enrolment, Heartbeat, InodeId, Name, ObjectId, Reason, Settings, Verdict,
+    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, Enrolment, Heartbeat, InodeId, Name, ObjectId, OverlayLayout, Reason,
+    Settings, Verdict,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
@@ -16,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 20] = [
+pub(super) const MAPS: [&str; 24] = [
     "VERDICTS",
     "NAMES",
     "PATHS",
@@ -30,7 +31,11 @@ pub(super) const MAPS: [&str; 20] = [
     "COUNTERS",
     "EVENTS",
     "REQUESTS",
+    "OVERLAY",
     "MEASURED",
+    "CODE",
+    "SHARED",
+    "SHARED_FULL",
     "WAITING",
     "SCRATCH",
     "BLANK",
@@ -53,6 +58,8 @@ pub struct Maps {
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
     /// Not in builds before there were charters.
     charter: Option<Mutex<Array<MapData, Charter>>>,
+    /// Not in builds before overlays were looked into.
+    overlay: Option<Mutex<Array<MapData, OverlayLayout>>>,
     counters: PerCpuArray<MapData, u64>,
 }
 
@@ -73,6 +80,7 @@ impl Maps {
             settings: Mutex::new(array(folder, "SETTINGS")?),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
             charter: folder.join(CHARTER).exists().then(|| array(folder, CHARTER)).transpose()?.map(Mutex::new),
+            overlay: folder.join(OVERLAY).exists().then(|| array(folder, OVERLAY)).transpose()?.map(Mutex::new),
             counters: PerCpuArray::try_from(Map::PerCpuArray(pinned(folder, "COUNTERS")?)).map_err(|error| failed("COUNTERS", &error))?,
         })
     }
@@ -189,6 +197,12 @@ impl Maps {
         lock(&self.settings).set(0, settings, 0).map_err(|error| failed("SETTINGS", &error))
     }
 
+    /// Tells the programs how this kernel's overlays are built.
+    pub fn set_overlay(&self, layout: &OverlayLayout) -> Result<(), KernelError> {
+        let Some(overlay) = &self.overlay else { return Ok(()) };
+        lock(overlay).set(0, layout, 0).map_err(|error| failed(OVERLAY, &error))
+    }
+
     /// The daemon's last sign of life.
     pub fn heartbeat(&self) -> Result<Heartbeat, KernelError> {
         lock(&self.heartbeat).get(&0, 0).map_err(|error| failed("HEARTBEAT", &error))
@@ -213,6 +227,10 @@ impl Maps {
 
     /// A counter, summed over the CPUs.
     pub fn counter(&self, counter: Counter) -> Result<u64, KernelError> {
+        if counter as u32 >= self.counters.len() {
+            // The programs in force are of a build before there was this counter.
+            return Ok(0);
+        }
         let values = self.counters.get(&(counter as u32), 0).map_err(|error| failed("COUNTERS", &error))?;
         Ok(values.iter().sum())
     }
@@ -334,6 +352,7 @@ fn failed(map: &'static str, error: &dyn std::error::Error) -> KernelError {
 }
 
 const CHARTER: &str = "CHARTER";
+const OVERLAY: &str = "OVERLAY";
 /// Builds that are in force at once: one, and two during an upgrade.
 const MAX_CHARTERS: usize = 16;
 

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 pub use canary::{Canary, Denied, start_signed};
 pub use descriptors::close_descriptors_from;
+pub use layout::{overlay_module_is_loaded, read_overlay};
 pub use maps::{Maps, Records, boottime, charters, monotonic};
 pub use pins::{PIN_ROOT, Pins, observed};
 pub use place::{boot_id, require_own_place};

@@ -16,7 +16,7 @@ use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too, and the entry of a system call that asks none. Those that decide about code
 /// come first, then those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know it.
-pub const HOOKS: [&str; 35] = [
+pub const HOOKS: [&str; 36] = [
     "bprm_check_security",
     "mmap_file",
     "file_mprotect",
@@ -27,6 +27,7 @@ pub const HOOKS: [&str; 35] = [
     "kernel_load_data",
     "path_truncate",
     "inode_listxattr",
+    "inode_free_security",
     // From here on the enforcer is guarded.
     FIRST_GUARD,
     "ptrace_access_check",

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use landlock::{ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetStatus, Scope};
-use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior, set_parent_process_death_signal, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, Gid, Uid, clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
@@ -33,7 +33,6 @@ pub fn confine(nice: i32) -> Hello {
     step("capabilities", capabilities());
     step("no_new_privs", set_no_new_privs(true).map_err(text));
     step("dumpable", set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(text));
-    step("parent", set_parent_process_death_signal(Some(Signal::KILL)).map_err(text));
     let landlock = landlock();
     step("landlock", landlock.as_ref().map(drop).map_err(Clone::clone));
     step("seccomp", seccomp());

@@ -59,6 +59,8 @@ pub enum Memory {
     SharedFileAndExecutable { library: PathBuf },
     /// A trusted file, opened for writing, then mapped executable, then rewritten.
     WriterAndExecutable { library: PathBuf },
+    /// Write behind the end of a trusted file, into its last page, and map that executable.
+    BehindTheEnd { library: PathBuf },
     /// Map a trusted library executable, and open it for writing afterwards.
     ExecutableThenWriter { library: PathBuf },
     /// Map a trusted library executable, and cut it off by its name afterwards.
@@ -91,6 +93,7 @@ pub fn run(memory: &Memory) -> Result<()> {
         }
         Memory::SharedFileAndExecutable { library } => return changed_below(library, true),
         Memory::WriterAndExecutable { library } => return changed_below(library, false),
+        Memory::BehindTheEnd { library } => return behind_the_end(library),
         Memory::ExecutableThenWriter { library } => return changed_afterwards(library),
         Memory::ExecutableThenCutOff { library } => return cut_off_afterwards(library),
         Memory::ReadImpliesExecFile { library } => {
@@ -185,6 +188,21 @@ fn changed_below(library: &Path, mapped: bool) -> Result<()> {
         (None, None) => {}
     }
     println!("the library answered {}", code.call(offset));
+    Ok(())
+}
+
+/// What stands there is no part of the file: its hash and its stamp stay as they are.
+fn behind_the_end(library: &Path) -> Result<()> {
+    let writer = File::options().read(true).write(true).open(library)?;
+    let end = length(&writer)?;
+    ensure!(end % PAGE != 0, "the library ends where a page does");
+    let pages = end.next_multiple_of(PAGE);
+    let tail = Mapping::of(&writer, pages, RW, MapFlags::SHARED)?;
+    tail.write_code(end, MARK);
+    tail.unmap()?;
+    drop(writer);
+    let code = Mapping::of(&File::open(library)?, pages, RX, MapFlags::PRIVATE)?;
+    println!("the library answered {}", code.call(end));
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use std::process::Command;
 use anyhow::Result;
 use enforcer_common::Hook::{self, BprmCheckSecurity, Brk, FileMprotect, FileOpen, MmapFile, PathTruncate};
 use enforcer_common::Reason::{
-    self, AnonymousMemory, MadeExecutable, MappedAsCode, ModifiedPages, NotMeasured, OpenForWriting, ReadImpliesExec, Untrusted, VolatileFilesystem,
-    WritableAndExecutable,
+    self, AnonymousMemory, MadeExecutable, MappedAsCode, ModifiedPages, NotMeasured, OpenForWriting, ReadImpliesExec, Untrusted, UnwrittenTail,
+    VolatileFilesystem, WritableAndExecutable,
 };
 
 use super::{EPERM, FOREIGN_RAN, Row, SIGNED_RAN, Shown, Trace, UNSIGNED_ANSWERED};
@@ -125,6 +125,12 @@ pub const ROWS: &[Row] = &[
         "a trusted library that is mapped executable while somebody has it mapped writable",
         |scene| copied(scene, "shared-file-and-executable"),
         (MmapFile, OpenForWriting),
+    ),
+    trusted(
+        "trusted_library_with_code_behind_its_end",
+        "a trusted library with foreign code behind its end, in its last page",
+        |scene| copied(scene, "behind-the-end"),
+        (MmapFile, UnwrittenTail),
     ),
     trusted(
         "trusted_library_with_an_open_writer",

@@ -15,7 +15,7 @@ use super::content::{Contents, SIGNED, SIGNED_LARGE, SIGNED_OTHER, UNSIGNED, UNS
 use super::pinned::Pinned;
 use super::place::{Kind, Place};
 use super::record::Record;
-use super::usage::{self, Outcome};
+use super::usage::{self, Mapped, Outcome};
 
 /// One interleaving.
 struct Interleaving {
@@ -121,6 +121,18 @@ impl Stage<'_> {
         Ok(())
     }
 
+    /// Maps a signed file, which xfs may take some tries for while it writes the file back.
+    fn map_signed(&mut self, path: &Path) -> Result<Mapped> {
+        for _ in 0..TRIES {
+            match usage::map(path)? {
+                Ok(mapped) => return Ok(mapped),
+                Err(_) => self.record.count("signed files that were not mapped at once"),
+            }
+            thread::sleep(SETTLING);
+        }
+        bail!("the signed file was not mapped in {TRIES} tries")
+    }
+
     fn judge(&mut self, what: &str, outcome: &Outcome) {
         if let Some(foreign) = outcome.foreign() {
             self.record.found(self.name, format!("{what}: {foreign}"));
@@ -174,7 +186,7 @@ impl Stage<'_> {
 
     fn changed_when_settled(&mut self, to: usize) -> Result<()> {
         for way in Way::ALL {
-            if way == Way::Reflink && !self.place.kind.shares_blocks() {
+            if !self.place.kind.knows(way) {
                 continue;
             }
             let path = self.file(SIGNED)?;
@@ -309,7 +321,7 @@ fn moment_after(moment: Timespec, passed: Duration) -> Timespec {
 /// What is mapped as code is opened for writing.
 fn opened_while_mapped(stage: &mut Stage) -> Result<()> {
     let path = stage.file(SIGNED)?;
-    let mapped = usage::map(&path)?.map_err(|outcome| anyhow::anyhow!("the signed file was not mapped: {outcome:?}"))?;
+    let mapped = stage.map_signed(&path)?;
     if let Ok(file) = OpenOptions::new().write(true).open(&path) {
         change::overwrite(&file, stage.contents.bytes(UNSIGNED))?;
     }
@@ -323,7 +335,7 @@ fn opened_while_mapped(stage: &mut Stage) -> Result<()> {
 fn truncated_while_mapped(stage: &mut Stage) -> Result<()> {
     let path = stage.file(SIGNED)?;
     let length = i64::try_from(stage.contents.bytes(SIGNED).len())?;
-    let mapped = usage::map(&path)?.map_err(|outcome| anyhow::anyhow!("the signed file was not mapped: {outcome:?}"))?;
+    let mapped = stage.map_signed(&path)?;
     if change::truncate(&path, 0).is_ok() {
         change::truncate(&path, length)?;
     }
@@ -383,7 +395,7 @@ fn layer_opened_while_mapped(stage: &mut Stage) -> Result<()> {
     for layer in ["upper", "lower"] {
         for cuts in [false, true] {
             let (in_layer, merged) = stage.file_in(layer, SIGNED)?;
-            let mapped = usage::map(&merged)?.map_err(|outcome| anyhow::anyhow!("the signed file was not mapped: {outcome:?}"))?;
+            let mapped = stage.map_signed(&merged)?;
             if cuts {
                 // Refused, if all is well.
                 let _refused = change::truncate(&in_layer, 0);
@@ -418,6 +430,7 @@ fn descriptor_from_before_copy_up(stage: &mut Stage) -> Result<()> {
 /// So often, and with such pauses, that the measurement has settled and is reused.
 const USES: usize = 3;
 const SETTLING: Duration = Duration::from_millis(25);
+const TRIES: usize = 8;
 const TICK_ROUNDS: usize = 60;
 const CLOCK_ROUNDS: usize = 8;
 /// How many milliseconds an emulated machine, or a real one, takes to be in the midst of a large file.

@@ -18,8 +18,9 @@ mod usage;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
+use crate::report::{Line, Report};
 use crate::scene::Scene;
 use content::Contents;
 use place::{Kind, Place};
@@ -59,6 +60,36 @@ pub fn run(scene: &Scene, arguments: &Arguments) -> Result<ExitCode> {
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The same as tests of the suite, with few turns.
+pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
+    for kind in Kind::ALL {
+        let test = kind.test();
+        let name = format!("stress::{test}");
+        if !report.wants(&name, test) {
+            continue;
+        }
+        scene.clear()?;
+        let outcome = on(scene, kind, FEW_TURNS, SEED, None).and_then(|record| {
+            ensure!(record.foreign.is_empty(), "{record}");
+            Ok(record.to_string())
+        });
+        let pass = outcome.is_ok();
+        report.add(&Line {
+            name,
+            test: test.to_owned(),
+            kind: "stress",
+            title: format!("change files on {} in every way while they run", kind.name()),
+            twin: None,
+            expected: "only signed bytes run".to_owned(),
+            happened: outcome.unwrap_or_else(|error| format!("{error:#}")),
+            event: None,
+            pass,
+            detail: String::new(),
+        })?;
+    }
+    scene.clear()
+}
+
 /// Everything on one file system.
 fn on(scene: &Scene, kind: Kind, turns: u64, seed: u64, only: Option<&str>) -> Result<Record> {
     let contents = Contents::load(scene)?;
@@ -71,3 +102,7 @@ fn on(scene: &Scene, kind: Kind, turns: u64, seed: u64, only: Option<&str>) -> R
     place.remove()?;
     Ok(record)
 }
+
+/// Of the ordinary suite: as many as take ten seconds on an emulated machine.
+const FEW_TURNS: u64 = 500;
+const SEED: u64 = 1;

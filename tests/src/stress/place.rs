@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
-use super::change;
+use super::change::{self, Way};
 use super::content::Contents;
-use crate::scene::Scene;
+use crate::scene::{Scene, install};
 use crate::service;
 
 /// A kind of file system.
@@ -32,9 +33,22 @@ impl Kind {
         }
     }
 
-    /// Whether files can share blocks (`FICLONE`).
-    pub fn shares_blocks(self) -> bool {
-        matches!(self, Self::Xfs | Self::Btrfs)
+    /// The name of the suite's test there.
+    pub fn test(self) -> &'static str {
+        match self {
+            Self::Ext4 => "no_foreign_bytes_run_on_ext4",
+            Self::Xfs => "no_foreign_bytes_run_on_xfs",
+            Self::Btrfs => "no_foreign_bytes_run_on_btrfs",
+            Self::Overlay => "no_foreign_bytes_run_on_overlay",
+        }
+    }
+
+    /// Whether a file can be changed in this way there.
+    pub fn knows(self, way: Way) -> bool {
+        match way {
+            Way::Reflink => matches!(self, Self::Xfs | Self::Btrfs),
+            _ => true,
+        }
     }
 }
 
@@ -69,8 +83,15 @@ impl Place {
             service::succeed("modprobe", &["overlay"])?;
             let layers = format!("lowerdir={disk}/lower,upperdir={disk}/upper,workdir={disk}/work");
             service::succeed("mount", &["-t", "overlay", "overlay", "-o", &layers, &merged])?;
+            place.wait_until_it_is_known(scene)?;
         }
         Ok(place)
+    }
+
+    /// Until the daemon has seen that the overlay's module is loaded, nothing runs from it.
+    fn wait_until_it_is_known(&self, scene: &Scene) -> Result<()> {
+        let program = install(&scene.fixture("bin/quiet-static"), &self.file("quiet"))?;
+        service::wait_until("the daemon knows overlays", || Ok(Command::new(&program).status().is_ok_and(|status| status.success())))
     }
 
     /// Where files are made, changed and run.

@@ -61,7 +61,7 @@ struct Known {
     /// Changes that were begun, and that were ended.
     begun: AtomicU64,
     ended: AtomicU64,
-    /// Somebody who could write, and waits.
+    /// Of the first file: how many descriptors for writing are waiting, of whichever file, because names are exchanged under them.
     writers: AtomicU64,
     /// The content that the last change gave it; more than there are, if that is not certain.
     content: AtomicU64,
@@ -149,8 +149,8 @@ impl<'a> Worker<'a> {
                 }
                 Ok(())
             }
-            600..640 => self.open_writer(file),
-            640..720 => {
+            600..630 => self.open_writer(file),
+            630..720 => {
                 let writer = self.random.below(self.writers.len().max(1));
                 self.write_late(writer)
             }
@@ -175,7 +175,7 @@ impl<'a> Worker<'a> {
 
     /// Runs a file, and judges what came of it by what is known of the file.
     fn run(&mut self, turn: u64, file: usize, how: &str, use_it: fn(&Path, &Contents) -> Result<Outcome>) -> Result<()> {
-        let calm = Calm::of(&self.files.known[file]);
+        let calm = Calm::of(self.files, file);
         let mark = Mark::now();
         let outcome = use_it(&self.files.paths[file], self.contents)?;
         if let Some(foreign) = outcome.foreign() {
@@ -188,7 +188,7 @@ impl<'a> Worker<'a> {
             Outcome::Nothing => "nothing to run",
         };
         self.record.count(&format!("{how}: {kind}"));
-        if outcome == Outcome::Denied && calm.held_of_signed(&self.files.known[file], self.contents) {
+        if outcome == Outcome::Denied && calm.held_of_signed(self.files, file, self.contents) {
             let reason = self.reason(mark, file)?;
             *self.record.false_denials.entry(reason).or_default() += 1;
         }
@@ -234,7 +234,7 @@ impl<'a> Worker<'a> {
 
     fn open_writer(&mut self, file: usize) -> Result<()> {
         if self.writers.len() < MOST_WRITERS {
-            let known = &self.files.known[file];
+            let known = &self.files.known[0];
             known.writers.fetch_add(1, Ordering::SeqCst);
             let path = self.path(file);
             match OpenOptions::new().write(true).open(path) {
@@ -259,13 +259,16 @@ impl<'a> Worker<'a> {
         let written = self.changing(file, None, |_, contents| Ok(change::overwrite(&writer, contents.bytes(content))?));
         self.record.count(if written.is_ok() { "late writes" } else { "late writes refused" });
         drop(writer);
-        self.files.known[file].writers.fetch_sub(1, Ordering::SeqCst);
+        for known in self.files.known {
+            known.content.store(UNCERTAIN, Ordering::SeqCst);
+        }
+        self.files.known[0].writers.fetch_sub(1, Ordering::SeqCst);
         Ok(())
     }
 
     fn change(&mut self, file: usize) -> Result<()> {
         let way = Way::ALL[self.random.below(Way::ALL.len())];
-        if way == Way::Reflink && !self.place.kind.shares_blocks() {
+        if !self.place.kind.knows(way) {
             return Ok(());
         }
         let content = self.random.below(SMALL);
@@ -336,16 +339,17 @@ struct Calm {
 }
 
 impl Calm {
-    fn of(known: &Known) -> Self {
+    fn of(files: &Files, file: usize) -> Self {
+        let known = &files.known[file];
         let begun = known.begun.load(Ordering::SeqCst);
         let content = known.content.load(Ordering::SeqCst);
-        let is_calm = known.ended.load(Ordering::SeqCst) == begun && known.writers.load(Ordering::SeqCst) == 0;
+        let is_calm = known.ended.load(Ordering::SeqCst) == begun && files.known[0].writers.load(Ordering::SeqCst) == 0;
         Self { begun, is_calm, content }
     }
 
     /// Whether nobody touched the file since, whose content was signed.
-    fn held_of_signed(&self, known: &Known, contents: &Contents) -> bool {
-        let untouched = known.begun.load(Ordering::SeqCst) == self.begun && known.writers.load(Ordering::SeqCst) == 0;
+    fn held_of_signed(&self, files: &Files, file: usize, contents: &Contents) -> bool {
+        let untouched = files.known[file].begun.load(Ordering::SeqCst) == self.begun && files.known[0].writers.load(Ordering::SeqCst) == 0;
         self.is_calm && untouched && usize::try_from(self.content).is_ok_and(|content| contents.is_signed(content))
     }
 }

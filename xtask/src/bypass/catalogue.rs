@@ -14,7 +14,7 @@ use crate::tidy::rust_files;
 pub(crate) const CATALOGUE: &str = "tests/bypass.toml";
 const LIMITATIONS: &str = "docs/limitations.md";
 /// Where tests that run in a machine are named, in quotation marks.
-const GUEST_TESTS: [&str; 2] = ["tests/src/rows", "tests/src/lifecycle"];
+const GUEST_TESTS: [&str; 3] = ["tests/src/rows", "tests/src/lifecycle", "tests/src/stress"];
 /// Where tests of this machine are functions.
 const HOST_TESTS: [&str; 3] = ["enforcer/src", "enforcer/tests", "enforcer-common/src"];
 const FUZZ_TARGETS: &str = "fuzz/corpus";
