@@ -233,8 +233,6 @@ impl Daemon {
             } else {
                 before::start(&self.shared, Snapshot::take()).map_err(|source| system("start a thread", source))?;
             }
-            let mut overlay = tokio::time::interval(OVERLAY_INTERVAL);
-            scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             self.leave_notice(None);
             if self.options.once {
                 self.keep_state();
@@ -244,6 +242,7 @@ impl Daemon {
             scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
 
+            let mut overlay = tokio::time::interval(OVERLAY_INTERVAL);
             let mut keep = tokio::time::interval(KEEP_INTERVAL);
             let mut canary = tokio::time::interval(CANARY_INTERVAL);
             canary.reset();
