@@ -3,9 +3,13 @@
 //! A test that a kernel cannot pass is skipped only when `tests/kernels.toml` names it with the reason. A kernel whose machine fails counts as a
 //! failed test.
 
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::guest_tests::{self, GuestTests};
@@ -25,6 +29,9 @@ pub(crate) struct Arguments {
     /// Only tests of the guest's suite whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// How many machines run side by side; without it, one for each processor of this machine
+    #[arg(long, value_name = "NUMBER")]
+    lanes: Option<NonZero<usize>>,
     /// How the guest's CPU is made
     #[arg(long, default_value = "auto")]
     pub(crate) accel: Accel,
@@ -82,31 +89,69 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(wants) {
         return Ok(());
     }
-    let mut total = Tally::default();
-    let tests = GuestTests::prepare()?;
+    let tests = &GuestTests::prepare()?;
+    let kernels = &kernels(arguments)?;
+    let mut machines: VecDeque<Machine<'_>> = VecDeque::new();
     if wants(Part::Guest) {
-        for kernel in &kernels(arguments)? {
-            ui::remark(&format!("the suite on kernel {}", kernel.name));
-            let tally = suite(&tests, kernel, arguments).unwrap_or_else(|error| {
-                ui::error(&error.context(format!("kernel {}", kernel.name)));
-                Tally { failed: 1, ..Tally::default() }
-            });
-            ui::remark(&format!("kernel {}: {}", kernel.name, tally.line()));
-            total.add(&tally);
-        }
+        machines.extend(kernels.iter().map(|kernel| -> Machine<'_> {
+            Box::new(move || {
+                ui::remark(&format!("the suite on kernel {}", kernel.name));
+                let tally = suite(tests, kernel, arguments).unwrap_or_else(|error| {
+                    ui::error(&error.context(format!("kernel {}", kernel.name)));
+                    Tally { failed: 1, ..Tally::default() }
+                });
+                ui::remark(&format!("kernel {}: {}", kernel.name, tally.line()));
+                tally
+            })
+        }));
     }
     if wants(Part::Early) {
-        for kernel in &kernels(arguments)? {
-            ui::remark(&format!("a boot with enforcement before init, on kernel {}", kernel.name));
-            total.add_outcome(early::run(&tests, kernel, arguments.accel));
-        }
+        machines.extend(kernels.iter().map(|kernel| -> Machine<'_> {
+            Box::new(move || {
+                ui::remark(&format!("a boot with enforcement before init, on kernel {}", kernel.name));
+                Tally::of(early::run(tests, kernel, arguments.accel).with_context(|| format!("enforcement before init on kernel {}", kernel.name)))
+            })
+        }));
     }
     if wants(Part::Readme) {
-        ui::remark("the README's commands, as written");
-        total.add_outcome(readme::run(tests.enforcer(), arguments.accel));
+        machines.push_back(Box::new(|| {
+            ui::remark("the README's commands, as written");
+            Tally::of(readme::run(tests.enforcer(), arguments.accel))
+        }));
     }
+    let lanes = arguments.lanes.map_or_else(default_lanes, NonZero::get).min(machines.len());
+    let total = side_by_side(lanes, machines);
     println!("{}", total.line());
     if total.failed > 0 || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
+}
+
+/// Something that a machine is booted for.
+type Machine<'a> = Box<dyn FnOnce() -> Tally + Send + 'a>;
+
+/// An emulated machine keeps one processor busy, seldom two.
+fn default_lanes() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Runs all machines, so many at a time, those in front first.
+fn side_by_side(lanes: usize, machines: VecDeque<Machine<'_>>) -> Tally {
+    let machines = Mutex::new(machines);
+    let next = || machines.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let lane = || {
+        let mut tally = Tally::default();
+        while let Some(machine) = next() {
+            tally.add(&machine());
+        }
+        tally
+    };
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        let mut total = Tally::default();
+        for lane in lanes {
+            total.add(&lane.join().unwrap_or(Tally { failed: 1, ..Tally::default() }));
+        }
+        total
+    })
 }
 
 /// Those that were asked for, or all.
@@ -141,6 +186,7 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
     spec.kernel.clone_from(&kernel.name);
     spec.accel = arguments.accel;
     spec.output = Output::StdoutCaptured;
+    spec.label = Some(kernel.name.clone());
     spec.timeout = PATIENCE;
     let outcome = run_machine(&spec)?;
     let lines: Vec<guest_tests::Line> = guest_tests::lines(&outcome)?;
@@ -177,11 +223,12 @@ impl Tally {
     }
 
     /// One test that is no suite.
-    fn add_outcome(&mut self, outcome: Result<()>) {
-        self.add(&Self { passed: outcome.is_ok().into(), failed: outcome.is_err().into(), skipped: 0 });
+    fn of(outcome: Result<()>) -> Self {
+        let tally = Self { passed: outcome.is_ok().into(), failed: outcome.is_err().into(), skipped: 0 };
         if let Err(error) = outcome {
             ui::error(&error);
         }
+        tally
     }
 
     /// The closing line.

@@ -3,6 +3,9 @@
 //! Nobody has judged them, and nothing here stops them. They are looked for right after the programs were attached, so that none is missed; one that was
 //! started in between was judged, and is told all the same. What a process runs is taken from the kernel (`/proc/PID/exe`, `/proc/PID/map_files`), so a
 //! file that was replaced or removed since is the one that runs.
+//!
+//! What is covered is shown to the programs, which from then on keep writers off it as off everything that they let in: a library of process 1 would
+//! otherwise be changed under it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -16,8 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::scan::LAST;
 use super::{Ground, Shared, facts};
-use crate::kernel::set_nice;
+use crate::kernel::{map_as_code, set_nice};
 use crate::measure;
+use crate::signature::Verified;
 use crate::text::{clipped, printable};
 use crate::worker::{self, Pool};
 
@@ -90,14 +94,17 @@ struct Code {
 }
 
 impl Snapshot {
-    /// What is there now, without the daemon itself and its workers.
+    /// What is there now. The daemon itself and its workers are not counted.
     pub(super) fn take() -> Self {
         let mut snapshot = Self::default();
         let own = std::process::id();
         match fs::read_dir("/proc") {
             Ok(entries) => {
                 let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-                pids.filter(|pid| *pid != own && parent(*pid) != Some(own)).for_each(|pid| snapshot.add(pid));
+                for pid in pids {
+                    let keys = snapshot.code_of(pid);
+                    snapshot.processes.extend(keys.filter(|_| pid != own && parent(pid) != Some(own)));
+                }
             }
             Err(_) => snapshot.incomplete = true,
         }
@@ -109,13 +116,13 @@ impl Snapshot {
         snapshot
     }
 
-    fn add(&mut self, pid: u32) {
+    /// Opens the files of a process's code. Kernel threads run no file, and a process that has gone is no matter.
+    fn code_of(&mut self, pid: u32) -> Option<Vec<Key>> {
         let folder = PathBuf::from(format!("/proc/{pid}"));
-        // Kernel threads run no file, and a process that has gone is no matter.
-        let Ok(program) = fs::read_link(folder.join("exe")) else { return };
+        let program = fs::read_link(folder.join("exe")).ok()?;
         let mut keys = Vec::new();
         keys.extend(self.open(&folder.join("exe"), &program, USE_EXEC));
-        let Ok(maps) = fs::read_to_string(folder.join("maps")) else { return };
+        let maps = fs::read_to_string(folder.join("maps")).ok()?;
         for mapping in maps.lines().filter_map(Mapping::parse).filter(|mapping| mapping.is_code) {
             match mapping.path {
                 // The kernel's own pages.
@@ -129,7 +136,7 @@ impl Snapshot {
         }
         keys.sort_unstable();
         keys.dedup();
-        self.processes.push(keys);
+        Some(keys)
     }
 
     fn open(&mut self, handle: &Path, name: &Path, wanted: u32) -> Option<Key> {
@@ -161,20 +168,25 @@ pub(super) fn start(shared: &Arc<Shared>, snapshot: Snapshot) -> std::io::Result
         .name("before".to_owned())
         .spawn(move || {
             set_nice(LAST);
-            look(&shared, &snapshot);
+            if let Some(before) = look(&shared, &snapshot) {
+                shared.set_before(before);
+            }
         })
         .map(drop)
 }
 
-/// Examines it, and keeps what comes of it for `enforcer status`.
-pub(super) fn look(shared: &Shared, snapshot: &Snapshot) {
+/// Examines it, and shows the programs what is covered. What comes of it, for `enforcer status`.
+pub(super) fn look(shared: &Shared, snapshot: &Snapshot) -> Option<Before> {
     let ground = shared.ground();
     let settings = worker::Settings::of_this_program(1, LAST, ground.policy.mode == Mode::Audit);
     let workers = match Pool::start(settings, Arc::clone(&shared.tally.workers)) {
         Ok(workers) => workers,
-        Err(unfit) => return tracing::error!("what ran before is not looked at: {unfit}"),
+        Err(unfit) => {
+            tracing::error!("what ran before is not looked at: {unfit}");
+            return None;
+        }
     };
-    let covered = |file: &File, name: &Path, wanted: u32| is_covered(shared, &ground, &workers, file, name, wanted);
+    let verify = |file: &File, name: &Path| verify(shared, &ground, &workers, file, name);
     let mut before = Before {
         processes: snapshot.processes.len() as u64,
         modules: snapshot.modules.len() as u64,
@@ -183,7 +195,8 @@ pub(super) fn look(shared: &Shared, snapshot: &Snapshot) {
     };
     let mut names: BTreeMap<Key, String> = BTreeMap::from([(NO_FILE, "(memory that no file stands behind)".to_owned())]);
     for (key, code) in &snapshot.files {
-        if !covered(&code.file, &code.name, code.wanted) {
+        let verified = verify(&code.file, &code.name).filter(|verified| verified.uses() & (code.wanted | USE_EXEC) != 0);
+        if verified.is_none_or(|verified| !enter(shared, &ground, &verified, code)) {
             names.insert(*key, shown(&code.name.to_string_lossy()));
         }
     }
@@ -195,7 +208,7 @@ pub(super) fn look(shared: &Shared, snapshot: &Snapshot) {
     }
     before.uncovered = some(found.into_iter().filter_map(|key| names.get(key).cloned()).collect());
     let files = module_files(Path::new(MODULES).join(rustix::system::uname().release().to_string_lossy().as_ref()).as_path());
-    let is_covered_module = |name: &String| files.get(name).is_some_and(|path| measure::open(path).is_ok_and(|file| covered(&file, path, 0)));
+    let is_covered_module = |name: &String| files.get(name).is_some_and(|path| measure::open(path).is_ok_and(|file| verify(&file, path).is_some()));
     let uncovered: Vec<String> = snapshot.modules.iter().filter(|name| !is_covered_module(name)).map(|name| shown(name)).collect();
     before.uncovered_modules = uncovered.len() as u64;
     before.uncovered_module_names = some(uncovered);
@@ -206,13 +219,24 @@ pub(super) fn look(shared: &Shared, snapshot: &Snapshot) {
         uncovered_modules = before.uncovered_modules,
         "looked at what ran before"
     );
-    shared.set_before(before);
+    Some(before)
 }
 
-fn is_covered(shared: &Shared, ground: &Ground, workers: &Pool, file: &File, name: &Path, wanted: u32) -> bool {
+fn verify(shared: &Shared, ground: &Ground, workers: &Pool, file: &File, name: &Path) -> Option<Verified> {
     let versions = shared.publisher.versions();
-    let examination = ground.examiner.examine_by(workers, file, Some(name), &facts(&shared.clock, &versions));
-    examination.is_ok_and(|examination| examination.outcome().is_ok_and(|verified| wanted == 0 || verified.uses() & (wanted | USE_EXEC) != 0))
+    let examination = ground.examiner.examine_by(workers, file, Some(name), &facts(&shared.clock, &versions)).ok()?;
+    examination.outcome().ok().cloned()
+}
+
+/// Shows the programs something that runs, as if it were mapped now. Whether they let it in, and keep writers off it from here on.
+fn enter(shared: &Shared, ground: &Ground, verified: &Verified, code: &Code) -> bool {
+    // After a reload the daemon is asked for it like for anything else.
+    let published = shared.publish_on(ground, |publisher| publisher.allow(verified, ground.generation));
+    let entered = published.map_err(|error| error.to_string()).and_then(|_| map_as_code(&code.file).map_err(|error| error.to_string()));
+    if let Err(error) = &entered {
+        tracing::warn!("`{}` runs, and whoever may write to it is not kept off: {error}", shown(&code.name.to_string_lossy()));
+    }
+    entered.is_ok()
 }
 
 /// A line of `/proc/PID/maps` (`proc_pid_maps(5)`).
@@ -292,12 +316,12 @@ mod tests {
         while fs::read_link(&program).is_ok_and(|path| !path.ends_with("sleep")) {
             thread::yield_now();
         }
-        snapshot.add(other.id());
+        let keys = snapshot.code_of(other.id()).unwrap();
         other.kill().unwrap();
         other.wait().unwrap();
         let names: Vec<String> = snapshot.files.values().map(|code| code.name.display().to_string()).collect();
         assert!(names.iter().any(|name| name.ends_with("sleep")), "{names:?}");
-        assert_eq!(snapshot.processes.len(), 1);
+        assert_eq!(keys.len(), snapshot.files.len());
     }
 
     #[test]

@@ -210,6 +210,10 @@ impl Daemon {
                 }
                 return Err(error);
             }
+            if self.others.are_there() {
+                // What they let in they keep writers off, as long as they are there.
+                before::look(&self.shared, &Snapshot::take());
+            }
             let retired = loaded.retire_others()?;
             // Once more, with nobody else left who could have denied.
             self.prove()?;
@@ -229,7 +233,9 @@ impl Daemon {
                     self.shared.set_before(before);
                 }
             } else if self.options.once {
-                before::look(&self.shared, &Snapshot::take());
+                if let Some(before) = before::look(&self.shared, &Snapshot::take()) {
+                    self.shared.set_before(before);
+                }
             } else {
                 before::start(&self.shared, Snapshot::take()).map_err(|source| system("start a thread", source))?;
             }

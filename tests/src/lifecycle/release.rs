@@ -1,12 +1,12 @@
 //! Taking enforcement off, which only `enforcer stop --release` does, and putting it on again.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::uses::{program_is_denied, program_runs, start, unsigned_is_denied};
@@ -18,7 +18,31 @@ use crate::service::{self, Journal};
 pub const TESTS: &[Test] = &[
     Test::new("release_opens_the_door_and_a_start_closes_it", "enforcer stop --release, then systemctl start enforcer", release),
     Test::new("what_ran_before_enforcement_is_told", "start an unsigned program while nothing is enforced, then the service; restart that", before),
+    Test::new(
+        "library_that_was_mapped_before_enforcement_is_not_written_to",
+        "map a signed library while nothing is enforced, start the service, open the library for writing",
+        mapped_before,
+    ),
 ];
+
+fn mapped_before(scene: &Scene) -> Result<String> {
+    let library = scene.copy("lib/libanswer.so", "mapped-before.so")?;
+    let write = || OpenOptions::new().write(true).open(&library).map(drop);
+    service::succeed("enforcer", &["stop", "--release"])?;
+    let running = Command::new("/usr/bin/sleep").arg("600").env("LD_PRELOAD", &library).spawn();
+    let opened = write();
+    let told = service::start().and_then(|()| told_before());
+    let refused = write();
+    let mut running = running?;
+    running.kill()?;
+    running.wait()?;
+    opened.context("before the start it could not be opened for writing")?;
+    let told = told?;
+    let is_refused = refused.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPERM));
+    ensure!(is_refused, "the library was opened for writing under a process that had mapped it: {refused:?}; what ran before: {told}");
+    write().context("nobody uses the library any more, and still it cannot be written to")?;
+    Ok("it was refused as long as the process lived".to_owned())
+}
 
 fn before(scene: &Scene) -> Result<String> {
     // A program that the system's manifest covers, and one byte that makes it another one.

@@ -90,6 +90,7 @@ impl Arguments {
             timeout: Duration::from_secs(self.timeout),
             command: self.command,
             output: Output::PassThrough,
+            label: None,
         })
     }
 }

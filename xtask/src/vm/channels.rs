@@ -69,13 +69,24 @@ pub(crate) fn pass_through(mut stream: impl Write + Send + 'static) -> impl FnMu
     }
 }
 
+/// A sink that writes whole lines on to `stream`, each behind a label.
+pub(crate) fn labelled(label: &str, mut stream: impl Write + Send + 'static) -> impl FnMut(&[u8]) + Send + 'static {
+    let label = label.to_owned();
+    // In one piece, so that no other machine's line gets into it.
+    by_line(move |line| drop(stream.write_all(format!("{label}  {line}\n").as_bytes())))
+}
+
 /// A sink that sends whole lines.
 pub(crate) fn lines(sender: Sender<String>) -> impl FnMut(&[u8]) + Send + 'static {
+    by_line(move |line| drop(sender.send(line)))
+}
+
+fn by_line(mut take: impl FnMut(String) + Send + 'static) -> impl FnMut(&[u8]) + Send + 'static {
     let mut pending = Vec::new();
     move |bytes| {
         for &byte in bytes {
             if byte == b'\n' {
-                let _ = sender.send(String::from_utf8_lossy(&pending).trim_end_matches('\r').to_owned());
+                take(String::from_utf8_lossy(&pending).trim_end_matches('\r').to_owned());
                 pending.clear();
             } else {
                 pending.push(byte);

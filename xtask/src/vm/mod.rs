@@ -70,6 +70,8 @@ pub(crate) struct Spec {
     pub(crate) command: Vec<String>,
     /// Where its output goes.
     pub(crate) output: Output,
+    /// What stands before each line of it that is passed on, to tell machines apart that run side by side.
+    pub(crate) label: Option<String>,
 }
 
 /// Where a command's output goes.
@@ -121,6 +123,7 @@ impl Spec {
             timeout: Duration::from_secs(600),
             command: command.into_iter().map(Into::into).collect(),
             output: Output::Captured,
+            label: None,
         }
     }
 

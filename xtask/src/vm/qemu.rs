@@ -77,7 +77,13 @@ impl Machine {
         let [out, err, state] = ports;
         let readings = match spec.output {
             Output::PassThrough => vec![out.read(channels::pass_through(std::io::stdout())), err.read(channels::pass_through(std::io::stderr()))],
-            Output::StdoutCaptured => vec![out.read(capture(&captured_out)), err.read(channels::pass_through(std::io::stderr()))],
+            Output::StdoutCaptured => {
+                let passed_on = match &spec.label {
+                    Some(label) => err.read(channels::labelled(label, std::io::stderr())),
+                    None => err.read(channels::pass_through(std::io::stderr())),
+                };
+                vec![out.read(capture(&captured_out)), passed_on]
+            }
             Output::Captured => vec![out.read(capture(&captured_out)), err.read(capture(&captured_err))],
         };
         let readings = readings.into_iter().chain([state.read(channels::lines(sender))]).collect();
