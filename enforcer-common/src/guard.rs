@@ -38,6 +38,8 @@ pub const GUARDED_WAY: u32 = 1 << 1;
 pub const GUARDED_CGROUP: u32 = 1 << 2;
 /// This is the program that enrols itself: it goes into `EXECUTABLES` and not into `GUARDED`.
 pub const ENROL_EXECUTABLE: u32 = 1 << 31;
+/// This was mapped as code before the programs were attached: it goes into `CODE`.
+pub const ENROL_CODE: u32 = 1 << 30;
 
 /// The one element of the map `ENROLMENT`: the next inode whose extended attributes this thread lists is enrolled.
 #[repr(C)]
@@ -47,7 +49,7 @@ pub struct Enrolment {
     pub done: u64,
     /// The thread; 0 is nobody.
     pub tid: u32,
-    /// As what: [`GUARDED_FOLDER`] and its like, or [`ENROL_EXECUTABLE`].
+    /// As what: [`GUARDED_FOLDER`] and its like, [`ENROL_EXECUTABLE`] or [`ENROL_CODE`].
     pub flags: u32,
 }
 

@@ -25,7 +25,7 @@ use enforcer_common::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Counter, DIGE
 use crate::{
     atomic, code,
     filesystem::{Filesystem, OVERLAYFS_SUPER_MAGIC, filesystem},
-    first_use,
+    first_use, inode_at,
     kernel::{self, file, inode},
     maps::{self, MEASURED},
     overlay, rule,
@@ -127,7 +127,7 @@ pub(crate) fn measure(file: *mut file, subject: &mut Subject, settings: &Setting
     if kernel::inode_size(inode) > settings.max_file_size {
         return Err(Unmeasured { reason: Reason::TooLarge, detail: 0 });
     }
-    let content = if subject.real == 0 { kernel::address(inode) } else { subject.real };
+    let content = overlay::content(kernel::address(inode), subject.real);
     if !code::note(content) {
         maps::count(Counter::CodeFull);
         return Err(Unmeasured { reason: Reason::CodeFull, detail: 0 });
@@ -232,7 +232,7 @@ extern "C" fn confirm_at(file: u64, inode: u64, subject: *const Subject) -> u64 
             return DIVIDED;
         }
     }
-    let content = if real == 0 { inode } else { real };
+    let content = overlay::content(inode, real);
     if !code::let_in(content) {
         return NOT_NOTED;
     }
@@ -302,7 +302,14 @@ pub(crate) fn note_shared_mapping(file: *mut file) {
     let mut real = 0;
     // Where it cannot be told whose content it is, it is not code either.
     _ = real_inode(file, &mut real);
-    tail::note_shared_mapping(if real == 0 { kernel::address(kernel::file_inode(file)) } else { real });
+    tail::note_shared_mapping(overlay::content(kernel::address(kernel::file_inode(file)), real));
+}
+
+/// The inode at this address runs already: from here on its content is code in use. Whether nobody can write to it.
+#[inline(always)]
+pub(crate) fn enter(inode: u64) -> bool {
+    let content = if inode_at::magic(inode) == OVERLAYFS_SUPER_MAGIC { overlay::inode_that_is_read(inode) } else { inode };
+    content != 0 && code::note(content) && code::let_in(content) && content_is_writable(inode, content) == 0
 }
 
 /// Whether the content is in use as code ([`code`]).

@@ -14,6 +14,12 @@ use crate::{
     maps::OVERLAY,
 };
 
+/// The inode that has the content: the layer's, or, where there is none (0), the file's own.
+#[inline(always)]
+pub(crate) fn content(inode: u64, real: u64) -> u64 {
+    if real == 0 { inode } else { real }
+}
+
 /// The address of the real inode of an overlay's file, where what is read and what is mapped are one and the same.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -45,6 +51,16 @@ pub(crate) extern "C" fn real_inode_at(file: u64, inode: u64, real: *mut u64) ->
 pub(crate) extern "C" fn upper_inode(inode: u64) -> u64 {
     match known_layout() {
         Some(layout) => upper(inode, layout),
+        None => 0,
+    }
+}
+
+/// The address of the real inode that reads of an overlay's inode go to; 0 when it cannot be told.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn inode_that_is_read(inode: u64) -> u64 {
+    match known_layout() {
+        Some(layout) => read_inode(inode, layout),
         None => 0,
     }
 }

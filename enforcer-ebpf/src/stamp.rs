@@ -13,7 +13,7 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_ktime_get_tai_ns};
 use crate::{
     code, inode_at,
     kernel::{self, inode, layout},
-    rule,
+    overlay, rule,
 };
 
 /// What changes when a file's content changes.
@@ -100,7 +100,7 @@ pub(crate) fn read_stamp(inode: *mut inode, real: u64, stamp: &mut Stamp) {
 /// The same, of the inode at this address.
 #[inline(always)]
 pub(crate) fn read_content(inode: u64, real: u64, stamp: *mut Stamp) {
-    let content = if real == 0 { inode } else { real };
+    let content = overlay::content(inode, real);
     read_stamp_at(content, real, stamp);
     // SAFETY: the caller's.
     if let Some(stamp) = unsafe { stamp.as_mut() } {
@@ -191,7 +191,7 @@ fn is_about(one: u64, other: u64) -> bool {
 /// Whether the next change moves the version, because somebody has asked for it.
 #[inline(always)]
 pub(crate) fn version_counts(inode: *mut inode, real: u64) -> bool {
-    rule::VERSION && inode_at::version_counts(if real == 0 { kernel::address(inode) } else { real })
+    rule::VERSION && inode_at::version_counts(overlay::content(kernel::address(inode), real))
 }
 
 /// Whether somebody could write to the content right now, through the file's own inode or through the one that has it.

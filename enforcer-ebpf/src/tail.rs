@@ -14,7 +14,7 @@ use crate::{
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn note_shared_mapping(inode: u64) -> u64 {
-    if SHARED.insert(inode, 1, 0).is_err() {
+    if SHARED.get_ptr(inode).is_none() && SHARED.insert(inode, 1, 0).is_err() {
         // From here on it is believed of everything.
         if let Some(full) = SHARED_FULL.get_ptr_mut(0) {
             // SAFETY: a map value that was checked for null.

@@ -29,7 +29,7 @@ pub(crate) fn lock() -> Result<File> {
     let path = dir()?.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot make `{}`", path.display()))?;
     if file.try_lock().is_err() {
-        ui::remark("waiting for another xtask that is setting up the same cache");
+        ui::remark("waiting until the cache is set up");
         file.lock().with_context(|| format!("cannot lock `{}`", path.display()))?;
     }
     Ok(file)

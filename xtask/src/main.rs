@@ -12,6 +12,7 @@ mod demo;
 mod early;
 mod fuzz;
 mod guest_tests;
+mod lanes;
 mod lint;
 mod process;
 mod readme;

@@ -3,16 +3,13 @@
 //! A test that a kernel cannot pass is skipped only when `tests/kernels.toml` names it with the reason. A kernel whose machine fails counts as a
 //! failed test.
 
-use std::collections::VecDeque;
-use std::num::NonZero;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::guest_tests::{self, GuestTests};
+use crate::lanes::{Job, Lanes};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
 use crate::{bypass, conformance, early, process, readme, setup, stress, ui, vm, workspace};
@@ -29,9 +26,8 @@ pub(crate) struct Arguments {
     /// Only tests of the guest's suite whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// How many machines run side by side; without it, one for each processor of this machine
-    #[arg(long, value_name = "NUMBER")]
-    lanes: Option<NonZero<usize>>,
+    #[command(flatten)]
+    pub(crate) lanes: Lanes,
     /// How the guest's CPU is made
     #[arg(long, default_value = "auto")]
     pub(crate) accel: Accel,
@@ -84,16 +80,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bypass::run(&kernels(arguments)?, arguments)?;
     }
     if names(Part::Stress) {
-        stress::run(&kernels(arguments)?, &arguments.stress, arguments.accel)?;
+        stress::run(&kernels(arguments)?, &arguments.stress, &arguments.lanes, arguments.accel)?;
     }
     if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(wants) {
         return Ok(());
     }
     let tests = &GuestTests::prepare()?;
     let kernels = &kernels(arguments)?;
-    let mut machines: VecDeque<Machine<'_>> = VecDeque::new();
+    let mut machines: Vec<Job<'_, Tally>> = Vec::new();
     if wants(Part::Guest) {
-        machines.extend(kernels.iter().map(|kernel| -> Machine<'_> {
+        // The newest first: its verifier takes longest.
+        machines.extend(kernels.iter().rev().map(|kernel| -> Job<'_, Tally> {
             Box::new(move || {
                 ui::remark(&format!("the suite on kernel {}", kernel.name));
                 let tally = suite(tests, kernel, arguments).unwrap_or_else(|error| {
@@ -106,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }));
     }
     if wants(Part::Early) {
-        machines.extend(kernels.iter().map(|kernel| -> Machine<'_> {
+        machines.extend(kernels.iter().map(|kernel| -> Job<'_, Tally> {
             Box::new(move || {
                 ui::remark(&format!("a boot with enforcement before init, on kernel {}", kernel.name));
                 Tally::of(early::run(tests, kernel, arguments.accel).with_context(|| format!("enforcement before init on kernel {}", kernel.name)))
@@ -114,44 +111,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }));
     }
     if wants(Part::Readme) {
-        machines.push_back(Box::new(|| {
+        machines.push(Box::new(|| {
             ui::remark("the README's commands, as written");
             Tally::of(readme::run(tests.enforcer(), arguments.accel))
         }));
     }
-    let lanes = arguments.lanes.map_or_else(default_lanes, NonZero::get).min(machines.len());
-    let total = side_by_side(lanes, machines);
+    let mut total = Tally::default();
+    arguments.lanes.run(machines).iter().for_each(|tally| total.add(tally));
     println!("{}", total.line());
     if total.failed > 0 || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
-}
-
-/// Something that a machine is booted for.
-type Machine<'a> = Box<dyn FnOnce() -> Tally + Send + 'a>;
-
-/// An emulated machine keeps one processor busy, seldom two.
-fn default_lanes() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
-}
-
-/// Runs all machines, so many at a time, those in front first.
-fn side_by_side(lanes: usize, machines: VecDeque<Machine<'_>>) -> Tally {
-    let machines = Mutex::new(machines);
-    let next = || machines.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let lane = || {
-        let mut tally = Tally::default();
-        while let Some(machine) = next() {
-            tally.add(&machine());
-        }
-        tally
-    };
-    thread::scope(|scope| {
-        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
-        let mut total = Tally::default();
-        for lane in lanes {
-            total.add(&lane.join().unwrap_or(Tally { failed: 1, ..Tally::default() }));
-        }
-        total
-    })
 }
 
 /// Those that were asked for, or all.

@@ -1,18 +1,19 @@
 //! `inode_listxattr`: not a question, but how the daemon tells the programs which inodes are its own.
 //!
 //! User space cannot name an inode as the programs see it: on btrfs and overlayfs, `stat(2)` tells another device. So the daemon says in [`ENROLMENT`]
-//! what it is about to show, and lists the extended attributes of it, which any file or folder on any file system takes.
+//! what it is about to show, and lists the extended attributes of it, which any file or folder on any file system takes. In the same way it shows what ran
+//! before the programs were attached.
 #![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
 use core::ptr::{addr_of_mut, read_volatile};
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::lsm, programs::LsmContext};
-use enforcer_common::{ENROL_EXECUTABLE, ExecutableId, InodeId};
+use enforcer_common::{ENROL_CODE, ENROL_EXECUTABLE, ExecutableId, InodeId};
 
 use crate::{
     kernel,
     maps::{ENROLMENT, EXECUTABLES, GUARDED, SETTINGS},
-    rights,
+    measure, rights,
 };
 
 /// `int inode_listxattr(struct dentry *dentry)`
@@ -31,10 +32,13 @@ fn enrol(dentry: u64) -> Option<()> {
         return None;
     }
     let mut id = InodeId::default();
-    if !kernel::dentry_inode_id(dentry, &mut id) {
+    if flags == ENROL_CODE {
+        if !measure::enter(kernel::dentry_inode(dentry)) {
+            return None;
+        }
+    } else if !kernel::dentry_inode_id(dentry, &mut id) {
         return None;
-    }
-    if flags == ENROL_EXECUTABLE {
+    } else if flags == ENROL_EXECUTABLE {
         let executable = ExecutableId { inode: id, address: kernel::dentry_inode(dentry) };
         EXECUTABLES.insert(&executable, &SETTINGS.get(0)?.enforcers[0], 0).ok()?;
         rights::note_number(id.number);

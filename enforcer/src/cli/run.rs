@@ -66,7 +66,7 @@ impl From<DaemonError> for Failure {
                 .hint("files would be looked into with all the daemon's rights; `docs/operations.md` says what a worker needs"),
             DaemonError::Unprotected(_) => Self::because(Exit::Usage, &error),
             DaemonError::AlreadyRunning { .. } => Self::because(Exit::System, &error).hint("`enforcer status` shows it"),
-            DaemonError::System { .. } | DaemonError::NeedsRestart { .. } | DaemonError::Deaf => Self::because(Exit::System, &error),
+            DaemonError::System { .. } | DaemonError::NeedsRestart { .. } | DaemonError::Deaf | DaemonError::Mute => Self::because(Exit::System, &error),
         }
     }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scan::LAST;
 use super::{Ground, Shared, facts};
-use crate::kernel::{map_as_code, set_nice};
+use crate::kernel::set_nice;
 use crate::measure;
 use crate::signature::Verified;
 use crate::text::{clipped, printable};
@@ -195,8 +195,9 @@ pub(super) fn look(shared: &Shared, snapshot: &Snapshot) -> Option<Before> {
     };
     let mut names: BTreeMap<Key, String> = BTreeMap::from([(NO_FILE, "(memory that no file stands behind)".to_owned())]);
     for (key, code) in &snapshot.files {
-        let verified = verify(&code.file, &code.name).filter(|verified| verified.uses() & (code.wanted | USE_EXEC) != 0);
-        if verified.is_none_or(|verified| !enter(shared, &ground, &verified, code)) {
+        let is_covered = || verify(&code.file, &code.name).is_some_and(|verified| verified.uses() & (code.wanted | USE_EXEC) != 0);
+        // Once more when nobody can write to it any longer.
+        if !(is_covered() && enter(shared, code) && is_covered()) {
             names.insert(*key, shown(&code.name.to_string_lossy()));
         }
     }
@@ -228,13 +229,11 @@ fn verify(shared: &Shared, ground: &Ground, workers: &Pool, file: &File, name: &
     examination.outcome().ok().cloned()
 }
 
-/// Shows the programs something that runs, as if it were mapped now. Whether they let it in, and keep writers off it from here on.
-fn enter(shared: &Shared, ground: &Ground, verified: &Verified, code: &Code) -> bool {
-    // After a reload the daemon is asked for it like for anything else.
-    let published = shared.publish_on(ground, |publisher| publisher.allow(verified, ground.generation));
-    let entered = published.map_err(|error| error.to_string()).and_then(|_| map_as_code(&code.file).map_err(|error| error.to_string()));
+/// Shows the programs what runs, so that they keep writers off it. Whether they do.
+fn enter(shared: &Shared, code: &Code) -> bool {
+    let entered = shared.maps.enter_code(&code.file);
     if let Err(error) = &entered {
-        tracing::warn!("`{}` runs, and whoever may write to it is not kept off: {error}", shown(&code.name.to_string_lossy()));
+        tracing::warn!("`{}` runs, and somebody may write to it: {error}", shown(&code.name.to_string_lossy()));
     }
     entered.is_ok()
 }

@@ -63,6 +63,11 @@ impl Events {
         Ok(Self { writer, stop })
     }
 
+    /// Whether the thread has ended without being told to.
+    pub(super) fn is_dead(&self) -> bool {
+        self.writer.is_finished()
+    }
+
     /// Writes what is left, and ends.
     pub(super) fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);

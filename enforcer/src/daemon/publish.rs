@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::floors::{Admission, Floors};
 use crate::kernel::{KernelError, Maps, boottime};
 use crate::signature::{Release, Verified};
-use crate::trust::SecurityVersions;
+use crate::trust::{Revoked, SecurityVersions};
 
 /// Writes verdicts, each marked with the generation of the ground it was made on, so that a reload can remove what the older policy left behind.
 pub struct Publisher {
@@ -52,6 +52,12 @@ impl Publisher {
             self.publish(&mut floors, verified, ENTITLEMENT_OWN, generation)?;
         }
         Ok(())
+    }
+
+    /// Takes away what is revoked by its digest, but for the daemon's own code, before the rest is decided anew.
+    pub fn withdraw_revoked(&self, revoked: &Revoked) -> Result<(), KernelError> {
+        let floors = self.floors();
+        revoked.digests().filter(|digest| !floors.is_own(digest)).try_for_each(|digest| self.maps.withdraw(digest))
     }
 
     /// Raises the floor of what is no code, once it is in force.

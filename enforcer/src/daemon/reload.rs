@@ -64,7 +64,11 @@ impl Daemon {
         watch.watch(&policy).map_err(watching)?;
         let mut trust = match what {
             What::Policy => TrustStore::load(&policy, self.shared.clock.now())?,
-            What::Trust => ground.examiner.trust().renewed(&policy.revocation)?,
+            What::Trust => {
+                let trust = ground.examiner.trust().renewed(&policy.revocation)?;
+                self.shared.publisher.withdraw_revoked(trust.revoked())?;
+                trust
+            }
         };
         require_protected(&policy)?;
         if policy.mode == Mode::Enforce {

@@ -22,6 +22,7 @@ use crate::worker::Pool;
 /// The threads that answer. They end when told to; the heartbeat ends with them.
 pub struct Requests {
     reader: JoinHandle<()>,
+    verifiers: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     progress: Arc<AtomicU64>,
 }
@@ -32,15 +33,16 @@ impl Requests {
         let (sender, receiver) = sync_channel(QUEUE);
         let receiver = Arc::new(Mutex::new(receiver));
         let rejections = Arc::new(Rejections::default());
+        let mut verifiers = Vec::new();
         for number in 0..VERIFIERS {
             let verifier = Verifier { shared: Arc::clone(shared), receiver: Arc::clone(&receiver), rejections: Arc::clone(&rejections) };
-            thread::Builder::new().name(format!("verify-{number}")).spawn(move || verifier.work())?;
+            verifiers.push(thread::Builder::new().name(format!("verify-{number}")).spawn(move || verifier.work())?);
         }
         let stop = Arc::new(AtomicBool::new(false));
         let progress = Arc::new(AtomicU64::new(0));
         let reader = Reader { shared: Arc::clone(shared), records, sender, stop: Arc::clone(&stop), progress: Arc::clone(&progress) };
         let reader = thread::Builder::new().name("requests".to_owned()).spawn(move || reader.read())?;
-        Ok(Self { reader, stop, progress })
+        Ok(Self { reader, verifiers, stop, progress })
     }
 
     /// How many turns the reading thread has made: what the watchdog watches.
@@ -48,9 +50,9 @@ impl Requests {
         self.progress.load(Ordering::Relaxed)
     }
 
-    /// Whether the reading thread has ended without being told to.
+    /// Whether one of the threads has ended without being told to.
     pub fn is_dead(&self) -> bool {
-        self.reader.is_finished()
+        self.reader.is_finished() || self.verifiers.iter().any(JoinHandle::is_finished)
     }
 
     /// Stops answering: from here on the kernel waits for nobody.

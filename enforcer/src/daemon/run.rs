@@ -100,9 +100,12 @@ pub enum DaemonError {
     /// Nobody without rights can look into files.
     #[error(transparent)]
     Workers(Arc<Unfit>),
-    /// The thread that answers the kernel ended.
-    #[error("the thread that answers the kernel's requests ended")]
+    /// A thread that answers the kernel ended.
+    #[error("a thread that answers the kernel's requests ended")]
     Deaf,
+    /// The thread that writes events ended.
+    #[error("the thread that writes events ended")]
+    Mute,
 }
 
 /// Runs the daemon until it is told to end by `SIGTERM` or `SIGINT`. Enforcement goes on afterwards.
@@ -136,7 +139,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
         .map_err(|source| system("start a thread", source))?;
-    let outcome = daemon.serve(&mut loaded, &requests, watch);
+    let outcome = daemon.serve(&mut loaded, &requests, &events, watch);
     requests.stop();
     events.stop();
     outcome
@@ -187,7 +190,7 @@ impl Daemon {
     }
 
     /// Attaches, proves, tells the service manager, and waits for signals.
-    fn serve(&self, loaded: &mut Loaded, requests: &Requests, mut watch: Watch) -> Result<(), DaemonError> {
+    fn serve(&self, loaded: &mut Loaded, requests: &Requests, events: &Events, mut watch: Watch) -> Result<(), DaemonError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| system("start the runtime", source))?;
         runtime.block_on(async {
             // Before READY, so that no signal finds the daemon without its handler.
@@ -195,7 +198,8 @@ impl Daemon {
             let (mut reload, mut terminate, mut interrupt) =
                 (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
             // Before anything can be denied for want of it.
-            let mut overlay_is_known = self.look_for_overlay();
+            let mut overlay = Overlay::default();
+            self.look_for_overlay(&mut overlay);
             let adopted = loaded.was_adopted();
             let was_in_force = adopted || self.others.are_there();
             if let Err(error) = loaded
@@ -248,7 +252,7 @@ impl Daemon {
             scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
 
-            let mut overlay = tokio::time::interval(OVERLAY_INTERVAL);
+            let mut overlay_ticks = tokio::time::interval(OVERLAY_INTERVAL);
             let mut keep = tokio::time::interval(KEEP_INTERVAL);
             let mut canary = tokio::time::interval(CANARY_INTERVAL);
             canary.reset();
@@ -265,11 +269,18 @@ impl Daemon {
                         self.reload(&mut watch, What::Trust);
                     }
                     _ = keep.tick() => self.keep_state(),
-                    _ = overlay.tick(), if !overlay_is_known => overlay_is_known = kernel::overlay_module_is_loaded() && self.look_for_overlay(),
+                    _ = overlay_ticks.tick(), if overlay == Overlay::Absent => {
+                        if kernel::overlay_module_is_loaded() {
+                            self.look_for_overlay(&mut overlay);
+                        }
+                    }
                     _ = canary.tick() => self.prove_again()?,
                     _ = watchdog.tick() => {
                         if requests.is_dead() {
                             return Err(DaemonError::Deaf);
+                        }
+                        if events.is_dead() {
+                            return Err(DaemonError::Mute);
                         }
                         // Fed only while requests are being read.
                         let now = requests.progress();
@@ -280,6 +291,9 @@ impl Daemon {
                         if self.shared.clock.follow() {
                             tracing::warn!("the clock has been set right: what was decided by the earlier time is decided anew");
                             self.reload(&mut watch, What::Trust);
+                        }
+                        if overlay == Overlay::Unreadable {
+                            self.look_for_overlay(&mut overlay);
                         }
                         if let Some(unfit) = self.shared.workers.given_up() {
                             return Err(DaemonError::Workers(unfit));
@@ -297,16 +311,18 @@ impl Daemon {
         })
     }
 
-    /// Tells the programs how this kernel's overlays are built, once their module is loaded. Whether there is nothing more to wait for.
-    fn look_for_overlay(&self) -> bool {
+    /// Tells the programs how this kernel's overlays are built, if their module is loaded.
+    fn look_for_overlay(&self, overlay: &mut Overlay) {
         let outcome = kernel::read_overlay().and_then(|layout| match layout {
-            Some(layout) => self.shared.maps.set_overlay(&layout).map(|()| true),
-            None => Ok(false),
+            Some(layout) => self.shared.maps.set_overlay(&layout).map(|()| Overlay::Known),
+            None => Ok(Overlay::Absent),
         });
-        outcome.unwrap_or_else(|error| {
-            tracing::error!("nothing that is on an overlay will run: {error}");
-            true
-        })
+        *overlay = outcome.unwrap_or_else(|error| {
+            if *overlay != Overlay::Unreadable {
+                tracing::error!("nothing that is on an overlay will run: {error}");
+            }
+            Overlay::Unreadable
+        });
     }
 
     /// The unsigned canary, in the mode in force.
@@ -433,6 +449,17 @@ impl Daemon {
 
 pub(super) fn watching(source: io::Error) -> DaemonError {
     system("watch the files of `[revocation]`", source)
+}
+
+/// What the programs know of this kernel's overlays.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Overlay {
+    /// The module is not loaded, as far as was seen.
+    #[default]
+    Absent,
+    /// It is, and how it is built cannot be told yet.
+    Unreadable,
+    Known,
 }
 
 /// Only one daemon at a time; the lock goes with the process. The file says which policy is in force.

@@ -114,17 +114,10 @@ fn prepare(folder: &Path) -> io::Result<(PathBuf, Digest)> {
 }
 
 fn map_executable(path: &Path) -> io::Result<()> {
-    map_as_code(&File::open(path)?)
-}
-
-/// Maps the first page of a file as code and unmaps it at once, so that the programs judge it, and from then on know it as code in use.
-///
-/// # Errors
-/// `EPERM` when they do not let it in, or the file system lets nothing be executed.
-pub fn map_as_code(file: &File) -> io::Result<()> {
+    let file = File::open(path)?;
     // SAFETY: a fresh private mapping at an address of the kernel's choice, unmapped at once and never read.
     unsafe {
-        let address = mmap(null_mut(), SIZE, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE, file, 0)?;
+        let address = mmap(null_mut(), SIZE, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE, &file, 0)?;
         munmap(address, SIZE)?;
     }
     Ok(())

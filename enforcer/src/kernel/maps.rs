@@ -1,15 +1,16 @@
 //! The maps, with the types of what is in them.
 
+use std::fs::File;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, MapType, PerCpuArray, RingBuf, loaded_maps};
 use enforcer_common::{
-    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, Enrolment, Heartbeat, InodeId, Name, ObjectId, OverlayLayout, Reason,
-    Settings, Verdict,
+    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, Enrolment, Heartbeat, InodeId, Name, ObjectId, OverlayLayout,
+    Reason, Settings, Verdict,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
@@ -163,6 +164,14 @@ impl Maps {
         let after = enrolment.get(&0, 0).map_err(|error| failed("ENROLMENT", &error))?;
         enrolment.set(0, Enrolment { done: after.done, ..Enrolment::default() }, 0).map_err(|error| failed("ENROLMENT", &error))?;
         if after.done == before.done { Err(KernelError::NotEnrolled { path: path.to_owned() }) } else { Ok(()) }
+    }
+
+    /// Shows the programs a file that runs already: from here on they keep writers off it, as off everything that they let in.
+    ///
+    /// # Errors
+    /// They do not: somebody has it open for writing, or there is no room for it.
+    pub fn enter_code(&self, file: &File) -> Result<(), KernelError> {
+        self.enrol(&Path::new("/proc/self/fd").join(file.as_raw_fd().to_string()), ENROL_CODE)
     }
 
     /// Forgets what was enrolled as this and nothing else.

@@ -19,7 +19,7 @@ mod verity;
 use std::io;
 use std::path::PathBuf;
 
-pub use canary::{Canary, Denied, map_as_code, start_signed};
+pub use canary::{Canary, Denied, start_signed};
 pub use descriptors::close_descriptors_from;
 pub use layout::{overlay_module_is_loaded, read_overlay};
 pub use maps::{Maps, Records, boottime, charters, monotonic};

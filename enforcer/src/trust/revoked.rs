@@ -80,6 +80,11 @@ impl Revoked {
         self.digests.contains(digest)
     }
 
+    /// All contents that were revoked, in no order.
+    pub fn digests(&self) -> impl Iterator<Item = &Digest> {
+        self.digests.iter()
+    }
+
     /// Whether any content was revoked.
     pub fn names_digests(&self) -> bool {
         !self.digests.is_empty()

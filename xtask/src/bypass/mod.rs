@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 use self::catalogue::Technique;
 use self::outcome::Judged;
 use crate::guest_tests::{self, GuestTests, Line};
+use crate::lanes::Job;
 use crate::setup::kernels::Kernel;
 use crate::test::{Arguments, PATIENCE, run_machine};
 use crate::vm::Output;
@@ -22,11 +23,8 @@ pub(crate) fn run(kernels: &[Kernel], arguments: &Arguments) -> Result<()> {
     let techniques = catalogue::read(&workspace::root())?;
     let host = host::run(&techniques)?;
     let tests = GuestTests::prepare()?;
-    let mut lines = Vec::new();
-    for kernel in kernels {
-        ui::remark(&format!("the catalogue of bypasses on kernel {}", kernel.name));
-        lines.push(on_kernel(&tests, kernel, &techniques, arguments)?);
-    }
+    let machines = kernels.iter().map(|kernel| -> Job<'_, Result<Vec<Line>>> { Box::new(|| on_kernel(&tests, kernel, &techniques, arguments)) });
+    let lines: Vec<Vec<Line>> = arguments.lanes.run(machines.collect()).into_iter().collect::<Result<_>>()?;
     let results: Vec<(&Kernel, &[Line])> = kernels.iter().zip(lines.iter().map(Vec::as_slice)).collect();
     let judged: Vec<Judged> = techniques.iter().map(|technique| Judged::of(technique, &host, &results)).collect();
     if arguments.json {
@@ -53,6 +51,7 @@ fn count(judged: &[Judged], limitations: bool) -> usize {
 
 /// The results of one boot.
 fn on_kernel(tests: &GuestTests, kernel: &Kernel, techniques: &[Technique], arguments: &Arguments) -> Result<Vec<Line>> {
+    ui::remark(&format!("the catalogue of bypasses on kernel {}", kernel.name));
     let mut names: Vec<&str> = techniques.iter().flat_map(|technique| &technique.tests).map(String::as_str).collect();
     names.sort_unstable();
     names.dedup();
@@ -64,6 +63,7 @@ fn on_kernel(tests: &GuestTests, kernel: &Kernel, techniques: &[Technique], argu
     spec.kernel.clone_from(&kernel.name);
     spec.accel = arguments.accel;
     spec.output = Output::StdoutCaptured;
+    spec.label = Some(kernel.name.clone());
     spec.timeout = PATIENCE;
     let outcome = run_machine(&spec)?;
     let lines: Vec<Line> = guest_tests::lines(&outcome)?;

@@ -13,6 +13,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::guest_tests::{GuestTests, lines};
+use crate::lanes::{Job, Lanes};
 use crate::setup::kernels::Kernel;
 use crate::test::run_machine;
 use crate::ui;
@@ -52,34 +53,40 @@ struct Foreign {
     what: String,
 }
 
-pub(crate) fn run(kernels: &[Kernel], arguments: &Stress, accel: Accel) -> Result<()> {
+pub(crate) fn run(kernels: &[Kernel], arguments: &Stress, lanes: &Lanes, accel: Accel) -> Result<()> {
     if let Some(wanted) = &arguments.mutate {
-        return mutations::run(kernels, wanted, accel);
+        return mutations::run(kernels, wanted, lanes, accel);
     }
     let tests = GuestTests::prepare()?;
+    let machines = kernels.iter().map(|kernel| -> Job<'_, Result<bool>> { Box::new(|| on_kernel(&tests, kernel, arguments, accel)) });
     let mut failed = Vec::new();
-    for kernel in kernels {
-        ui::remark(&format!("{} random turns on each file system on kernel {}, seed {}", arguments.turns, kernel.name, arguments.seed));
-        let mut script = format!("exec guest-tests stress --json --turns {} --seed {}", arguments.turns, arguments.seed);
-        for fs in &arguments.fs {
-            script += &format!(" --fs '{fs}'");
-        }
-        let mut spec = machine(&tests, kernel, &script, accel);
-        spec.timeout = Duration::from_secs(600 + arguments.turns / 10);
-        let outcome = run_machine(&spec)?;
-        let records: Vec<Record> = lines(&outcome)?;
-        ensure!(!records.is_empty(), "nothing was tried on kernel {}; the console's log is `{}`", kernel.name, outcome.console.display());
-        for record in &records {
-            println!("{}", record.line(&kernel.name));
-            for Foreign { scenario, what } in &record.foreign {
-                println!("    {scenario}: {what}");
-            }
-        }
-        if outcome.status != 0 {
+    for (kernel, passed) in kernels.iter().zip(lanes.run(machines.collect())) {
+        if !passed? {
             failed.push(kernel.name.clone());
         }
     }
     if failed.is_empty() { Ok(()) } else { bail!("the stress failed on kernel {}", failed.join(" and ")) }
+}
+
+/// All of it on one kernel. Whether it passed.
+fn on_kernel(tests: &GuestTests, kernel: &Kernel, arguments: &Stress, accel: Accel) -> Result<bool> {
+    ui::remark(&format!("{} random turns on each file system on kernel {}, seed {}", arguments.turns, kernel.name, arguments.seed));
+    let mut script = format!("exec guest-tests stress --json --turns {} --seed {}", arguments.turns, arguments.seed);
+    for fs in &arguments.fs {
+        script += &format!(" --fs '{fs}'");
+    }
+    let mut spec = machine(tests, kernel, &script, accel);
+    spec.timeout = Duration::from_secs(600 + arguments.turns / 10);
+    let outcome = run_machine(&spec)?;
+    let records: Vec<Record> = lines(&outcome)?;
+    ensure!(!records.is_empty(), "nothing was tried on kernel {}; the console's log is `{}`", kernel.name, outcome.console.display());
+    for record in &records {
+        println!("{}", record.line(&kernel.name));
+        for Foreign { scenario, what } in &record.foreign {
+            println!("    {scenario}: {what}");
+        }
+    }
+    Ok(outcome.status == 0)
 }
 
 /// A machine in enforce mode for a part of the stress.
@@ -89,6 +96,7 @@ fn machine(tests: &GuestTests, kernel: &Kernel, script: &str, accel: Accel) -> S
     spec.mode = Some(Mode::Enforce);
     spec.accel = accel;
     spec.output = Output::StdoutCaptured;
+    spec.label = Some(kernel.name.clone());
     spec
 }
 

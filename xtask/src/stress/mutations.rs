@@ -11,6 +11,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::{Record, machine};
 use crate::guest_tests::{GuestTests, lines};
+use crate::lanes::{Job, Lanes};
 use crate::setup::kernels::Kernel;
 use crate::test::run_machine;
 use crate::vm::Accel;
@@ -124,7 +125,7 @@ const MUTATIONS: &[Mutation] = &[
 ];
 
 /// Those that were asked for, or all.
-pub(super) fn run(kernels: &[Kernel], wanted: &str, accel: Accel) -> Result<()> {
+pub(super) fn run(kernels: &[Kernel], wanted: &str, lanes: &Lanes, accel: Accel) -> Result<()> {
     let wanted: Vec<&Mutation> = MUTATIONS.iter().filter(|mutation| wanted == "all" || mutation.name() == wanted).collect();
     if wanted.is_empty() {
         let known: Vec<String> = MUTATIONS.iter().map(Mutation::name).collect();
@@ -134,16 +135,17 @@ pub(super) fn run(kernels: &[Kernel], wanted: &str, accel: Accel) -> Result<()> 
     let folder = workspace::target_dir().join("faulty-rule");
     let tests = GuestTests::prepare_with(&build::enforcer_for_faulty_rules(&folder)?)?;
     let objects = wanted.iter().map(|mutation| build::ebpf_without(mutation.clauses, &folder.join("objects"))).collect::<Result<Vec<_>>>()?;
-    let mut faults = Vec::new();
-    for kernel in kernels {
-        for (mutation, object) in wanted.iter().zip(&objects) {
-            ui::remark(&format!("without {} on kernel {}", mutation.name(), kernel.name));
-            match mutation.run(&tests, kernel, object, accel) {
-                Ok(found) => faults.extend(found),
-                Err(error) => faults.push(format!("{} on kernel {}: {error:#}", mutation.name(), kernel.name)),
-            }
-        }
-    }
+    let tests = &tests;
+    let machines = kernels.iter().flat_map(|kernel| {
+        wanted.iter().zip(&objects).map(move |(mutation, object)| -> Job<'_, Vec<String>> {
+            Box::new(move || {
+                ui::remark(&format!("without {} on kernel {}", mutation.name(), kernel.name));
+                let failed = |error| vec![format!("{} on kernel {}: {error:#}", mutation.name(), kernel.name)];
+                mutation.run(tests, kernel, object, accel).unwrap_or_else(failed)
+            })
+        })
+    });
+    let faults = lanes.run(machines.collect()).concat();
     for fault in &faults {
         eprintln!("xtask: {fault}");
     }
