@@ -78,6 +78,8 @@ boundary_enum! {
         Brk = 33 => "brk",
         /// A signal of a descriptor.
         FileSendSigiotask = 34 => "file_send_sigiotask",
+        /// Another process's place in the queue for the disk.
+        TaskSetioprio = 35 => "task_setioprio",
     }
 }
 

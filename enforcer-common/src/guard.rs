@@ -36,7 +36,7 @@ pub const GUARDED_FOLDER: u32 = 1 << 0;
 pub const GUARDED_WAY: u32 = 1 << 1;
 /// This is a control group of the daemon: it is not frozen or killed.
 pub const GUARDED_CGROUP: u32 = 1 << 2;
-/// This is the program that enrols itself: it goes into `EXECUTABLES` and not into `GUARDED`.
+/// This is the program that enrols itself: it goes into `ENFORCER_PROGRAMS` and not into `GUARDED`, and its root folder is the enforcer's.
 pub const ENROL_EXECUTABLE: u32 = 1 << 31;
 /// This was mapped as code before the programs were attached: it goes into `CODE`.
 pub const ENROL_CODE: u32 = 1 << 30;

@@ -141,6 +141,20 @@ pub struct KernelLayout {
     pub loading_kexec_initramfs: u32,
     /// `perf_event.attr.type`
     pub perf_event_type: u32,
+    /// `perf_event.hw.target`
+    pub perf_event_target: u32,
+    /// `task_struct.fs`
+    pub task_struct_fs: u32,
+    /// `fs_struct.root`
+    pub fs_struct_root: u32,
+    /// `inode.i_uid`
+    pub inode_i_uid: u32,
+    /// `proc_inode.pid`, relative to `proc_inode.vfs_inode` (negative: the inode is embedded behind it)
+    pub proc_pid_from_inode: i32,
+    /// `pid.tasks`
+    pub pid_tasks: u32,
+    /// `task_struct.pid_links`
+    pub task_struct_pid_links: u32,
     /// The number of the performance monitoring unit `uprobe`; [`ABSENT`] where there is none.
     pub uprobe_unit: u32,
     /// The bits of those reasons of `enum lockdown_reason` below 32 that open the kernel's memory to be written or the hardware to be programmed.

@@ -172,5 +172,12 @@ fn daemon_answers(pid: u32, timeout: u64) -> bool {
     time != 0 && daemon != pid && now < time + timeout
 }
 
+/// Whether this process is the daemon, by its own word.
+#[inline(always)]
+pub(crate) fn is_the_daemon(pid: u32) -> bool {
+    // SAFETY: a map value that was checked for null; volatile, because user space writes it.
+    HEARTBEAT.get_ptr(0).is_some_and(|heartbeat| unsafe { read_volatile(heartbeat) }.pid == pid)
+}
+
 /// The kernel's own bound on `bpf_loop` (`BPF_MAX_LOOPS`).
 const MAX_TURNS: u32 = 1 << 23;

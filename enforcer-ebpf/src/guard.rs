@@ -5,8 +5,8 @@
 //! | its BPF programs, maps and links | the enforcer | `bpf`, `bpf_map`, `bpf_prog` |
 //! | its pins, its state, its run-time files (the *guarded folders*) | the enforcer | `inode_*`, `file_open`, `path_truncate` |
 //! | the mounts that they lie on, and the way to them | the enforcer, the service manager | `sb_mount`, `sb_umount`, `move_mount`, `inode_rename`, `inode_rmdir` |
-//! | its processes: signals, limits, scheduling | the enforcer, the service manager | `task_kill`, `task_set*`, `file_send_sigiotask` (nobody) |
-//! | its processes: memory | nobody | `ptrace_access_check`, `bprm_check_security` (traced from its start) |
+//! | its processes: signals, limits, scheduling | the enforcer, the service manager | `task_kill`, `task_set*`, `file_send_sigiotask` (nobody), `perf_event_alloc`, `file_open` of `oom_score_adj` |
+//! | its processes: memory, root folder | nobody | `ptrace_access_check`, `bprm_check_security` (in others' hands from its start) |
 //! | its control groups | the enforcer, the service manager | `file_open` of `cgroup.kill`, `cgroup.freeze` |
 //! | the switches that end all BPF programs, or all processes | the enforcer | `file_open` of `ftrace_enabled`, `sysrq-trigger` |
 //!
@@ -132,7 +132,12 @@ pub(crate) fn switch(file: *const file) -> Switch {
     let dentry = kernel::path_dentry_at(kernel::file_path(file) as u64);
     let name = kernel::short_name(dentry);
     if magic == PROC_SUPER_MAGIC {
-        return if name == FTRACE_ENABLED || name == SYSRQ_TRIGGER { Switch::OfTheKernel } else { Switch::None };
+        if name == FTRACE_ENABLED || name == SYSRQ_TRIGGER {
+            return Switch::OfTheKernel;
+        }
+        let is_ours = (name == OOM_SCORE_ADJ || name == OOM_ADJ)
+            && rights::is_enforcer(kernel::proc_task(kernel::address(kernel::file_inode(file))) as *mut kernel::task_struct);
+        return if is_ours { Switch::OfAProcess } else { Switch::None };
     }
     let ends_processes = name == CGROUP_KILL || name == CGROUP_FREEZE || name == FREEZER_STATE;
     if ends_processes && flags_of_folder(dentry) & GUARDED_CGROUP != 0 { Switch::OfACgroup } else { Switch::None }
@@ -144,6 +149,8 @@ pub(crate) enum Switch {
     None,
     /// The processes of a control group: for the service manager, too.
     OfACgroup,
+    /// One of the enforcer's processes, which the kernel would end first.
+    OfAProcess,
     /// All BPF programs, or all processes: for nobody, since the service manager can be made to write to it in another one's place.
     OfTheKernel,
 }
@@ -203,6 +210,8 @@ const fn short(name: &[u8]) -> [u64; 2] {
 
 const FTRACE_ENABLED: [u64; 2] = short(b"ftrace_enabled");
 const SYSRQ_TRIGGER: [u64; 2] = short(b"sysrq-trigger");
+const OOM_SCORE_ADJ: [u64; 2] = short(b"oom_score_adj");
+const OOM_ADJ: [u64; 2] = short(b"oom_adj");
 const CGROUP_KILL: [u64; 2] = short(b"cgroup.kill");
 const CGROUP_FREEZE: [u64; 2] = short(b"cgroup.freeze");
 const FREEZER_STATE: [u64; 2] = short(b"freezer.state");

@@ -86,6 +86,15 @@ pub(crate) fn is_on_users_mount(inode: u64) -> bool {
     read_half(namespace + u64::from(layout!(user_namespace_level))) != 0
 }
 
+/// Whether the inode at this address belongs to root, on a file system that no user of lower rank can make.
+#[inline(always)]
+pub(crate) fn is_roots(inode: u64) -> bool {
+    read_half(inode + u64::from(layout!(inode_i_uid))) == 0 && !is_on_users_mount(inode) && magic(inode) != FUSE_SUPER_MAGIC
+}
+
+/// `include/uapi/linux/magic.h`
+const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
+
 /// Whether the next change of the inode at this address moves its version: the lowest bit, `I_VERSION_QUERIED` (`include/linux/iversion.h`).
 #[inline(always)]
 pub(crate) fn version_counts(inode: u64) -> bool {

@@ -41,8 +41,8 @@ pub(crate) struct Question {
     pub(crate) sleepable: bool,
     /// The address of a name to report where there is no file; 0 where there is none.
     pub(crate) name: u64,
-    /// Whether the program that is started is being traced.
-    pub(crate) traced: bool,
+    /// Whether another process has the one in its hands that starts the program.
+    pub(crate) in_others_hands: bool,
     /// [`Response`] to content without a verdict.
     pub(crate) response: u32,
 }
@@ -57,7 +57,7 @@ impl Question {
     /// A question about a file, or about memory when that is null.
     #[inline(always)]
     pub(crate) const fn about(hook: Hook, file: *mut file, wanted: u32, sleepable: bool) -> Self {
-        Self { hook, file, wanted, called_by: 0, sleepable, name: 0, traced: false, response: Response::Deny as u32 }
+        Self { hook, file, wanted, called_by: 0, sleepable, name: 0, in_others_hands: false, response: Response::Deny as u32 }
     }
 }
 
@@ -148,7 +148,7 @@ fn by_digest(question: &Question, subject: &measure::Subject, mut denial: Denial
         // In audit mode also what is only reported starts, and may be the enforcer.
         rights::note(kernel::file_inode(question.file), &denial.digest, settings);
         // Whoever traces a process acts with its rights.
-        if question.traced && rights::is_one_of(&denial.digest, settings) {
+        if question.in_others_hands && rights::is_one_of(&denial.digest, settings) {
             answer = answer.and(Err(Reason::Tracing));
         }
     }

@@ -101,6 +101,13 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     loading_kexec_image: 0,
     loading_kexec_initramfs: 0,
     perf_event_type: 0,
+    perf_event_target: 0,
+    task_struct_fs: 0,
+    fs_struct_root: 0,
+    inode_i_uid: 0,
+    proc_pid_from_inode: 0,
+    pid_tasks: 0,
+    task_struct_pid_links: 0,
     uprobe_unit: 0,
     lockdown_integrity: 0,
     features: Features { fsverity_digest: 0 },
@@ -142,10 +149,12 @@ pub(crate) fn binprm_called_by(bprm: *const LinuxBinprm) -> u64 {
     if called_by == word_at(field_address!(bprm, linux_binprm_interp) as u64) { called_by } else { 0 }
 }
 
-/// Whether the process is being traced while it starts a program (`LSM_UNSAFE_PTRACE`, `include/linux/security.h`).
-pub(crate) fn binprm_is_traced(bprm: *const LinuxBinprm) -> bool {
+/// Whether another process has the one that starts a program in its hands: traces it (`LSM_UNSAFE_PTRACE`), or may change its root and current folder, which
+/// are its own too (`LSM_UNSAFE_SHARE`, `include/linux/security.h`).
+pub(crate) fn binprm_is_in_others_hands(bprm: *const LinuxBinprm) -> bool {
+    const LSM_UNSAFE_SHARE: u32 = 1;
     const LSM_UNSAFE_PTRACE: u32 = 2;
-    field!(bprm, linux_binprm_unsafe as u32) & LSM_UNSAFE_PTRACE != 0
+    field!(bprm, linux_binprm_unsafe as u32) & (LSM_UNSAFE_SHARE | LSM_UNSAFE_PTRACE) != 0
 }
 
 pub(crate) fn file_inode(file: *const file) -> *mut inode {
@@ -426,6 +435,29 @@ pub(crate) fn has_seccomp_filter(task: u64) -> bool {
 #[inline(always)]
 pub(crate) fn process_id(task: u64) -> u32 {
     read_half(task + u64::from(layout!(task_struct_tgid)))
+}
+
+/// The mount and the dentry of the current task's root folder; zeros when they cannot be read.
+#[inline(always)]
+pub(crate) fn root_folder() -> [u64; 2] {
+    let fs = word_at(current_task() as u64 + u64::from(layout!(task_struct_fs)));
+    if fs == 0 {
+        return [0; 2];
+    }
+    let root = fs + u64::from(layout!(fs_struct_root));
+    [word_at(root + u64::from(layout!(path_mnt))), word_at(root + u64::from(layout!(path_dentry)))]
+}
+
+/// The task that a file of the proc file system is about; 0 for none, and when it has gone.
+#[inline(always)]
+pub(crate) fn proc_task(inode: u64) -> u64 {
+    let pid = word_at(inode.wrapping_add(i64::from(layout!(proc_pid_from_inode)) as u64));
+    if pid == 0 {
+        return 0;
+    }
+    // The first of the list that begins there (`PIDTYPE_PID`, `include/linux/pid.h`), and the task that it is a part of.
+    let link = word_at(pid + u64::from(layout!(pid_tasks)));
+    if link == 0 { 0 } else { link - u64::from(layout!(task_struct_pid_links)) }
 }
 
 /// Whether a task has given up that a program may give it more rights (`PR_SET_NO_NEW_PRIVS`, `PFA_NO_NEW_PRIVS` of `include/linux/sched.h`). Cannot be

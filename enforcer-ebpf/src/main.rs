@@ -50,6 +50,7 @@ mod hooks {
     pub(crate) mod sb_umount;
     pub(crate) mod task_kill;
     pub(crate) mod task_prctl;
+    pub(crate) mod task_setioprio;
     pub(crate) mod task_setnice;
     pub(crate) mod task_setrlimit;
     pub(crate) mod task_setscheduler;

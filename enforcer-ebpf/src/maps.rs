@@ -58,6 +58,14 @@ pub(crate) static OVERLAY: Array<OverlayLayout, 1> = Array::new();
 #[btf_map]
 pub(crate) static EXECUTABLES: HashMap<ExecutableId, Digest, 16_384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
+/// The enforcer's own programs in the same way. Apart, so that no crowd of other programs takes their place.
+#[btf_map]
+pub(crate) static ENFORCER_PROGRAMS: HashMap<ExecutableId, Digest, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// The root folder below which the enforcer stands: its mount and its dentry. One element.
+#[btf_map]
+pub(crate) static ROOT: Array<[u64; 2], 1> = Array::new();
+
 /// The inode numbers of the enforcer's own program, the latest ones: a quick no for everybody else.
 #[btf_map]
 pub(crate) static ENFORCER_INODES: Array<[u64; 4], 1> = Array::new();

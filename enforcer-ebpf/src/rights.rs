@@ -1,7 +1,7 @@
 //! What a process may do because of the program it runs.
 //!
 //! A process *is* the program whose file the kernel keeps as its executable (`mm->exe_file`), which nobody can write to as long as it runs. What was
-//! measured of that file when it was started is in [`EXECUTABLES`], if it carries any right; the right itself is looked up at each use, so that a
+//! measured of that file when it was started is in [`EXECUTABLES`] ([`ENFORCER_PROGRAMS`] for the enforcer's own), if it carries any right; the right itself is looked up at each use, so that a
 //! revocation ends it at once.
 #![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
@@ -14,7 +14,7 @@ use crate::{
     inode_at,
     judge::Question,
     kernel::{self, inode, task_struct},
-    maps::{self, ENFORCER_INODES, EXECUTABLES, SETTINGS, VERDICTS},
+    maps::{self, ENFORCER_INODES, ENFORCER_PROGRAMS, EXECUTABLES, ROOT, SETTINGS, VERDICTS},
 };
 
 /// Remembers, when a program starts, what it is, if that gives it any right; and forgets what stood in this inode before.
@@ -32,19 +32,39 @@ extern "C" fn note_program(inode: u64, digest: *const Digest, settings: *const S
     if !inode_at::id(inode, &mut id.inode) {
         return 0;
     }
-    let is_enforcer = is_one_of(&digest, settings);
+    // A user's copies of it would take the places of root's.
+    let is_enforcer = is_one_of(&digest, settings) && inode_at::is_roots(inode);
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
     let is_entitled = unsafe { VERDICTS.get(&digest) }.is_some_and(|verdict| verdict.entitlements & !ENTITLEMENT_OWN != 0);
-    if is_enforcer || is_entitled {
-        // Full is no disaster: the program runs without its rights.
+    forget_program(&id);
+    // Full is no disaster: the program runs without its rights.
+    if is_entitled {
         _ = EXECUTABLES.insert(&id, &digest, 0);
-    } else if EXECUTABLES.get_ptr(&id).is_some() {
-        _ = EXECUTABLES.remove(&id);
     }
     if is_enforcer {
+        _ = ENFORCER_PROGRAMS.insert(&id, &digest, 0);
         note_number(id.inode.number);
     }
     0
+}
+
+/// An inode leaves the memory: whatever stands at its address later is another one.
+#[inline(always)]
+pub(crate) fn forget(inode: u64) {
+    let mut id = ExecutableId { address: inode, ..ExecutableId::default() };
+    if inode_at::id(inode, &mut id.inode) {
+        forget_program(&id);
+    }
+}
+
+#[inline(always)]
+fn forget_program(id: &ExecutableId) {
+    if EXECUTABLES.get_ptr(id).is_some() {
+        _ = EXECUTABLES.remove(id);
+    }
+    if ENFORCER_PROGRAMS.get_ptr(id).is_some() {
+        _ = ENFORCER_PROGRAMS.remove(id);
+    }
 }
 
 /// Keeps the inode number of an enforcer's program. When there are more than fit, anybody may be the enforcer until one looks closer.
@@ -77,10 +97,10 @@ pub(crate) fn is_enforcer(task: *mut task_struct) -> bool {
         return false;
     }
     // SAFETY: as in `note_program`.
-    unsafe { EXECUTABLES.get(&id) }.is_some_and(|digest| is_one_of(digest, settings))
+    unsafe { ENFORCER_PROGRAMS.get(&id) }.is_some_and(|digest| is_one_of(digest, settings))
 }
 
-/// Whether the current process may act for the enforcer: it runs the enforcer's program, in the daemon's mount namespace, where files are what they seem,
+/// Whether the current process may act for the enforcer: it runs the enforcer's program, in the daemon's mount namespace and below its root folder, where files are what they seem,
 /// it answers for what it does (it is not ending, when the kernel writes a core file in its name, and no filter of somebody else's answers its system
 /// calls), and has not given its rights up. Those commands give them up (`no_new_privs`) that write where they are told to: otherwise `enforcer sign` would
 /// write into the guarded folders for anybody.
@@ -89,7 +109,30 @@ pub(crate) fn acts_for_the_enforcer() -> bool {
     let Some(settings) = SETTINGS.get(0) else { return false };
     let task = kernel::current_task();
     let is_itself = !kernel::is_ending(task as u64) && !kernel::has_seccomp_filter(task as u64);
-    is_itself && !kernel::has_no_new_privs(task as u64) && kernel::mount_namespace() == settings.mount_namespace && is_enforcer(task)
+    is_itself
+        && !kernel::has_no_new_privs(task as u64)
+        && kernel::mount_namespace() == settings.mount_namespace
+        && stands_at_the_root()
+        && is_enforcer(task)
+}
+
+/// Remembers where the enforcer stands, when it enrols itself.
+#[inline(always)]
+pub(crate) fn note_root() {
+    if let Some(root) = ROOT.get_ptr_mut(0) {
+        // SAFETY: a map value that was checked for null; only the enrolling thread gets here.
+        unsafe { write_volatile(root, kernel::root_folder()) };
+    }
+}
+
+/// Whether the current process has the enforcer's root folder: `chroot` into another view of the files is not one by its mount namespace.
+#[inline(always)]
+fn stands_at_the_root() -> bool {
+    let Some(root) = ROOT.get_ptr(0) else { return false };
+    // SAFETY: a map value that was checked for null; volatile, because the daemon's thread writes it.
+    let [mount, dentry] = unsafe { read_volatile(root) };
+    let [own_mount, own_dentry] = kernel::root_folder();
+    mount != 0 && mount == own_mount && dentry == own_dentry
 }
 
 /// Whether the current process runs a program with this entitlement.

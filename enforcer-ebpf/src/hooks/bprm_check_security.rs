@@ -24,8 +24,8 @@ fn try_bprm_check_security(ctx: &LsmContext) -> Result<Answer, Fault> {
     let bprm: *const LinuxBinprm = ctx.arg(0);
     let file = kernel::binprm_file(bprm);
     let called_by = kernel::binprm_called_by(bprm);
-    let traced = kernel::binprm_is_traced(bprm);
-    let question = Question { called_by, traced, ..Question::about(Hook::BprmCheckSecurity, file, USE_EXEC, true) };
+    let in_others_hands = kernel::binprm_is_in_others_hands(bprm);
+    let question = Question { called_by, in_others_hands, ..Question::about(Hook::BprmCheckSecurity, file, USE_EXEC, true) };
     let settings = judge::settings()?;
     // Its memory for uninitialised data would be executable, and no hook is asked about that.
     if kernel::read_implies_exec() {

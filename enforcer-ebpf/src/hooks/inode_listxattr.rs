@@ -12,7 +12,7 @@ use enforcer_common::{ENROL_CODE, ENROL_EXECUTABLE, ExecutableId, InodeId};
 
 use crate::{
     kernel,
-    maps::{ENROLMENT, EXECUTABLES, GUARDED, SETTINGS},
+    maps::{ENFORCER_PROGRAMS, ENROLMENT, GUARDED, SETTINGS},
     measure, rights,
 };
 
@@ -40,8 +40,9 @@ fn enrol(dentry: u64) -> Option<()> {
         return None;
     } else if flags == ENROL_EXECUTABLE {
         let executable = ExecutableId { inode: id, address: kernel::dentry_inode(dentry) };
-        EXECUTABLES.insert(&executable, &SETTINGS.get(0)?.enforcers[0], 0).ok()?;
+        ENFORCER_PROGRAMS.insert(&executable, &SETTINGS.get(0)?.enforcers[0], 0).ok()?;
         rights::note_number(id.number);
+        rights::note_root();
     } else {
         // SAFETY: a number.
         let before = unsafe { GUARDED.get(&id) }.copied().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! `perf_event_alloc`: is a probe put into a program (uprobe)?
+//! `perf_event_alloc`: is a probe put into a program (uprobe)? is the enforcer looked at, or sent a signal by an event (`sigtrap`)?
 //!
 //! `perf_event_open` is asked before the kernel has read what is wanted.
 
@@ -6,6 +6,7 @@ use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::Hook;
 
 use crate::{
+    guard,
     judge::{self, Answer, Fault},
     kernel, trace,
 };
@@ -21,8 +22,13 @@ pub(crate) fn perf_event_alloc(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_perf_event_alloc(ctx: &LsmContext) -> Result<Answer, Fault> {
+    let event = ctx.arg::<*const u8>(0) as u64;
+    let target = kernel::word_at(event + u64::from(kernel::layout!(perf_event_target)));
+    if target != 0 && guard::process(Hook::PerfEventAlloc, target as *mut kernel::task_struct, 0)? == Answer::Deny {
+        return Ok(Answer::Deny);
+    }
     // Its type is the number of a performance monitoring unit.
-    let unit = kernel::read_half(ctx.arg::<*const u8>(0) as u64 + u64::from(kernel::layout!(perf_event_type)));
+    let unit = kernel::read_half(event + u64::from(kernel::layout!(perf_event_type)));
     if unit != kernel::layout!(uprobe_unit) {
         return Ok(Answer::Allow);
     }

@@ -87,6 +87,7 @@ fn words(hook: Hook) -> (&'static str, &'static str, &'static str) {
         Hook::FileSendSigiotask => ("signal to ", "", "a signal of a descriptor to the enforcer"),
         Hook::TaskSetrlimit => ("limits of ", "", "a change of the enforcer's limits"),
         Hook::TaskSetscheduler => ("scheduling of ", "", "a change of the enforcer's scheduling"),
+        Hook::TaskSetioprio => ("I/O priority of ", "", "a change of the enforcer's I/O priority"),
         Hook::TaskSetnice => ("nice level of ", "", "a change of the enforcer's nice level"),
         Hook::InodeCreate | Hook::InodeMkdir | Hook::InodeSymlink | Hook::InodeMknod => ("making of ", "", "making of a file"),
         Hook::InodeLink => ("another name for ", "", "another name for a file"),

@@ -61,7 +61,8 @@ impl From<DaemonError> for Failure {
             DaemonError::Untrusted { .. } => Self::because(Exit::Refused, &error)
                 .hint("sign it (`enforcer sign`) or list it in a signed manifest, or begin with `mode = \"audit\"`"),
             DaemonError::State(problem) => Self::new(Exit::Refused, format!("what the daemon kept for its next start cannot be used: {}", problem.report()))
-                .hint("put the file back from a backup; or remove it, and what it kept is forgotten: older releases and a clock that was set back are believed"),
+                .hint("put the file back from a backup; or remove it, and what it kept is forgotten: older releases and a clock that was set back are believed. While \
+                    enforcement is on nobody may write there: `enforcer stop --release` first"),
             DaemonError::Workers(_) => Self::because(Exit::Refused, &error)
                 .hint("files would be looked into with all the daemon's rights; `docs/operations.md` says what a worker needs"),
             DaemonError::Unprotected(_) => Self::because(Exit::Usage, &error),

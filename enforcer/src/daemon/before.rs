@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -140,9 +141,13 @@ impl Snapshot {
     }
 
     fn open(&mut self, handle: &Path, name: &Path, wanted: u32) -> Option<Key> {
-        let Ok(metadata) = fs::metadata(handle) else {
-            self.incomplete = true;
-            return None;
+        let metadata = match fs::metadata(handle) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                // Whoever has ended or unmapped it since runs it no more.
+                self.incomplete |= error.kind() != ErrorKind::NotFound && error.raw_os_error() != Some(libc::ESRCH);
+                return None;
+            }
         };
         let key = (metadata.dev(), metadata.ino());
         if self.files.contains_key(&key) {
@@ -158,6 +163,14 @@ impl Snapshot {
                 None
             }
         }
+    }
+}
+
+/// Shows the programs all that runs, before others that keep writers off it go. That nobody writes to it grants it nothing.
+pub(super) fn take_over(shared: &Shared, snapshot: &Snapshot) {
+    let missed = snapshot.files.values().filter(|code| !enter(shared, code)).count();
+    if missed > 0 || snapshot.incomplete {
+        tracing::warn!(missed, incomplete = snapshot.incomplete, "not all that runs is kept from being written to");
     }
 }
 

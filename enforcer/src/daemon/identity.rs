@@ -3,15 +3,14 @@
 //! Whoever runs that program may touch what is guarded. When the program is replaced by a newer release, the daemon that still runs looks at it and, if the
 //! policy lets it in, names it as its successor: otherwise nobody could ever take over.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use enforcer_common::{Digest, ENFORCERS};
 
-use crate::kernel::fsverity_digest;
+use crate::kernel::{fsverity_digest, open_own_program, own_mount_namespace};
 use crate::measure;
 
 /// This program, and whoever may take its place.
@@ -27,9 +26,9 @@ impl Identity {
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn of_this_process() -> io::Result<Self> {
-        let program = File::open("/proc/self/exe")?;
+        let program = open_own_program()?;
         let sha256 = measure::sha256(&program, u64::MAX).map_err(io::Error::other)?;
-        let namespace = fs::metadata("/proc/self/ns/mnt")?.ino();
+        let namespace = own_mount_namespace()?;
         Ok(Self {
             own: [sha256, fsverity_digest(&program).unwrap_or(Digest::NONE)],
             successor: Mutex::new([Digest::NONE; KINDS]),

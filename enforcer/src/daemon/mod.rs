@@ -27,6 +27,7 @@ mod tally;
 mod watch;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -87,6 +88,8 @@ struct Shared {
     tally: Arc<Tally>,
     /// What ran before, once it is known.
     before: RwLock<Option<Before>>,
+    /// Whether verdicts of a former ground are left in the kernel.
+    unretired: AtomicBool,
 }
 
 impl Shared {
@@ -128,8 +131,24 @@ impl Shared {
         }
         let generation = new.generation;
         *self.ground.write().unwrap_or_else(PoisonError::into_inner) = new;
-        self.publisher.retire_others(generation)?;
+        self.retire(generation);
         Ok(())
+    }
+
+    /// Removes what others than the ground in force decided. Failing that, it is tried again: the new ground is in force all the same.
+    fn retire(&self, generation: u32) {
+        let outcome = self.publisher.retire_others(generation);
+        if let Err(error) = &outcome {
+            tracing::error!("what the former policy allowed is still allowed, and is taken away as soon as it can be: {error}");
+        }
+        self.unretired.store(outcome.is_err(), Ordering::Relaxed);
+    }
+
+    /// The same once more, if it failed.
+    fn retire_again(&self) {
+        if self.unretired.load(Ordering::Relaxed) {
+            self.retire(self.ground().generation);
+        }
     }
 
     /// Completes the ground in force by the daemon's own code.

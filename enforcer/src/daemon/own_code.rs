@@ -4,7 +4,6 @@
 //! `enforcer stop` would run.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use enforcer_common::{USE_EXEC, USE_LIBRARY};
 
 use super::before::Mapping;
 use super::locate::open_regular;
+use crate::kernel::{own_program, own_text};
 use crate::signature::{Examiner, Facts, Verified};
 
 /// A part of the daemon that the policy would not let in.
@@ -25,7 +25,7 @@ pub struct Refused {
 
 /// Where this program is, also when the file has been replaced since it was started.
 pub fn program() -> io::Result<PathBuf> {
-    let path = fs::read_link("/proc/self/exe")?;
+    let path = own_program()?;
     Ok(path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map_or(path.clone(), PathBuf::from))
 }
 
@@ -53,7 +53,7 @@ fn examine_one(examiner: &Examiner, path: &Path, wanted: u32, facts: &Facts<'_>)
 
 /// The files behind this process's executable mappings.
 fn mapped_files() -> io::Result<BTreeSet<PathBuf>> {
-    let maps = fs::read_to_string("/proc/self/maps")?;
+    let maps = own_text("maps")?;
     let code = maps.lines().filter_map(Mapping::parse).filter(|mapping| mapping.is_code);
     let paths = code.filter_map(|mapping| mapping.path).filter(|path| path.starts_with('/'));
     // Replaced since it was started: what matters is what stands there now, and would be started next.

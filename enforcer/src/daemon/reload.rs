@@ -64,11 +64,7 @@ impl Daemon {
         watch.watch(&policy).map_err(watching)?;
         let mut trust = match what {
             What::Policy => TrustStore::load(&policy, self.shared.clock.now())?,
-            What::Trust => {
-                let trust = ground.examiner.trust().renewed(&policy.revocation)?;
-                self.shared.publisher.withdraw_revoked(trust.revoked())?;
-                trust
-            }
+            What::Trust => ground.examiner.trust().renewed(&policy.revocation)?,
         };
         require_protected(&policy)?;
         if policy.mode == Mode::Enforce {
@@ -85,6 +81,8 @@ impl Daemon {
             What::Policy => Chartered::admit(&policy, &mut trust, &[InForce { charter: ground.chartered.charter.clone(), kept }], &facts)?,
             What::Trust => ground.chartered.renew(&mut trust, &kept, &facts)?,
         };
+        // At once: the rest takes as long as it has to decide about.
+        self.shared.publisher.withdraw_revoked(trust.revoked())?;
         let examiner = Arc::new(examiner(&policy, trust, &facts));
         let generation = ground.generation.wrapping_add(1);
         match what {

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -183,6 +184,7 @@ impl Daemon {
             workers,
             tally,
             before: RwLock::default(),
+            unretired: AtomicBool::new(false),
         });
         shared.replace_ground(ground)?;
         let program = own_code::program().map_err(|source| system("find this program's file", source))?;
@@ -216,7 +218,7 @@ impl Daemon {
             }
             if self.others.are_there() {
                 // What they let in they keep writers off, as long as they are there.
-                before::look(&self.shared, &Snapshot::take());
+                before::take_over(&self.shared, &Snapshot::take());
             }
             let retired = loaded.retire_others()?;
             // Once more, with nobody else left who could have denied.
@@ -292,6 +294,7 @@ impl Daemon {
                             tracing::warn!("the clock has been set right: what was decided by the earlier time is decided anew");
                             self.reload(&mut watch, What::Trust);
                         }
+                        self.shared.retire_again();
                         if overlay == Overlay::Unreadable {
                             self.look_for_overlay(&mut overlay);
                         }

@@ -26,7 +26,7 @@ pub(super) fn start_clock(mode: Mode) -> Result<Clock, DaemonError> {
                 ),
                 Found::FarAhead { wall, taken } => tracing::error!(
                     "the machine's clock ({}) is more than 400 days ahead of the latest time that was known here, and is not believed: {} is taken. If \
-                    the clock is right (the machine was switched off so long), remove `{}` and restart the service",
+                    the clock is right (the machine was switched off so long): `enforcer stop --release && rm {} && systemctl start enforcer`",
                     wall.to_the_second(),
                     taken.to_the_second(),
                     file.display()

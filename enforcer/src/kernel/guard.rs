@@ -12,12 +12,14 @@ use enforcer_common::{ENROL_EXECUTABLE, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_
 
 use super::maps::MAPS;
 use super::pins::PIN_ROOT;
+use super::place::{open_own_program, own_text};
 use super::{KernelError, Maps, Pins, pins::pin_error};
 
 /// Enrols this program, the folders of pins, the daemon's own folders, the way to each of them, and the control groups of this process. Again and again
 /// is as good as once.
 pub(super) fn enrol_inodes(maps: &Maps, pins: &Pins, folders: &[&Path]) -> Result<(), KernelError> {
-    maps.enrol(Path::new("/proc/self/exe"), ENROL_EXECUTABLE)?;
+    let program = open_own_program().map_err(|source| pin_error("find", Path::new("/proc/self/exe"), source))?;
+    maps.enrol_file(&program, ENROL_EXECUTABLE)?;
     let mut guarded: BTreeMap<PathBuf, u32> = BTreeMap::new();
     for folder in [Path::new(PIN_ROOT), pins.folder()].iter().chain(folders) {
         let folder = fs::canonicalize(folder).map_err(|source| pin_error("find", folder, source))?;
@@ -50,7 +52,7 @@ pub(super) fn enrol_objects(maps: &Maps, pins: &Pins, links: &[FdLink]) -> Resul
 /// The folders of this process's control group and of those above it, but for the root, which can be neither frozen nor killed
 /// (`Documentation/admin-guide/cgroup-v2.rst`).
 fn control_groups() -> Vec<PathBuf> {
-    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let text = own_text("cgroup").unwrap_or_default();
     let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else { return Vec::new() };
     let root = Path::new("/sys/fs/cgroup");
     let below: Vec<PathBuf> = root.join(path).ancestors().take_while(|folder| *folder != root).map(Path::to_owned).collect();

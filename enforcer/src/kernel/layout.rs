@@ -2,16 +2,18 @@
 //!
 //! A field that is missing is an error that names it, never a silent zero.
 
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use btf_rs::{Btf, BtfType, Member, Type};
 use enforcer_common::{ABSENT, Features, KernelLayout, OverlayLayout};
 
 use super::KernelError;
+use super::place::open_sys;
 use super::programs::COMPATIBLE;
 
-/// Where every kernel with `CONFIG_DEBUG_INFO_BTF` shows its types.
-pub const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Where every kernel with `CONFIG_DEBUG_INFO_BTF` shows its types, below `/sys`.
+const VMLINUX_BTF: &str = "kernel/btf/vmlinux";
 
 /// The kernel's layout, and the BTF ids of the kfuncs that exist.
 pub struct KernelTypes {
@@ -23,9 +25,24 @@ pub struct KernelTypes {
     pub ia32_system_calls: bool,
 }
 
-/// Reads the kernel's layout from a BTF file.
-pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
-    let btf = Btf::from_file(path).map_err(|error| KernelError::Btf { path: path.to_owned(), detail: error.to_string() })?;
+/// The running kernel's BTF, as it is in memory.
+pub(super) fn vmlinux() -> Result<Vec<u8>, KernelError> {
+    types_of(VMLINUX_BTF).map_err(|error| unreadable(VMLINUX_BTF, &error))
+}
+
+fn types_of(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_sys(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(path: &str, error: &dyn std::error::Error) -> KernelError {
+    KernelError::Btf { path: Path::new("/sys").join(path), detail: error.to_string() }
+}
+
+/// Reads the running kernel's layout.
+pub fn read() -> Result<KernelTypes, KernelError> {
+    let btf = Btf::from_bytes(&vmlinux()?).map_err(|error| unreadable(VMLINUX_BTF, &error))?;
     let function = |name: &str| {
         let named = btf.resolve_ids_by_name(name).unwrap_or_default();
         named.into_iter().find(|id| matches!(btf.resolve_type_by_id(*id), Ok(Type::Func(_))))
@@ -103,6 +120,13 @@ pub fn read(path: &Path) -> Result<KernelTypes, KernelError> {
         loading_kexec_image: required("kernel_load_data_id", "LOADING_KEXEC_IMAGE")?,
         loading_kexec_initramfs: required("kernel_load_data_id", "LOADING_KEXEC_INITRAMFS")?,
         perf_event_type: offset("perf_event.attr.type")?,
+        perf_event_target: offset("perf_event.hw.target")?,
+        task_struct_fs: offset("task_struct.fs")?,
+        fs_struct_root: offset("fs_struct.root")?,
+        inode_i_uid: offset("inode.i_uid")?,
+        proc_pid_from_inode: distance(offset("proc_inode.vfs_inode")?, offset("proc_inode.pid")?),
+        pid_tasks: offset("pid.tasks")?,
+        task_struct_pid_links: offset("task_struct.pid_links")?,
         uprobe_unit: uprobe_unit(),
         lockdown_integrity: LOCKDOWN_INTEGRITY
             .iter()
@@ -119,21 +143,21 @@ const T_SHARED: u32 = 1;
 const MNT_SHARED: u32 = 0x1000;
 /// Whether overlayfs's module is loaded. Cheap, unlike [`read_overlay`].
 pub fn overlay_module_is_loaded() -> bool {
-    Path::new(OVERLAY_BTF).exists()
+    open_sys(OVERLAY_BTF).is_ok()
 }
 
 /// Reads where overlayfs keeps what its files stand for; `None` as long as its module is not loaded.
 pub fn read_overlay() -> Result<Option<OverlayLayout>, KernelError> {
-    let failed = |path: &str, error: btf_rs::Error| KernelError::Btf { path: path.into(), detail: error.to_string() };
-    let base = Btf::from_file(VMLINUX_BTF).map_err(|error| failed(VMLINUX_BTF, error))?;
+    let base = Btf::from_bytes(&vmlinux()?).map_err(|error| unreadable(VMLINUX_BTF, &error))?;
     // Built into the kernel, it is in the kernel's own types.
     if (Lookup { btf: &base }).resolve("ovl_inode.vfs_inode").is_some() {
         return overlay_layout(&base).map(Some);
     }
-    if !overlay_module_is_loaded() {
-        return Ok(None);
-    }
-    let module = Btf::from_split_file(OVERLAY_BTF, &base).map_err(|error| failed(OVERLAY_BTF, error))?;
+    let bytes = match types_of(OVERLAY_BTF) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(|error| unreadable(OVERLAY_BTF, &error))?,
+    };
+    let module = Btf::from_split_bytes(&bytes, &base).map_err(|error| unreadable(OVERLAY_BTF, &error))?;
     overlay_layout(&module).map(Some)
 }
 
@@ -154,7 +178,7 @@ fn overlay_layout(btf: &Btf) -> Result<OverlayLayout, KernelError> {
 }
 
 /// Where the types of the overlay module are, when it is loaded.
-const OVERLAY_BTF: &str = "/sys/kernel/btf/overlay";
+const OVERLAY_BTF: &str = "kernel/btf/overlay";
 
 /// How far the second field lies behind the first, negative when before it. Offsets inside of one structure are far below 2^31.
 fn distance(from: u32, to: u32) -> i32 {
@@ -233,7 +257,9 @@ impl Lookup<'_> {
 
 /// What kind of performance event a uprobe is (`Documentation/ABI/testing/sysfs-bus-event_source-devices-format`).
 fn uprobe_unit() -> u32 {
-    std::fs::read_to_string("/sys/bus/event_source/devices/uprobe/type").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(ABSENT)
+    let mut text = String::new();
+    let read = open_sys("bus/event_source/devices/uprobe/type").and_then(|mut file| file.read_to_string(&mut text));
+    read.ok().and_then(|_| text.trim().parse().ok()).unwrap_or(ABSENT)
 }
 
 /// Those reasons of `enum lockdown_reason` (`include/linux/security.h`) by which the kernel's memory could be written or the hardware be made to. Not
@@ -265,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_running_kernel_has_every_field() {
-        let types = read(Path::new(VMLINUX_BTF)).expect("this kernel has BTF");
+        let types = read().expect("this kernel has BTF");
         assert_ne!(types.layout.file_f_inode, types.layout.file_f_path);
         assert_ne!(types.layout.inode_ctime_sec, types.layout.inode_ctime_nsec);
         assert!(types.layout.task_struct_pending_signal > 0);
@@ -273,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_missing_field_is_named() {
-        let btf = Btf::from_file(VMLINUX_BTF).expect("this kernel has BTF");
+        let btf = Btf::from_bytes(&vmlinux().unwrap()).expect("this kernel has BTF");
         let error = Lookup { btf: &btf }.offset(&["inode.i_no_such", "inode.i_nor_this"]).expect_err("no such field");
         assert!(error.to_string().contains("`inode.i_no_such or inode.i_nor_this`"), "{error}");
     }

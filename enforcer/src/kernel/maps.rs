@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, MapType, PerCpuArray, RingBuf, loaded_maps};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, RingBuf, loaded_maps};
 use enforcer_common::{
     Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, Enrolment, Heartbeat, InodeId, Name, ObjectId, OverlayLayout,
     Reason, Settings, Verdict,
@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 24] = [
+pub(super) const MAPS: [&str; 26] = [
     "VERDICTS",
     "NAMES",
     "PATHS",
@@ -41,7 +41,9 @@ pub(super) const MAPS: [&str; 24] = [
     "SCRATCH",
     "BLANK",
     "EXECUTABLES",
+    "ENFORCER_PROGRAMS",
     "ENFORCER_INODES",
+    "ROOT",
     "AYA_LOGS",
 ];
 
@@ -154,13 +156,26 @@ impl Maps {
 
     /// Shows the programs an inode of the enforcer's own (`enforcer_common::Enrolment`).
     pub(super) fn enrol(&self, path: &Path, flags: u32) -> Result<(), KernelError> {
+        self.show(flags, path, || {
+            _ = rustix::fs::listxattr(path, &mut [0_u8; 0][..]);
+        })
+    }
+
+    /// The same, of a file that is open.
+    pub(super) fn enrol_file(&self, file: &File, flags: u32) -> Result<(), KernelError> {
+        self.show(flags, &Path::new("descriptor").join(file.as_raw_fd().to_string()), || {
+            _ = rustix::fs::flistxattr(file, &mut [0_u8; 0][..]);
+        })
+    }
+
+    fn show(&self, flags: u32, path: &Path, list: impl FnOnce()) -> Result<(), KernelError> {
         let enrolment = &mut *lock(&self.enrolment);
         let before = enrolment.get(&0, 0).map_err(|error| failed("ENROLMENT", &error))?;
         let tid = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
         let mut tell = |told: Enrolment| enrolment.set(0, told, 0).map_err(|error| failed("ENROLMENT", &error));
         tell(Enrolment { tid, flags, ..before })?;
         // What the call itself answers means nothing: the program has seen the inode.
-        _ = rustix::fs::listxattr(path, &mut [0_u8; 0][..]);
+        list();
         let after = enrolment.get(&0, 0).map_err(|error| failed("ENROLMENT", &error))?;
         enrolment.set(0, Enrolment { done: after.done, ..Enrolment::default() }, 0).map_err(|error| failed("ENROLMENT", &error))?;
         if after.done == before.done { Err(KernelError::NotEnrolled { path: path.to_owned() }) } else { Ok(()) }
@@ -171,7 +186,7 @@ impl Maps {
     /// # Errors
     /// They do not: somebody has it open for writing, or there is no room for it.
     pub fn enter_code(&self, file: &File) -> Result<(), KernelError> {
-        self.enrol(&Path::new("/proc/self/fd").join(file.as_raw_fd().to_string()), ENROL_CODE)
+        self.enrol_file(file, ENROL_CODE)
     }
 
     /// Forgets what was enrolled as this and nothing else.
@@ -245,12 +260,17 @@ impl Maps {
     }
 }
 
+/// Whether this is the map that an enforcer keeps its charter in.
+pub(super) fn is_charter(info: &MapInfo) -> bool {
+    info.name() == CHARTER.as_bytes() && matches!(info.map_type(), Ok(MapType::Array))
+}
+
 /// Every charter that the kernel holds, wherever its map is pinned: whoever looks from a mount namespace of their own sees the same.
 pub fn charters() -> Result<Vec<Vec<u8>>, KernelError> {
     let mut charters = Vec::new();
     for info in loaded_maps() {
         let info = info.map_err(|error| failed(CHARTER, &error))?;
-        if info.name() != CHARTER.as_bytes() || !matches!(info.map_type(), Ok(MapType::Array)) {
+        if !is_charter(&info) {
             continue;
         }
         let map = match MapData::from_id(info.id()) {

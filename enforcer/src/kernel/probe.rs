@@ -31,7 +31,7 @@ pub fn probe_lsm() -> ProbeOutcome {
 }
 
 fn try_load() -> Result<(), KernelError> {
-    let types = layout::read(Path::new(layout::VMLINUX_BTF))?;
+    let types = layout::read()?;
     let btf = programs::kernel_btf()?;
     let mut programs = programs::open(&types, &btf, 1)?;
     let hook = "file_mprotect";

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use aya_log::EbpfLogger;
 use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, Verdict};
 
-use super::layout::{self, KernelTypes, VMLINUX_BTF};
+use super::layout::{self, KernelTypes};
 use super::pins::{Pins, observed, pin_error, require_bpffs};
 use super::{KernelError, Maps, boottime, guard, maps::MAPS, object};
 use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too, and the entry of a system call that asks none. Those that decide about code
 /// come first, then those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know it.
-pub const HOOKS: [&str; 36] = [
+pub const HOOKS: [&str; 37] = [
     "bprm_check_security",
     "mmap_file",
     "file_mprotect",
@@ -40,6 +40,7 @@ pub const HOOKS: [&str; 36] = [
     "task_setrlimit",
     "task_setscheduler",
     "task_setnice",
+    "task_setioprio",
     "inode_create",
     "inode_mkdir",
     "inode_symlink",
@@ -76,7 +77,7 @@ pub struct Loaded {
 
 /// Takes over the programs in force, if they are of this build; else loads this build, without attaching it.
 pub fn load_or_adopt(max_verdicts: u32) -> Result<Loaded, KernelError> {
-    let types = layout::read(Path::new(VMLINUX_BTF))?;
+    let types = layout::read()?;
     require_bpffs()?;
     let pins = Pins::of(&object::build_id(&types.layout, max_verdicts));
     if pins.is_complete() {
@@ -172,7 +173,7 @@ pub(super) fn open(types: &KernelTypes, btf: &Btf, max_verdicts: u32) -> Result<
 
 /// The types of the running kernel, as aya reads them.
 pub(super) fn kernel_btf() -> Result<Btf, KernelError> {
-    Btf::from_sys_fs().map_err(|error| failed(&error))
+    Btf::parse(&layout::vmlinux()?, Endianness::default()).map_err(|error| failed(&error))
 }
 
 fn failed(error: &dyn std::error::Error) -> KernelError {

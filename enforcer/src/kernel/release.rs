@@ -1,11 +1,18 @@
 //! Taking enforcement off: the daemon ends, and every pin is removed.
 
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use aya::maps::loaded_maps;
 use aya::programs::loaded_programs;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::maps::is_charter;
+use super::place::own_program;
 use super::{KernelError, Maps, Pins, monotonic, observed};
 
 /// What was taken off.
@@ -22,13 +29,24 @@ pub fn end_daemon() -> Result<Option<u32>, KernelError> {
     let mut ended = None;
     for pins in observed()? {
         let Ok(maps) = Maps::open(pins.folder()) else { continue };
-        if let Some(pid) = daemon_of(&maps)?
+        if let Some(pid) = process_of(&maps)?
             && end(pid)?
         {
             ended = Some(pid);
         }
     }
     Ok(ended)
+}
+
+/// The daemon of these maps, whether it answers or hangs: the process that it said it is, if that still runs the enforcer's program.
+fn process_of(maps: &Maps) -> Result<Option<u32>, KernelError> {
+    if let Some(pid) = daemon_of(maps)? {
+        return Ok(Some(pid));
+    }
+    let pid = maps.heartbeat()?.pid;
+    let program = |path: io::Result<PathBuf>| path.ok().map(|path| path.to_string_lossy().trim_end_matches(" (deleted)").to_owned());
+    let (own, its) = (program(own_program()), program(fs::read_link(format!("/proc/{pid}/exe"))));
+    Ok((pid != 0 && pid != std::process::id() && own.is_some() && own == its).then_some(pid))
 }
 
 /// The daemon that answers for these maps, while its heartbeat is fresh.
@@ -52,11 +70,12 @@ pub fn release() -> Result<Released, KernelError> {
         }
         pins.remove()?;
     }
-    // The kernel detaches a link some time after its last pin is gone, and then lets go of the program.
+    // The kernel detaches a link some time after its last pin is gone, and then lets go of the program. Without pins, somebody may still hold links.
     let deadline = Instant::now() + PATIENCE;
-    while are_loaded(&programs) {
+    while are_loaded(&programs) || (builds.is_empty() && is_ours_loaded()) {
         if Instant::now() >= deadline {
-            return Err(KernelError::Load { detail: "the pins are removed, but the programs are still loaded: somebody else holds them".to_owned() });
+            let detail = "the pins are removed, but programs of the enforcer's are still in force: a process holds their links (`enforcer run`?)";
+            return Err(KernelError::Load { detail: detail.to_owned() });
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -67,7 +86,12 @@ fn are_loaded(programs: &[u32]) -> bool {
     loaded_programs().filter_map(Result::ok).any(|program| programs.contains(&program.id()))
 }
 
-/// Asks a process to end, and waits until it has. `false` when there is none.
+/// Whether a map that only an enforcer has is in the kernel.
+fn is_ours_loaded() -> bool {
+    loaded_maps().filter_map(Result::ok).any(|map| is_charter(&map))
+}
+
+/// Asks a process to end, ends it when it does not listen, and waits until it has. `false` when there is none.
 fn end(pid: u32) -> Result<bool, KernelError> {
     let failed = |detail: String| KernelError::Daemon { pid, detail };
     let Some(pid) = Pid::from_raw(pid.cast_signed()) else { return Ok(false) };
@@ -76,16 +100,24 @@ fn end(pid: u32) -> Result<bool, KernelError> {
         Err(rustix::io::Errno::SRCH) => return Ok(false),
         Err(error) => return Err(failed(error.to_string())),
     };
-    pidfd_send_signal(&process, Signal::TERM).map_err(|error| failed(error.to_string()))?;
+    for signal in [Signal::TERM, Signal::KILL] {
+        pidfd_send_signal(&process, signal).map_err(|error| failed(error.to_string()))?;
+        if ends(&process).map_err(|error| failed(error.to_string()))? {
+            return Ok(true);
+        }
+    }
+    Err(failed(format!("it did not end within {} seconds", PATIENCE.as_secs())))
+}
+
+/// Whether a process ends within a while.
+fn ends(process: &OwnedFd) -> rustix::io::Result<bool> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let limit = rustix::time::Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: i64::from(left.subsec_nanos()) };
-        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)) {
-            Ok(0) => return Err(failed(format!("it did not end within {} seconds", PATIENCE.as_secs()))),
-            Ok(_) => return Ok(true),
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)) {
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(failed(error.to_string())),
+            outcome => return outcome.map(|ready| ready > 0),
         }
     }
 }

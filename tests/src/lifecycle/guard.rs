@@ -20,7 +20,14 @@ use crate::service;
 pub const TESTS: &[Test] = &[
     Test::new("signals_to_the_daemon_are_refused", "kill the daemon with each signal that ends or stops it", signals),
     Test::new("signals_of_a_descriptor_to_the_daemon_are_refused", "let a socket send the daemon its signals (F_SETOWN, F_SETSIG)", descriptor),
-    Test::new("limits_and_scheduling_of_the_daemon_are_refused", "prlimit, renice, chrt and taskset on the daemon", limits),
+    Test::new(
+        "limits_and_scheduling_of_the_daemon_are_refused",
+        "prlimit, renice, ionice, chrt and taskset on the daemon, and its place when memory is short",
+        limits,
+    ),
+    Test::new("performance_events_on_the_daemon_are_refused", "perf_event_open on the daemon, which could signal it", events_on_it),
+    Test::new("forged_types_of_the_kernel_are_not_believed", "another file over /sys/kernel/btf/vmlinux, then a restart", forged),
+    Test::new("below_another_root_the_enforcer_has_no_rights", "chroot into another mount namespace, and `enforcer stop --release` there", elsewhere),
     Test::new("tracing_the_daemon_is_refused", "write to the daemon's memory", tracing),
     Test::new("pins_cannot_be_removed_renamed_or_added_to", "rm, mv, ln, mkdir and rmdir in the folder of pins", pins),
     Test::new("bpffs_cannot_be_unmounted_or_hidden", "umount and mount on /sys/fs/bpf and on the way to it", mounts),
@@ -79,6 +86,9 @@ fn all_refused(scene: &Scene, attempts: Vec<Attempt>) -> Result<String> {
 fn signals(scene: &Scene) -> Result<String> {
     let daemon = service::running_daemon()?;
     let pid = daemon.as_raw_nonzero().to_string();
+    let workers = service::succeed("pgrep", &["--parent", &pid])?;
+    let worker = workers.lines().next().context("there is no worker")?;
+    all_refused(scene, vec![attempt(Hook::TaskKill, Shown::Nothing, ["/bin/kill", "-HUP", worker])])?;
     let signals = ["-KILL", "-STOP", "-TERM", "-TSTP", "-ABRT", "-USR1", "-INT", "-SEGV"];
     let outcome = all_refused(scene, signals.map(|signal| attempt(Hook::TaskKill, Shown::Nothing, ["/bin/kill", signal, &pid])).into())?;
     ensure!(service::running_daemon()? == daemon, "the daemon is another one");
@@ -114,10 +124,53 @@ fn limits(scene: &Scene) -> Result<String> {
             attempt(Hook::TaskSetrlimit, Shown::Nothing, ["prlimit", "--pid", &pid, "--nofile=1"]),
             attempt(Hook::TaskSetrlimit, Shown::Nothing, ["prlimit", "--pid", &pid, "--as=4096"]),
             attempt(Hook::TaskSetnice, Shown::Nothing, ["renice", "19", &pid]),
+            attempt(Hook::TaskSetioprio, Shown::Nothing, ["ionice", "--class", "3", "--pid", &pid]),
+            shell(Hook::FileOpen, Shown::Path("oom_score_adj"), &format!("echo 1000 > /proc/{pid}/oom_score_adj")),
+            shell(Hook::FileOpen, Shown::Path("oom_score_adj"), &format!("echo 1000 > $(ls -d /proc/{pid}/task/* | tail -n 1)/oom_score_adj")),
             attempt(Hook::TaskSetscheduler, Shown::Nothing, ["chrt", "--idle", "-p", "0", &pid]),
             attempt(Hook::TaskSetscheduler, Shown::Nothing, ["taskset", "-p", "1", &pid]),
         ],
     )
+}
+
+fn events_on_it(scene: &Scene) -> Result<String> {
+    let pid = service::running_daemon()?.as_raw_nonzero();
+    // A software event (`struct perf_event_attr`), by the system call's number.
+    let call = format!(
+        "import ctypes, struct; attr = struct.pack('<IIQ', 1, 128, 0) + bytes(112); \
+         raise SystemExit(ctypes.CDLL(None).syscall(298, attr, {pid}, -1, -1, 0) < 0)"
+    );
+    all_refused(scene, vec![python(Hook::PerfEventAlloc, Shown::Nothing, &call)])
+}
+
+/// The layout decides what the programs read. The copy is a good one, so that only where it lies can be the reason.
+fn forged(scene: &Scene) -> Result<String> {
+    let (pins, copy) = (service::pins()?, scene.disk("vmlinux"));
+    fs::write(&copy, fs::read(BTF)?)?;
+    service::succeed("mount", &["--bind", &copy.display().to_string(), BTF])?;
+    let journal = service::Journal::now()?;
+    let restarted = child::run(Command::new("systemctl").args(["restart", service::UNIT]));
+    let said = journal.wait_for(&["cannot read the kernel's types"]);
+    let denied = unsigned_is_denied(scene);
+    service::succeed("umount", &[BTF])?;
+    service::start()?;
+    ensure!(!restarted?.status.success(), "the daemon started by a file that was mounted there");
+    said?;
+    denied?;
+    ensure!(service::pins()? == pins, "the pins were made anew");
+    Ok("the daemon did not start by it, and enforcement went on".to_owned())
+}
+
+fn elsewhere(scene: &Scene) -> Result<String> {
+    let pins = service::pins()?;
+    let script = "unshare --mount --propagation private sleep 60 & pid=$!
+        until [ \"$(readlink /proc/$pid/ns/mnt)\" != \"$(readlink /proc/self/ns/mnt)\" ]; do sleep 0.1; done
+        chroot /proc/$pid/root /usr/sbin/enforcer stop --release; status=$?; kill $pid; exit $status";
+    let ended = child::run(Command::new("bash").args(["-c", script]))?;
+    ensure!(!ended.status.success(), "it was not refused: it {}", ended.describe());
+    ensure!(service::pins()? == pins, "pins are gone");
+    unsigned_is_denied(scene)?;
+    Ok("it was refused, and every pin stayed".to_owned())
 }
 
 fn tracing(scene: &Scene) -> Result<String> {
@@ -316,4 +369,5 @@ fn build_folder() -> Result<PathBuf> {
     folders.into_iter().next().context("there are no pins")
 }
 
+const BTF: &str = "/sys/kernel/btf/vmlinux";
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
