@@ -40,7 +40,8 @@ pub const fn slowness() -> u32 {
     if cfg!(feature = "libfuzzer") { 1 } else { 10 }
 }
 
-fn cpu_time() -> Duration {
+/// The CPU time of this thread until now.
+pub fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
