@@ -83,8 +83,8 @@ impl Judged {
         let of = |name: &str| lines.iter().filter(|line| line.test == name).cloned().collect::<Vec<_>>();
         let own = of(test);
         let kind = own.first().map_or("", |line| line.kind.as_str());
-        // A row is seen in enforce mode, in audit mode, and with nothing in force; a test of the daemon's life in enforce mode.
-        let expected = if kind == "lifecycle" { 1 } else { MODES };
+        // A row is seen in enforce mode, in audit mode, and with nothing in force; a test of the daemon's life, or of the stress, in enforce mode.
+        let expected = if matches!(kind, "lifecycle" | "stress") { 1 } else { MODES };
         let excused =
             kernel.lacks.iter().filter(|lack| lack.test.contains(&format!("::{test}_")) || lack.test == format!("lifecycle::{test}")).count();
         if own.len() + excused < expected {
@@ -97,7 +97,7 @@ impl Judged {
         let events = own.iter().filter(|line| line.name.starts_with("enforce::")).filter_map(|line| line.event.as_ref());
         self.evidence.extend(events.map(|event| format!("{}: {}", word(event, "hook"), word(event, "reason"))));
         match kind {
-            "lifecycle" => _ = self.evidence.insert(test.replace('_', " ")),
+            "lifecycle" | "stress" => _ = self.evidence.insert(test.replace('_', " ")),
             "absent" => _ = self.evidence.insert("no kernel has it".to_owned()),
             _ => {}
         }
