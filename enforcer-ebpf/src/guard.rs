@@ -5,7 +5,7 @@
 //! | its BPF programs, maps and links | the enforcer | `bpf`, `bpf_map`, `bpf_prog` |
 //! | its pins, its state, its run-time files (the *guarded folders*) | the enforcer | `inode_*`, `file_open`, `path_truncate` |
 //! | the mounts that they lie on, and the way to them | the enforcer, the service manager | `sb_mount`, `sb_umount`, `move_mount`, `inode_rename`, `inode_rmdir` |
-//! | its processes: signals, limits, scheduling | the enforcer, the service manager | `task_kill`, `task_set*`, `file_send_sigiotask` (nobody), `perf_event_alloc`, `file_open` of `oom_score_adj` |
+//! | its processes: signals, limits, scheduling | the enforcer, the service manager | `task_kill`, `task_set*`, `file_send_sigiotask` (nobody), `perf_event_alloc`, `file_open` of `oom_score_adj` (nobody) |
 //! | its processes: memory, root folder | nobody | `ptrace_access_check`, `bprm_check_security` (in others' hands from its start) |
 //! | its control groups | the enforcer, the service manager | `file_open` of `cgroup.kill`, `cgroup.freeze` |
 //! | the switches that end all BPF programs, or all processes | the enforcer | `file_open` of `ftrace_enabled`, `sysrq-trigger` |

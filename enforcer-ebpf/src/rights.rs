@@ -36,14 +36,18 @@ extern "C" fn note_program(inode: u64, digest: *const Digest, settings: *const S
     let is_enforcer = is_one_of(&digest, settings) && inode_at::is_roots(inode);
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
     let is_entitled = unsafe { VERDICTS.get(&digest) }.is_some_and(|verdict| verdict.entitlements & !ENTITLEMENT_OWN != 0);
-    forget_program(&id);
-    // Full is no disaster: the program runs without its rights.
+    // What stands there is replaced and never taken away first: others that run the same program would be without their rights for a moment. Full is no
+    // disaster: the program runs without them.
     if is_entitled {
         _ = EXECUTABLES.insert(&id, &digest, 0);
+    } else {
+        forget_executable(&id);
     }
     if is_enforcer {
         _ = ENFORCER_PROGRAMS.insert(&id, &digest, 0);
         note_number(id.inode.number);
+    } else {
+        forget_enforcer(&id);
     }
     0
 }
@@ -53,15 +57,20 @@ extern "C" fn note_program(inode: u64, digest: *const Digest, settings: *const S
 pub(crate) fn forget(inode: u64) {
     let mut id = ExecutableId { address: inode, ..ExecutableId::default() };
     if inode_at::id(inode, &mut id.inode) {
-        forget_program(&id);
+        forget_executable(&id);
+        forget_enforcer(&id);
     }
 }
 
 #[inline(always)]
-fn forget_program(id: &ExecutableId) {
+fn forget_executable(id: &ExecutableId) {
     if EXECUTABLES.get_ptr(id).is_some() {
         _ = EXECUTABLES.remove(id);
     }
+}
+
+#[inline(always)]
+fn forget_enforcer(id: &ExecutableId) {
     if ENFORCER_PROGRAMS.get_ptr(id).is_some() {
         _ = ENFORCER_PROGRAMS.remove(id);
     }
