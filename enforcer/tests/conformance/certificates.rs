@@ -52,7 +52,7 @@ impl Draft {
     pub fn new(name: &str, key: Arc<Key>) -> Self {
         let spki = key.spki_node();
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed).to_be_bytes().to_vec();
-        let (from, until) = (moment(NOW - 30 * DAY), moment(NOW + 300 * DAY));
+        let (from, until) = (moment(NOW - 30 * DAY), moment(FAR));
         let (subject, extensions) = (name_of(name), vec![subject_key_id(&key)]);
         Self { version: Some(2), serial, subject, from, until, spki, key, extensions, md: None, issuer: None, inner_algorithm: None }
     }
@@ -242,6 +242,8 @@ pub fn name_constraints(permitted: Vec<Node>, excluded: Vec<Node>) -> Node {
 /// The second at which everything is judged: 2026-02-01 00:00:00 UTC, unless a variant says otherwise.
 pub const NOW: u64 = 1_769_904_000;
 pub const DAY: u64 = 86_400;
+/// When certificates end, unless a variant says otherwise: 2049-12-31 00:00:00 UTC. Tools sign by the machine's clock, which is not asked to be at [`NOW`].
+pub const FAR: u64 = 2_524_521_600;
 
 pub const DIGITAL_SIGNATURE: u8 = 0x80;
 pub const NON_REPUDIATION: u8 = 0x40;
