@@ -78,7 +78,7 @@ pub(crate) static GUARDED: HashMap<InodeId, u32, 1024, { BPF_F_NO_PREALLOC as us
 #[btf_map]
 pub(crate) static OBJECTS: HashMap<ObjectId, u32, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
-/// What the daemon adds to [`EXECUTABLES`] and [`GUARDED`]: one element.
+/// What the daemon adds to [`EXECUTABLES`], [`ENFORCER_PROGRAMS`], [`GUARDED`] and [`CODE`]: one element.
 #[btf_map]
 pub(crate) static ENROLMENT: Array<Enrolment, 1> = Array::new();
 

@@ -1,8 +1,7 @@
 //! Machines side by side: an emulated one keeps one processor busy, seldom two.
 
 use std::num::NonZero;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use clap::Args;

@@ -2,17 +2,17 @@
 //!
 //! User space cannot name an inode as the programs see it: on btrfs and overlayfs, `stat(2)` tells another device. So the daemon says in [`ENROLMENT`]
 //! what it is about to show, and lists the extended attributes of it, which any file or folder on any file system takes. In the same way it shows what ran
-//! before the programs were attached.
+//! before the programs were attached, and with which rights.
 #![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
 use core::ptr::{addr_of_mut, read_volatile};
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::lsm, programs::LsmContext};
-use enforcer_common::{ENROL_CODE, ENROL_EXECUTABLE, ExecutableId, InodeId};
+use enforcer_common::{ENROL_CODE, ENROL_ENFORCER, ENROL_EXECUTABLE, ExecutableId, InodeId};
 
 use crate::{
     kernel,
-    maps::{ENFORCER_PROGRAMS, ENROLMENT, GUARDED, SETTINGS},
+    maps::{ENFORCER_PROGRAMS, ENROLMENT, EXECUTABLES, GUARDED, SETTINGS},
     measure, rights,
 };
 
@@ -38,11 +38,15 @@ fn enrol(dentry: u64) -> Option<()> {
         }
     } else if !kernel::dentry_inode_id(dentry, &mut id) {
         return None;
-    } else if flags == ENROL_EXECUTABLE {
+    } else if flags == ENROL_ENFORCER {
         let executable = ExecutableId { inode: id, address: kernel::dentry_inode(dentry) };
         ENFORCER_PROGRAMS.insert(&executable, &SETTINGS.get(0)?.enforcers[0], 0).ok()?;
         rights::note_number(id.number);
         rights::note_root();
+    } else if flags == ENROL_EXECUTABLE {
+        let executable = ExecutableId { inode: id, address: kernel::dentry_inode(dentry) };
+        // SAFETY: a map value that was checked for null, which only this thread writes.
+        EXECUTABLES.insert(&executable, unsafe { &(*enrolment).digest }, 0).ok()?;
     } else {
         // SAFETY: a number.
         let before = unsafe { GUARDED.get(&id) }.copied().unwrap_or(0);

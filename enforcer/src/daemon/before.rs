@@ -99,9 +99,8 @@ impl Snapshot {
     pub(super) fn take() -> Self {
         let mut snapshot = Self::default();
         let own = std::process::id();
-        match fs::read_dir("/proc") {
-            Ok(entries) => {
-                let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        match pids() {
+            Ok(pids) => {
                 for pid in pids {
                     let keys = snapshot.code_of(pid);
                     snapshot.processes.extend(keys.filter(|_| pid != own && parent(pid) != Some(own)));
@@ -236,7 +235,8 @@ pub(super) fn look(shared: &Shared, snapshot: &Snapshot) -> Option<Before> {
     Some(before)
 }
 
-fn verify(shared: &Shared, ground: &Ground, workers: &Pool, file: &File, name: &Path) -> Option<Verified> {
+/// What a trusted signature says of a file, if one covers it.
+pub(super) fn verify(shared: &Shared, ground: &Ground, workers: &Pool, file: &File, name: &Path) -> Option<Verified> {
     let versions = shared.publisher.versions();
     let examination = ground.examiner.examine_by(workers, file, Some(name), &facts(&shared.clock, &versions)).ok()?;
     examination.outcome().ok().cloned()
@@ -269,6 +269,11 @@ impl<'a> Mapping<'a> {
         let path = words.nth(3).map(str::trim).filter(|path| !path.is_empty());
         Some(Self { range, is_code, path })
     }
+}
+
+/// The processes that are there.
+pub(super) fn pids() -> std::io::Result<impl Iterator<Item = u32>> {
+    Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
 }
 
 fn parent(pid: u32) -> Option<u32> {

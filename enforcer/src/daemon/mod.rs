@@ -6,6 +6,7 @@
 mod before;
 mod charter;
 mod clock;
+mod entitled;
 mod events;
 mod explain;
 mod floors;
@@ -129,6 +130,7 @@ impl Shared {
             }
             return Err(error);
         }
+        entitled::keep(self, &new);
         let generation = new.generation;
         *self.ground.write().unwrap_or_else(PoisonError::into_inner) = new;
         self.retire(generation);

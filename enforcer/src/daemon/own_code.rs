@@ -11,7 +11,7 @@ use enforcer_common::{USE_EXEC, USE_LIBRARY};
 
 use super::before::Mapping;
 use super::locate::open_regular;
-use crate::kernel::{own_program, own_text};
+use crate::kernel::{own_program, own_text, without_mark};
 use crate::signature::{Examiner, Facts, Verified};
 
 /// A part of the daemon that the policy would not let in.
@@ -25,8 +25,7 @@ pub struct Refused {
 
 /// Where this program is, also when the file has been replaced since it was started.
 pub fn program() -> io::Result<PathBuf> {
-    let path = own_program()?;
-    Ok(path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map_or(path.clone(), PathBuf::from))
+    own_program().map(without_mark)
 }
 
 /// What is decided about each file that this process runs.
@@ -57,7 +56,7 @@ fn mapped_files() -> io::Result<BTreeSet<PathBuf>> {
     let code = maps.lines().filter_map(Mapping::parse).filter(|mapping| mapping.is_code);
     let paths = code.filter_map(|mapping| mapping.path).filter(|path| path.starts_with('/'));
     // Replaced since it was started: what matters is what stands there now, and would be started next.
-    Ok(paths.map(|path| PathBuf::from(path.strip_suffix(" (deleted)").unwrap_or(path))).collect())
+    Ok(paths.map(|path| without_mark(path.into())).collect())
 }
 
 #[cfg(test)]

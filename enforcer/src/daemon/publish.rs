@@ -111,7 +111,7 @@ fn digests(verified: &Verified) -> impl Iterator<Item = Digest> + use<> {
 }
 
 /// The rights that the signature asks for and the policy grants, as far as the programs know them.
-fn entitlements(verified: &Verified) -> u32 {
+pub(super) fn entitlements(verified: &Verified) -> u32 {
     let granted = |name: &str| verified.entitlements().iter().any(|granted| granted == name);
     ENTITLEMENTS.iter().filter(|(name, _)| granted(name)).fold(0, |rights, (_, right)| rights | right)
 }

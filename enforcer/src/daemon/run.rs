@@ -28,7 +28,7 @@ use super::requests::{Requests, VERIFIERS};
 use super::state::{load_floors, start_clock, untold_time};
 use super::tally::{Loss, Tally};
 use super::watch::Watch;
-use super::{Ground, Options, Shared, before, charters_in_force, facts, own_code, scan};
+use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
 use crate::audit::EventLog;
 use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
@@ -205,7 +205,7 @@ impl Daemon {
             let adopted = loaded.was_adopted();
             let was_in_force = adopted || self.others.are_there();
             if let Err(error) = loaded
-                .attach(&GUARDED_FOLDERS.map(Path::new))
+                .attach(&GUARDED_FOLDERS.map(Path::new), || entitled::enrol(&self.shared))
                 .map_err(DaemonError::from)
                 .and_then(|()| self.prove())
                 .and_then(|()| self.prove_signed_code_runs())

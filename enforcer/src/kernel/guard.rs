@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use aya::maps::MapData;
 use aya::programs::links::FdLink;
-use enforcer_common::{ENROL_EXECUTABLE, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, ObjectId, ObjectKind};
+use enforcer_common::{ENROL_ENFORCER, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, ObjectId, ObjectKind};
 
 use super::maps::MAPS;
 use super::pins::PIN_ROOT;
@@ -19,7 +19,7 @@ use super::{KernelError, Maps, Pins, pins::pin_error};
 /// is as good as once.
 pub(super) fn enrol_inodes(maps: &Maps, pins: &Pins, folders: &[&Path]) -> Result<(), KernelError> {
     let program = open_own_program().map_err(|source| pin_error("find", Path::new("/proc/self/exe"), source))?;
-    maps.enrol_file(&program, ENROL_EXECUTABLE)?;
+    maps.enrol_file(&program, ENROL_ENFORCER)?;
     let mut guarded: BTreeMap<PathBuf, u32> = BTreeMap::new();
     for folder in [Path::new(PIN_ROOT), pins.folder()].iter().chain(folders) {
         let folder = fs::canonicalize(folder).map_err(|source| pin_error("find", folder, source))?;

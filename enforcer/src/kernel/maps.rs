@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, RingBuf, loaded_maps};
 use enforcer_common::{
-    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, Enrolment, Heartbeat, InodeId, Name, ObjectId, OverlayLayout,
-    Reason, Settings, Verdict,
+    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, ENROL_EXECUTABLE, Enrolment, ExecutableId, Heartbeat, InodeId,
+    Name, ObjectId, OverlayLayout, Reason, Settings, Verdict,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
@@ -57,6 +57,7 @@ pub struct Maps {
     guarded: Mutex<HashMap<MapData, InodeId, u32>>,
     objects: Mutex<HashMap<MapData, ObjectId, u32>>,
     enrolment: Mutex<Array<MapData, Enrolment>>,
+    executables: Mutex<HashMap<MapData, ExecutableId, Digest>>,
     settings: Mutex<Array<MapData, Settings>>,
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
     /// Not in builds before there were charters.
@@ -80,6 +81,7 @@ impl Maps {
             guarded: Mutex::new(hash_map(folder, "GUARDED")?),
             objects: Mutex::new(hash_map(folder, "OBJECTS")?),
             enrolment: Mutex::new(array(folder, "ENROLMENT")?),
+            executables: Mutex::new(hash_map(folder, "EXECUTABLES")?),
             settings: Mutex::new(array(folder, "SETTINGS")?),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
             charter: folder.join(CHARTER).exists().then(|| array(folder, CHARTER)).transpose()?.map(Mutex::new),
@@ -156,28 +158,32 @@ impl Maps {
 
     /// Shows the programs an inode of the enforcer's own (`enforcer_common::Enrolment`).
     pub(super) fn enrol(&self, path: &Path, flags: u32) -> Result<(), KernelError> {
-        self.show(flags, path, || {
+        self.show(Enrolment { flags, ..Enrolment::NONE }, path, || {
             _ = rustix::fs::listxattr(path, &mut [0_u8; 0][..]);
         })
     }
 
     /// The same, of a file that is open.
     pub(super) fn enrol_file(&self, file: &File, flags: u32) -> Result<(), KernelError> {
-        self.show(flags, &Path::new("descriptor").join(file.as_raw_fd().to_string()), || {
+        self.show_file(Enrolment { flags, ..Enrolment::NONE }, file)
+    }
+
+    fn show_file(&self, as_what: Enrolment, file: &File) -> Result<(), KernelError> {
+        self.show(as_what, &Path::new("descriptor").join(file.as_raw_fd().to_string()), || {
             _ = rustix::fs::flistxattr(file, &mut [0_u8; 0][..]);
         })
     }
 
-    fn show(&self, flags: u32, path: &Path, list: impl FnOnce()) -> Result<(), KernelError> {
+    fn show(&self, as_what: Enrolment, path: &Path, list: impl FnOnce()) -> Result<(), KernelError> {
         let enrolment = &mut *lock(&self.enrolment);
         let before = enrolment.get(&0, 0).map_err(|error| failed("ENROLMENT", &error))?;
         let tid = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
         let mut tell = |told: Enrolment| enrolment.set(0, told, 0).map_err(|error| failed("ENROLMENT", &error));
-        tell(Enrolment { tid, flags, ..before })?;
+        tell(Enrolment { tid, done: before.done, ..as_what })?;
         // What the call itself answers means nothing: the program has seen the inode.
         list();
         let after = enrolment.get(&0, 0).map_err(|error| failed("ENROLMENT", &error))?;
-        enrolment.set(0, Enrolment { done: after.done, ..Enrolment::default() }, 0).map_err(|error| failed("ENROLMENT", &error))?;
+        enrolment.set(0, Enrolment { done: after.done, ..Enrolment::NONE }, 0).map_err(|error| failed("ENROLMENT", &error))?;
         if after.done == before.done { Err(KernelError::NotEnrolled { path: path.to_owned() }) } else { Ok(()) }
     }
 
@@ -187,6 +193,20 @@ impl Maps {
     /// They do not: somebody has it open for writing, or there is no room for it.
     pub fn enter_code(&self, file: &File) -> Result<(), KernelError> {
         self.enrol_file(file, ENROL_CODE)
+    }
+
+    /// Tells the programs what was measured of a program that somebody runs, so that its processes have the rights that a verdict gives it.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn enrol_executable(&self, file: &File, digest: &Digest) -> Result<(), KernelError> {
+        self.show_file(Enrolment { flags: ENROL_EXECUTABLE, digest: *digest, ..Enrolment::NONE }, file)
+    }
+
+    /// What was measured of the programs that were started with rights of their own and are still in memory.
+    pub fn noted_executables(&self) -> Result<Vec<Digest>, KernelError> {
+        let executables = lock(&self.executables);
+        executables.iter().map(|noted| noted.map(|(_, digest)| digest).map_err(|error| failed("EXECUTABLES", &error))).collect()
     }
 
     /// Forgets what was enrolled as this and nothing else.

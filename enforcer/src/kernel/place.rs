@@ -4,11 +4,11 @@
 //! there for the policy's state. Everything is asked of the kernel's own file systems (`/proc`, `/sys`) themselves: what is mounted over one of their files is
 //! not believed. Otherwise the next daemon would take a forged layout of the kernel's structures for the true one, or another program for itself.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2, readlinkat, stat, statat};
@@ -46,6 +46,11 @@ pub fn open_own_program() -> io::Result<File> {
 /// As [`open_own_program`].
 pub fn own_program() -> io::Result<PathBuf> {
     Ok(OsString::from_vec(readlinkat(own_folder()?, "exe", Vec::new())?.into_bytes()).into())
+}
+
+/// The path of a file that runs, as the kernel shows it, without what it appends when the file has been removed or replaced since (`proc_pid_exe(5)`).
+pub fn without_mark(path: PathBuf) -> PathBuf {
+    path.as_os_str().as_bytes().strip_suffix(b" (deleted)").map(OsStr::from_bytes).map(PathBuf::from).unwrap_or(path)
 }
 
 /// The number of this process's mount namespace.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aya::programs::links::FdLink;
-use aya::programs::{Lsm, Program, ProgramError};
+use aya::programs::{Lsm, Program, ProgramError, ProgramInfo};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use aya_log::EbpfLogger;
 use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, Verdict};
@@ -15,9 +15,12 @@ use super::{KernelError, Maps, boottime, guard, maps::MAPS, object};
 use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too, and the entry of a system call that asks none. Those that decide about code
-/// come first, then those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know it.
+/// come after those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know what they ask about.
 pub const HOOKS: [&str; 37] = [
-    "bprm_check_security",
+    "inode_free_security",
+    "inode_listxattr",
+    // From here on code is judged.
+    FIRST_JUDGE,
     "mmap_file",
     "file_mprotect",
     "__x64_sys_brk",
@@ -26,8 +29,6 @@ pub const HOOKS: [&str; 37] = [
     "kernel_post_read_file",
     "kernel_load_data",
     "path_truncate",
-    "inode_listxattr",
-    "inode_free_security",
     // From here on the enforcer is guarded.
     FIRST_GUARD,
     "ptrace_access_check",
@@ -59,6 +60,9 @@ pub const HOOKS: [&str; 37] = [
 
 /// The entry of the same system call for 32-bit programs, in kernels that run those.
 pub(super) const COMPATIBLE: &str = "__ia32_sys_brk";
+
+/// The first hook that decides about anything.
+const FIRST_JUDGE: &str = "bprm_check_security";
 
 /// The first hook that asks who the enforcer is.
 const FIRST_GUARD: &str = "file_open";
@@ -98,13 +102,19 @@ impl Loaded {
     }
 
     /// Attaches the programs and pins their links. From here on they decide, with or without the daemon. `folders` are the daemon's own, which are
-    /// guarded besides the pins.
-    pub fn attach(&mut self, folders: &[&Path]) -> Result<(), KernelError> {
+    /// guarded besides the pins; `enrol` shows the programs what they have to know of what runs, before they decide about it.
+    pub fn attach(&mut self, folders: &[&Path], enrol: impl FnOnce()) -> Result<(), KernelError> {
         let Some(mut programs) = self.pending.take() else {
             guard::enrol_inodes(&self.maps, &self.pins, folders)?;
             return guard::enrol_objects(&self.maps, &self.pins, &self.links);
         };
+        let mut enrol = Some(enrol);
         for hook in HOOKS {
+            if hook == FIRST_JUDGE
+                && let Some(enrol) = enrol.take()
+            {
+                enrol();
+            }
             if hook == FIRST_GUARD {
                 guard::enrol_inodes(&self.maps, &self.pins, folders)?;
             }
@@ -118,9 +128,9 @@ impl Loaded {
 
     /// The programs' own log, which tells of faults; its records go to the daemon's log.
     pub fn log(&self) -> Result<EbpfLogger<&'static dyn log::Log>, KernelError> {
-        let missing = || KernelError::Load { detail: "a pinned program is missing".to_owned() };
-        let program = self.pins.program_ids().into_iter().next().ok_or_else(missing)?;
-        EbpfLogger::init_from_id(program).map_err(|error| failed(&error))
+        let path = self.pins.program(FIRST_JUDGE);
+        let program = ProgramInfo::from_pin(&path).map_err(|error| pin_error("open", &path, std::io::Error::other(chain(&error))))?;
+        EbpfLogger::init_from_id(program.id()).map_err(|error| failed(&error))
     }
 
     /// The other builds that are in force.

@@ -1,9 +1,7 @@
 //! Taking enforcement off: the daemon ends, and every pin is removed.
 
 use std::fs;
-use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aya::maps::loaded_maps;
@@ -12,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::maps::is_charter;
-use super::place::own_program;
+use super::place::{own_program, without_mark};
 use super::{KernelError, Maps, Pins, monotonic, observed};
 
 /// What was taken off.
@@ -44,9 +42,9 @@ fn process_of(maps: &Maps) -> Result<Option<u32>, KernelError> {
         return Ok(Some(pid));
     }
     let pid = maps.heartbeat()?.pid;
-    let program = |path: io::Result<PathBuf>| path.ok().map(|path| path.to_string_lossy().trim_end_matches(" (deleted)").to_owned());
-    let (own, its) = (program(own_program()), program(fs::read_link(format!("/proc/{pid}/exe"))));
-    Ok((pid != 0 && pid != std::process::id() && own.is_some() && own == its).then_some(pid))
+    let (own, its) = (own_program().map(without_mark), fs::read_link(format!("/proc/{pid}/exe")).map(without_mark));
+    let is_the_enforcer = matches!((own, its), (Ok(own), Ok(its)) if own == its);
+    Ok((pid != 0 && pid != std::process::id() && is_the_enforcer).then_some(pid))
 }
 
 /// The daemon that answers for these maps, while its heartbeat is fresh.

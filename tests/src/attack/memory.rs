@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr::null;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -21,6 +23,8 @@ pub enum Memory {
     AnonymousData,
     /// Memory that is writable and executable from the start.
     AnonymousRwx,
+    /// The same a hundred times a second, until it is refused.
+    AnonymousRwxAgainAndAgain,
     /// Memory that is written, then made executable.
     AnonymousWToX,
     /// The same, made writable and executable at once.
@@ -76,6 +80,10 @@ pub fn run(memory: &Memory) -> Result<()> {
             println!("data stayed data");
             return Ok(());
         }
+        Memory::AnonymousRwxAgainAndAgain => loop {
+            Mapping::anonymous(PAGE, RWX, MapFlags::PRIVATE)?;
+            thread::sleep(Duration::from_millis(10));
+        },
         Memory::FileRwx { library } => {
             return rewritten_file(library, RWX, MapFlags::PRIVATE, None);
         }

@@ -7,6 +7,7 @@ mod change;
 mod charter;
 mod compilers;
 mod daemon;
+mod entitled;
 mod first_use;
 mod guard;
 mod hostile;
@@ -58,6 +59,7 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
         worker::TESTS,
         change::TESTS,
         compilers::TESTS,
+        entitled::TESTS,
         hostile::TESTS,
         guard::TESTS,
         reload::TESTS,
