@@ -40,12 +40,12 @@ pub const GUARDED_CGROUP: u32 = 1 << 2;
 pub const ENROL_ENFORCER: u32 = 1 << 31;
 /// This was mapped as code before the programs were attached: it goes into `CODE`.
 pub const ENROL_CODE: u32 = 1 << 30;
-/// This is a program that runs with rights of its own: what was measured of it goes into `EXECUTABLES`.
+/// This is a program that runs with rights of its own: what was measured of it goes into `EXECUTABLES`, as [`Shown`] says.
 pub const ENROL_EXECUTABLE: u32 = 1 << 29;
 
 /// The one element of the map `ENROLMENT`: the next inode whose extended attributes this thread lists is enrolled.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Enrolment {
     /// How many were enrolled. Written by the programs.
     pub done: u64,
@@ -53,18 +53,23 @@ pub struct Enrolment {
     pub tid: u32,
     /// As what: [`GUARDED_FOLDER`] and its like, [`ENROL_ENFORCER`], [`ENROL_CODE`] or [`ENROL_EXECUTABLE`].
     pub flags: u32,
-    /// What was measured of an executable.
+}
+
+const _: () = assert!(size_of::<Enrolment>() == 16);
+
+/// The one element of the map `SHOWN`: the program that was shown last as [`ENROL_EXECUTABLE`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Which one it is. Written by the programs as long as there is no digest; when there is one, only this very program is enrolled.
+    pub id: ExecutableId,
+    /// What was measured of it when it was started; [`Digest::NONE`] asks for the id.
     pub digest: Digest,
-    /// 0.
+    /// Explicit padding.
     pub reserved: u32,
 }
 
-impl Enrolment {
-    /// Nobody enrols anything.
-    pub const NONE: Self = Self { done: 0, tid: 0, flags: 0, digest: Digest::NONE, reserved: 0 };
-}
-
-const _: () = assert!(size_of::<Enrolment>() == 16 + size_of::<Digest>() + 4);
+const _: () = assert!(size_of::<Shown>() == 64);
 
 boundary_enum! {
     /// A kind of BPF object.

@@ -17,7 +17,8 @@ mod verdict;
 pub use digest::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, DIGEST_SIZE, Digest};
 pub use event::{COMM_SIZE, Event, Hook, PATH_SIZE, PathKind, Reason, Request};
 pub use guard::{
-    ENROL_CODE, ENROL_ENFORCER, ENROL_EXECUTABLE, Enrolment, ExecutableId, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, InodeId, ObjectId, ObjectKind,
+    ENROL_CODE, ENROL_ENFORCER, ENROL_EXECUTABLE, Enrolment, ExecutableId, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, InodeId, ObjectId,
+    ObjectKind, Shown,
 };
 pub use kernel::{ABSENT, Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout, OverlayLayout};
 pub use settings::{CHARTER_SIZE, Charter, Counter, ENFORCERS, Heartbeat, Mode, Response, Settings};
@@ -53,6 +54,7 @@ mod user {
         InodeId,
         ExecutableId,
         Enrolment,
+        Shown,
         ObjectId
     );
 }

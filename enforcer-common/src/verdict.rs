@@ -36,8 +36,8 @@ pub struct Verdict {
     pub generation: u32,
     /// The number of the component that the content is, from 1 (its place in the policy of this generation); 0 when it is none.
     pub component: u32,
-    /// Explicit padding.
-    pub reserved: u32,
+    /// Not 0: it is left of a former policy, and gives its rights to what runs until this is decided anew. Nothing is started or mapped by it.
+    pub is_left: u32,
 }
 
 const _: () = assert!(size_of::<Verdict>() == 32);

@@ -11,8 +11,8 @@
 //! * whoever changes a file opens it for writing, so [`VERSION`], [`CTIME`], [`CLOCK`], [`SIZE`] and [`SETTLING`] stand behind [`OPENINGS`], and it behind
 //!   them: the opening is ours to see, the rest the kernel's to keep; what follows is said of builds without it;
 //! * a size does not change without a time or version, so [`SIZE`] stands behind [`VERSION`] and [`CTIME`];
-//! * where the file system counts each change in `i_version` (ext4, btrfs, xfs up to 6.12), [`CTIME`], [`SETTLING`] and [`CLOCK`] stand behind [`VERSION`],
-//!   and [`VERSION`] behind those three together; elsewhere (xfs on 7, layers on 6.1) there are only the three, and each is needed;
+//! * where the file system counts each change in `i_version` (ext4, btrfs, xfs), [`CTIME`], [`SETTLING`] and [`CLOCK`] stand behind [`VERSION`], and
+//!   [`VERSION`] behind those three together; elsewhere (layers on 6.1) there are only the three, and each is needed;
 //! * the generation is no clause: what is kept goes with the inode, and is there so that nobody has to know that.
 
 /// Nobody has the file open for writing.

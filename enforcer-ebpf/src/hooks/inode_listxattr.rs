@@ -12,7 +12,7 @@ use enforcer_common::{ENROL_CODE, ENROL_ENFORCER, ENROL_EXECUTABLE, ExecutableId
 
 use crate::{
     kernel,
-    maps::{ENFORCER_PROGRAMS, ENROLMENT, EXECUTABLES, GUARDED, SETTINGS},
+    maps::{ENFORCER_PROGRAMS, ENROLMENT, EXECUTABLES, GUARDED, SETTINGS, SHOWN},
     measure, rights,
 };
 
@@ -44,9 +44,7 @@ fn enrol(dentry: u64) -> Option<()> {
         rights::note_number(id.number);
         rights::note_root();
     } else if flags == ENROL_EXECUTABLE {
-        let executable = ExecutableId { inode: id, address: kernel::dentry_inode(dentry) };
-        // SAFETY: a map value that was checked for null, which only this thread writes.
-        EXECUTABLES.insert(&executable, unsafe { &(*enrolment).digest }, 0).ok()?;
+        enrol_executable(&ExecutableId { inode: id, address: kernel::dentry_inode(dentry) })?;
     } else {
         // SAFETY: a number.
         let before = unsafe { GUARDED.get(&id) }.copied().unwrap_or(0);
@@ -56,3 +54,26 @@ fn enrol(dentry: u64) -> Option<()> {
     unsafe { *addr_of_mut!((*enrolment).done) += 1 };
     Some(())
 }
+
+/// Says which program this is, or remembers what was measured of it, if it is the one that was meant. What was noted at a start counts more.
+#[inline(always)]
+fn enrol_executable(executable: &ExecutableId) -> Option<()> {
+    let shown = SHOWN.get_ptr_mut(0)?;
+    // SAFETY: a map value that was checked for null, which only the enrolling thread and this program write.
+    unsafe {
+        if (*shown).digest.algorithm == 0 {
+            (*shown).id = *executable;
+            return Some(());
+        }
+        if (*shown).id != *executable {
+            return None;
+        }
+        if EXECUTABLES.insert(executable, &(*shown).digest, BPF_NOEXIST).is_err() {
+            EXECUTABLES.get_ptr(executable)?;
+        }
+    }
+    Some(())
+}
+
+/// `include/uapi/linux/bpf.h`
+const BPF_NOEXIST: u64 = 1;

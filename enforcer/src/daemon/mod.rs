@@ -29,7 +29,7 @@ mod watch;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use enforcer_common::Settings;
@@ -91,6 +91,10 @@ struct Shared {
     before: RwLock<Option<Before>>,
     /// Whether verdicts of a former ground are left in the kernel.
     unretired: AtomicBool,
+    /// Whether programs run by the rights that a former ground gave them.
+    are_rights_left: AtomicBool,
+    /// Held while they are decided anew.
+    renewing: Mutex<()>,
 }
 
 impl Shared {
@@ -124,13 +128,12 @@ impl Shared {
         if let Err(error) = self.put_in_force(&new) {
             // The old manifests' verdicts may have been overwritten; what was answered at first use is asked for again.
             if old.generation != new.generation
-                && let Err(worse) = self.put_in_force(&old).and_then(|()| self.publisher.retire_others(old.generation))
+                && let Err(worse) = self.put_in_force(&old).and_then(|()| self.retire_others(old.generation))
             {
                 tracing::error!("the old policy could not be put back whole: {worse}; code that it allows may be denied until the next reload");
             }
             return Err(error);
         }
-        entitled::keep(self, &new);
         let generation = new.generation;
         *self.ground.write().unwrap_or_else(PoisonError::into_inner) = new;
         self.retire(generation);
@@ -139,11 +142,17 @@ impl Shared {
 
     /// Removes what others than the ground in force decided. Failing that, it is tried again: the new ground is in force all the same.
     fn retire(&self, generation: u32) {
-        let outcome = self.publisher.retire_others(generation);
+        let outcome = self.retire_others(generation);
         if let Err(error) = &outcome {
             tracing::error!("what the former policy allowed is still allowed, and is taken away as soon as it can be: {error}");
         }
         self.unretired.store(outcome.is_err(), Ordering::Relaxed);
+    }
+
+    fn retire_others(&self, generation: u32) -> Result<(), KernelError> {
+        let are_left = self.publisher.retire_others(generation)?;
+        self.are_rights_left.fetch_or(are_left, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The same once more, if it failed.

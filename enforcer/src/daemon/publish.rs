@@ -1,5 +1,6 @@
 //! From decisions to verdicts in the kernel. Only a [`Verified`] value can become an allow.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRARY, Verdict};
@@ -65,13 +66,42 @@ impl Publisher {
         self.floors().admit(release);
     }
 
-    /// Removes every verdict of another generation, and then the names that they were held against; how many verdicts there were.
-    pub fn retire_others(&self, generation: u32) -> Result<usize, KernelError> {
+    /// Removes every verdict of another generation, and then the names that they were held against. Those that give rights to what runs are left for a
+    /// while, for nothing else. Whether there are any.
+    pub fn retire_others(&self, generation: u32) -> Result<bool, KernelError> {
         let mut floors = self.floors();
-        let retired = self.maps.retain(|_, verdict| verdict.generation == generation)?;
+        let noted = self.maps.executables().unwrap_or_else(|error| {
+            tracing::error!("what runs loses its entitlements: {error}");
+            Vec::new()
+        });
+        let mut are_left = false;
+        for digest in noted.into_iter().map(|(_, digest)| digest).collect::<HashSet<_>>() {
+            if let Some(verdict) = self.maps.verdict(&digest)?.filter(|verdict| verdict.generation != generation) {
+                are_left |= self.leave(&digest, &verdict, generation)?;
+            }
+        }
+        self.maps.retain(|_, verdict| verdict.generation == generation)?;
         floors.forget_others(generation);
         self.maps.retain_names(|of| of == generation)?;
-        Ok(retired)
+        Ok(are_left)
+    }
+
+    /// Leaves the rights that another policy, or another build of the programs, gave a digest that runs. Whether there were any.
+    fn leave(&self, digest: &Digest, verdict: &Verdict, generation: u32) -> Result<bool, KernelError> {
+        let left = left_of(verdict, generation, boottime());
+        left.map_or(Ok(false), |left| self.maps.publish(digest, &left).map(|()| true))
+    }
+
+    /// The same, unless something is decided about it already.
+    pub(super) fn leave_if_unknown(&self, digest: &Digest, verdict: &Verdict, generation: u32) -> Result<bool, KernelError> {
+        let _floors = self.floors();
+        if self.maps.verdict(digest)?.is_some() { Ok(false) } else { self.leave(digest, verdict, generation) }
+    }
+
+    /// Removes what was left, when everything that runs has been decided anew.
+    pub(super) fn withdraw_left(&self) -> Result<(), KernelError> {
+        let _floors = self.floors();
+        self.maps.retain(|_, verdict| verdict.is_left == 0).map(drop)
     }
 
     /// Writes what could not be written when it should have been.
@@ -87,7 +117,7 @@ impl Publisher {
         };
         let (uses, signer, component) = (with_own_mappings(verified.uses()), verified.signer(), verified.component());
         let entitlements = entitlements(verified) | own;
-        let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, reserved: 0 };
+        let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, is_left: 0 };
         for digest in digests(verified) {
             let standing = self.maps.verdict(&digest)?.filter(|standing| standing.generation == generation && holds(standing));
             // Content that is two releases can be overtaken as either, and so only the latter counts.
@@ -116,9 +146,20 @@ pub(super) fn entitlements(verified: &Verified) -> u32 {
     ENTITLEMENTS.iter().filter(|(name, _)| granted(name)).fold(0, |rights, (_, right)| rights | right)
 }
 
-/// Whether it has not expired.
+/// What is left of a verdict of another generation for what runs by it; nothing when it gives no rights. It ends soon, and is not drawn out by being left again.
+fn left_of(verdict: &Verdict, generation: u32, now: u64) -> Option<Verdict> {
+    let entitlements = verdict.entitlements & !ENTITLEMENT_OWN;
+    let end = if verdict.is_left == 0 { now + GRACE } else { verdict.expires_at };
+    let expires_at = if verdict.expires_at == 0 { end } else { end.min(verdict.expires_at) };
+    (entitlements != 0 && expires_at > now).then_some(Verdict { expires_at, uses: 0, entitlements, generation, is_left: 1, ..*verdict })
+}
+
+/// For how long, in nanoseconds: as long as it takes to verify some hundred programs on a busy machine.
+const GRACE: u64 = 30_000_000_000;
+
+/// Whether it decides about anything, and has not expired.
 pub(super) fn holds(verdict: &Verdict) -> bool {
-    verdict.expires_at == 0 || verdict.expires_at > boottime()
+    verdict.is_left == 0 && (verdict.expires_at == 0 || verdict.expires_at > boottime())
 }
 
 /// What two signatures allow that cover the same content. It may do what either lets it, as long as both hold: after that it is asked for anew.
@@ -144,7 +185,21 @@ mod tests {
 
     use super::*;
 
-    const LISTED: Verdict = Verdict { expires_at: 0, uses: USE_LIBRARY, entitlements: 0, signer: 0, generation: 7, component: 3, reserved: 0 };
+    const LISTED: Verdict = Verdict { expires_at: 0, uses: USE_LIBRARY, entitlements: 0, signer: 0, generation: 7, component: 3, is_left: 0 };
+
+    #[test]
+    fn what_is_left_of_a_verdict_gives_rights_for_a_while_and_lets_nothing_start() {
+        let entitled = Verdict { uses: USE_EXEC, entitlements: ENTITLEMENT_JIT, ..LISTED };
+        let left = left_of(&entitled, 8, 100).unwrap();
+        assert_eq!(left, Verdict { expires_at: 100 + GRACE, uses: 0, generation: 8, is_left: 1, ..entitled });
+        assert!(!holds(&left), "it decides about nothing");
+        assert_eq!(left_of(&left, 9, 200).map(|again| again.expires_at), Some(100 + GRACE), "it is not drawn out");
+        assert_eq!(left_of(&left, 9, 100 + GRACE), None);
+        assert_eq!(left_of(&Verdict { expires_at: 300, ..entitled }, 8, 100).map(|left| left.expires_at), Some(300));
+        assert_eq!(left_of(&Verdict { expires_at: 300, ..entitled }, 8, 300), None, "it has expired");
+        assert_eq!(left_of(&LISTED, 8, 100), None, "it gives no rights");
+        assert_eq!(left_of(&Verdict { entitlements: ENTITLEMENT_OWN, ..LISTED }, 8, 100), None);
+    }
 
     #[test]
     fn two_signatures_allow_what_either_does_in_any_order() {

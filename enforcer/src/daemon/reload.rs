@@ -9,7 +9,7 @@ use super::notice::{Notice, Refused};
 use super::protected::require_protected;
 use super::run::{Daemon, DaemonError, notify, system, watching};
 use super::watch::Watch;
-use super::{Ground, facts, own_code, scan};
+use super::{Ground, entitled, facts, own_code, scan};
 use crate::audit::Timestamp;
 use crate::charter::InForce;
 use crate::policy::Policy;
@@ -41,7 +41,9 @@ impl Daemon {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
         notify(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(microseconds)]);
-        match self.try_reload(watch, what) {
+        let outcome = self.try_reload(watch, what);
+        entitled::start(&self.shared);
+        match outcome {
             Ok(()) => {
                 tracing::info!(verdicts = self.shared.maps.verdict_count(), "the new {} in force", what.name());
                 self.leave_notice(None);

@@ -153,7 +153,7 @@ pub(super) struct Daemon {
     /// This program's file.
     program: PathBuf,
     /// Other builds of the eBPF programs that are in force.
-    others: Others,
+    others: Arc<Others>,
     /// What `enforcer status` was told last.
     pub(super) told: Mutex<Notice>,
 }
@@ -185,10 +185,12 @@ impl Daemon {
             tally,
             before: RwLock::default(),
             unretired: AtomicBool::new(false),
+            are_rights_left: AtomicBool::new(false),
+            renewing: Mutex::default(),
         });
         shared.replace_ground(ground)?;
         let program = own_code::program().map_err(|source| system("find this program's file", source))?;
-        Ok(Self { options: options.clone(), shared, program, others: loaded.others()?, told: Mutex::default() })
+        Ok(Self { options: options.clone(), shared, program, others: Arc::new(loaded.others()?), told: Mutex::default() })
     }
 
     /// Attaches, proves, tells the service manager, and waits for signals.
@@ -205,7 +207,7 @@ impl Daemon {
             let adopted = loaded.was_adopted();
             let was_in_force = adopted || self.others.are_there();
             if let Err(error) = loaded
-                .attach(&GUARDED_FOLDERS.map(Path::new), || entitled::enrol(&self.shared))
+                .attach(&GUARDED_FOLDERS.map(Path::new), || entitled::take_over(&self.shared, &self.others))
                 .map_err(DaemonError::from)
                 .and_then(|()| self.prove())
                 .and_then(|()| self.prove_signed_code_runs())
@@ -247,10 +249,12 @@ impl Daemon {
             }
             self.leave_notice(None);
             if self.options.once {
+                entitled::renew(&self.shared);
                 self.keep_state();
                 tracing::info!("enforcement goes on without a daemon, as was asked for");
                 return Ok(());
             }
+            entitled::start(&self.shared);
             scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
 
@@ -295,6 +299,7 @@ impl Daemon {
                             self.reload(&mut watch, What::Trust);
                         }
                         self.shared.retire_again();
+                        entitled::start(&self.shared);
                         if overlay == Overlay::Unreadable {
                             self.look_for_overlay(&mut overlay);
                         }

@@ -289,6 +289,9 @@ fn during_the_hash(stage: &mut Stage) -> Result<()> {
         }
         write(true_byte).context("cannot put it back")?;
         stage.tried();
+        if !stage.record.foreign.is_empty() {
+            break;
+        }
     }
     Ok(())
 }
@@ -442,4 +445,4 @@ const TRIES: usize = 8;
 const TICK_ROUNDS: usize = 60;
 const CLOCK_ROUNDS: usize = 8;
 /// How many milliseconds an emulated machine, or a real one, takes to be in the midst of a large file.
-const DELAYS: [u64; 8] = [0, 1, 3, 8, 20, 50, 120, 250];
+const DELAYS: [u64; 11] = [0, 1, 3, 8, 20, 50, 120, 250, 400, 600, 1000];

@@ -206,10 +206,15 @@ fn capture(into: &Arc<Mutex<Vec<u8>>>) -> impl FnMut(&[u8]) + Send + 'static {
     }
 }
 
+/// What an emulator does that runs code which another processor has patched meanwhile. The kernel patches itself where programs are attached, and puts a
+/// breakpoint there for a moment (`text_poke_bp`).
+pub(crate) const PATCHED_CODE: &str = "the kernel met a breakpoint where it had patched its own code before";
+
 fn with_console(reason: &str, console: &Path) -> anyhow::Error {
     let text = fs::read(console).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n  ");
-    anyhow!("{reason}\nthe end of its console (all of it: {}):\n  {tail}", console.display())
+    let race = if text.contains("Oops: int3") { format!("; {PATCHED_CODE}") } else { String::new() };
+    anyhow!("{reason}{race}\nthe end of its console (all of it: {}):\n  {tail}", console.display())
 }
