@@ -1,6 +1,6 @@
 //! What belongs to the enforcer, and how the programs recognise it.
 
-use crate::{Digest, boundary_enum};
+use crate::boundary_enum;
 
 /// An inode, as the programs name it. What user space sees of an inode is not enough for that: on btrfs and overlayfs `st_dev` is another number than the
 /// file system's. So user space never makes one; it *enrols* an inode, by [`Enrolment`].
@@ -37,11 +37,9 @@ pub const GUARDED_WAY: u32 = 1 << 1;
 /// This is a control group of the daemon: it is not frozen or killed.
 pub const GUARDED_CGROUP: u32 = 1 << 2;
 /// This is the program that enrols itself: it goes into `ENFORCER_PROGRAMS` and not into `GUARDED`, and its root folder is the enforcer's.
-pub const ENROL_ENFORCER: u32 = 1 << 31;
+pub const ENROL_EXECUTABLE: u32 = 1 << 31;
 /// This was mapped as code before the programs were attached: it goes into `CODE`.
 pub const ENROL_CODE: u32 = 1 << 30;
-/// This is a program that runs with rights of its own: what was measured of it goes into `EXECUTABLES`, as [`Shown`] says.
-pub const ENROL_EXECUTABLE: u32 = 1 << 29;
 
 /// The one element of the map `ENROLMENT`: the next inode whose extended attributes this thread lists is enrolled.
 #[repr(C)]
@@ -51,25 +49,11 @@ pub struct Enrolment {
     pub done: u64,
     /// The thread; 0 is nobody.
     pub tid: u32,
-    /// As what: [`GUARDED_FOLDER`] and its like, [`ENROL_ENFORCER`], [`ENROL_CODE`] or [`ENROL_EXECUTABLE`].
+    /// As what: [`GUARDED_FOLDER`] and its like, [`ENROL_EXECUTABLE`] or [`ENROL_CODE`].
     pub flags: u32,
 }
 
 const _: () = assert!(size_of::<Enrolment>() == 16);
-
-/// The one element of the map `SHOWN`: the program that was shown last as [`ENROL_EXECUTABLE`].
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// Which one it is. Written by the programs as long as there is no digest; when there is one, only this very program is enrolled.
-    pub id: ExecutableId,
-    /// What was measured of it when it was started; [`Digest::NONE`] asks for the id.
-    pub digest: Digest,
-    /// Explicit padding.
-    pub reserved: u32,
-}
-
-const _: () = assert!(size_of::<Shown>() == 64);
 
 boundary_enum! {
     /// A kind of BPF object.

@@ -16,10 +16,7 @@ mod verdict;
 
 pub use digest::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, DIGEST_SIZE, Digest};
 pub use event::{COMM_SIZE, Event, Hook, PATH_SIZE, PathKind, Reason, Request};
-pub use guard::{
-    ENROL_CODE, ENROL_ENFORCER, ENROL_EXECUTABLE, Enrolment, ExecutableId, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, InodeId, ObjectId,
-    ObjectKind, Shown,
-};
+pub use guard::{ENROL_CODE, ENROL_EXECUTABLE, Enrolment, ExecutableId, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, InodeId, ObjectId, ObjectKind};
 pub use kernel::{ABSENT, Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout, OverlayLayout};
 pub use settings::{CHARTER_SIZE, Charter, Counter, ENFORCERS, Heartbeat, Mode, Response, Settings};
 pub use verdict::{
@@ -54,7 +51,6 @@ mod user {
         InodeId,
         ExecutableId,
         Enrolment,
-        Shown,
         ObjectId
     );
 }

@@ -64,6 +64,8 @@ pub struct Settings {
     pub deadline_per_mib: u64,
     /// A heartbeat older than this many nanoseconds means that there is no daemon.
     pub heartbeat_timeout: u64,
+    /// When the rights end that a former policy left to what runs ([`crate::Verdict::left`]), in nanoseconds of `CLOCK_BOOTTIME`.
+    pub left_until: u64,
     /// How many tasks may wait for the daemon at once.
     pub max_waiting: u32,
     /// The daemon's publication: the current generation of verdicts.
@@ -80,7 +82,7 @@ pub struct Settings {
 /// Digests of the enforcer's own program: two kinds of the running one, and two of its successor.
 pub const ENFORCERS: usize = 4;
 
-const _: () = assert!(size_of::<Settings>() == 24 + 32 + 32 + 12 + 36 * ENFORCERS + 4);
+const _: () = assert!(size_of::<Settings>() == 24 + 32 + 40 + 12 + 36 * ENFORCERS + 4);
 
 /// The one element of the map `HEARTBEAT`, written by the daemon while its work progresses.
 #[repr(C)]

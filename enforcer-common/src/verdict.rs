@@ -36,8 +36,9 @@ pub struct Verdict {
     pub generation: u32,
     /// The number of the component that the content is, from 1 (its place in the policy of this generation); 0 when it is none.
     pub component: u32,
-    /// Not 0: it is left of a former policy, and gives its rights to what runs until this is decided anew. Nothing is started or mapped by it.
-    pub is_left: u32,
+    /// Bits of [`ENTITLEMENT_JIT`] and its like: the rights that a former policy gave, which what runs keeps until it has been decided about anew, and until
+    /// [`crate::Settings::left_until`] at most. A verdict with these and without uses is what a former one left behind, and decides about nothing.
+    pub left: u32,
 }
 
 const _: () = assert!(size_of::<Verdict>() == 32);

@@ -209,7 +209,7 @@ extern "C" fn known_use(digest: *const Digest, wanted: u32) -> u64 {
 pub(crate) fn decided(digest: &Digest, wanted: u32) -> u64 {
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
     let Some(verdict): Option<&Verdict> = (unsafe { VERDICTS.get(digest) }) else { return NOT_DECIDED };
-    if verdict.is_left != 0 {
+    if verdict.uses == 0 && verdict.left != 0 {
         return NOT_DECIDED;
     }
     // SAFETY: no arguments.

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use enforcer_common::{
     Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, ExecutableId, Heartbeat, InodeId, Name, ObjectId, OverlayLayout, Request,
-    Settings, Shown, Verdict,
+    Settings, Verdict,
 };
 
 use crate::{atomic, code::Code, measure::Measured, names::Scratch};
@@ -78,13 +78,9 @@ pub(crate) static GUARDED: HashMap<InodeId, u32, 1024, { BPF_F_NO_PREALLOC as us
 #[btf_map]
 pub(crate) static OBJECTS: HashMap<ObjectId, u32, 1024, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
-/// What the daemon adds to [`EXECUTABLES`], [`ENFORCER_PROGRAMS`], [`GUARDED`] and [`CODE`]: one element.
+/// What the daemon adds to [`EXECUTABLES`] and [`GUARDED`]: one element.
 #[btf_map]
 pub(crate) static ENROLMENT: Array<Enrolment, 1> = Array::new();
-
-/// The program that the daemon shows: one element.
-#[btf_map]
-pub(crate) static SHOWN: Array<Shown, 1> = Array::new();
 
 /// The policy's settings: one element.
 #[btf_map]

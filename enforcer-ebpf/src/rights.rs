@@ -162,8 +162,12 @@ pub(crate) fn is_entitled_task(task: u64, entitlement: u32) -> bool {
     // SAFETY: as in `note_program`.
     let Some(verdict): Option<&Verdict> = (unsafe { VERDICTS.get(digest) }) else { return false };
     // SAFETY: no arguments.
-    let has_expired = verdict.expires_at != 0 && verdict.expires_at <= unsafe { bpf_ktime_get_boot_ns() };
-    !has_expired && verdict.entitlements & entitlement != 0
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let has_expired = verdict.expires_at != 0 && verdict.expires_at <= now;
+    if !has_expired && verdict.entitlements & entitlement != 0 {
+        return true;
+    }
+    verdict.left & entitlement != 0 && SETTINGS.get(0).is_some_and(|settings| now < settings.left_until)
 }
 
 /// The enforcer's own processes load the enforcer's own libraries only: a library that is trusted for something else, brought in by `LD_PRELOAD`,

@@ -2,17 +2,17 @@
 //!
 //! User space cannot name an inode as the programs see it: on btrfs and overlayfs, `stat(2)` tells another device. So the daemon says in [`ENROLMENT`]
 //! what it is about to show, and lists the extended attributes of it, which any file or folder on any file system takes. In the same way it shows what ran
-//! before the programs were attached, and with which rights.
+//! before the programs were attached.
 #![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
 use core::ptr::{addr_of_mut, read_volatile};
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::lsm, programs::LsmContext};
-use enforcer_common::{ENROL_CODE, ENROL_ENFORCER, ENROL_EXECUTABLE, ExecutableId, InodeId};
+use enforcer_common::{ENROL_CODE, ENROL_EXECUTABLE, ExecutableId, InodeId};
 
 use crate::{
     kernel,
-    maps::{ENFORCER_PROGRAMS, ENROLMENT, EXECUTABLES, GUARDED, SETTINGS, SHOWN},
+    maps::{ENFORCER_PROGRAMS, ENROLMENT, GUARDED, SETTINGS},
     measure, rights,
 };
 
@@ -38,13 +38,11 @@ fn enrol(dentry: u64) -> Option<()> {
         }
     } else if !kernel::dentry_inode_id(dentry, &mut id) {
         return None;
-    } else if flags == ENROL_ENFORCER {
+    } else if flags == ENROL_EXECUTABLE {
         let executable = ExecutableId { inode: id, address: kernel::dentry_inode(dentry) };
         ENFORCER_PROGRAMS.insert(&executable, &SETTINGS.get(0)?.enforcers[0], 0).ok()?;
         rights::note_number(id.number);
         rights::note_root();
-    } else if flags == ENROL_EXECUTABLE {
-        enrol_executable(&ExecutableId { inode: id, address: kernel::dentry_inode(dentry) })?;
     } else {
         // SAFETY: a number.
         let before = unsafe { GUARDED.get(&id) }.copied().unwrap_or(0);
@@ -54,26 +52,3 @@ fn enrol(dentry: u64) -> Option<()> {
     unsafe { *addr_of_mut!((*enrolment).done) += 1 };
     Some(())
 }
-
-/// Says which program this is, or remembers what was measured of it, if it is the one that was meant. What was noted at a start counts more.
-#[inline(always)]
-fn enrol_executable(executable: &ExecutableId) -> Option<()> {
-    let shown = SHOWN.get_ptr_mut(0)?;
-    // SAFETY: a map value that was checked for null, which only the enrolling thread and this program write.
-    unsafe {
-        if (*shown).digest.algorithm == 0 {
-            (*shown).id = *executable;
-            return Some(());
-        }
-        if (*shown).id != *executable {
-            return None;
-        }
-        if EXECUTABLES.insert(executable, &(*shown).digest, BPF_NOEXIST).is_err() {
-            EXECUTABLES.get_ptr(executable)?;
-        }
-    }
-    Some(())
-}
-
-/// `include/uapi/linux/bpf.h`
-const BPF_NOEXIST: u64 = 1;

@@ -42,7 +42,7 @@ pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
 pub use state::trusted_facts;
 pub use status::status;
 
-use crate::kernel::{KernelError, Maps};
+use crate::kernel::{KernelError, Maps, boottime};
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts, Verified};
 use crate::trust::SecurityVersions;
@@ -95,6 +95,10 @@ struct Shared {
     are_rights_left: AtomicBool,
     /// Held while they are decided anew.
     renewing: Mutex<()>,
+    /// Whether all of them have been.
+    renewed: AtomicBool,
+    /// Held while a ground is replaced.
+    replacing: Mutex<()>,
 }
 
 impl Shared {
@@ -124,41 +128,57 @@ impl Shared {
     ///
     /// New verdicts come first, then the settings: at no moment is anything decided by neither policy.
     fn replace_ground(&self, new: Arc<Ground>) -> Result<(), KernelError> {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.ground();
+        self.leave_rights()?;
         if let Err(error) = self.put_in_force(&new) {
             // The old manifests' verdicts may have been overwritten; what was answered at first use is asked for again.
             if old.generation != new.generation
-                && let Err(worse) = self.put_in_force(&old).and_then(|()| self.retire_others(old.generation))
+                && let Err(worse) = self.put_in_force(&old).and_then(|()| self.retire_others(&old))
             {
                 tracing::error!("the old policy could not be put back whole: {worse}; code that it allows may be denied until the next reload");
             }
             return Err(error);
         }
-        let generation = new.generation;
-        *self.ground.write().unwrap_or_else(PoisonError::into_inner) = new;
-        self.retire(generation);
+        *self.ground.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+        self.retire(&new);
         Ok(())
     }
 
+    /// Says until when what runs keeps the rights that the ground in force gives it, before anything takes them away. What is left already ends when it was to
+    /// end.
+    fn leave_rights(&self) -> Result<(), KernelError> {
+        let (mut settings, now) = (self.maps.settings()?, boottime());
+        let was_renewed = self.renewed.swap(false, Ordering::Relaxed);
+        if settings.left_until > now && !was_renewed {
+            return Ok(());
+        }
+        if settings.left_until != 0 && !was_renewed {
+            self.publisher.withdraw_left()?;
+        }
+        settings.left_until = now + GRACE;
+        self.maps.set_settings(&settings)
+    }
+
     /// Removes what others than the ground in force decided. Failing that, it is tried again: the new ground is in force all the same.
-    fn retire(&self, generation: u32) {
-        let outcome = self.retire_others(generation);
+    fn retire(&self, ground: &Ground) {
+        let outcome = self.retire_others(ground);
         if let Err(error) = &outcome {
             tracing::error!("what the former policy allowed is still allowed, and is taken away as soon as it can be: {error}");
         }
         self.unretired.store(outcome.is_err(), Ordering::Relaxed);
     }
 
-    fn retire_others(&self, generation: u32) -> Result<(), KernelError> {
-        let are_left = self.publisher.retire_others(generation)?;
-        self.are_rights_left.fetch_or(are_left, Ordering::Relaxed);
+    fn retire_others(&self, ground: &Ground) -> Result<(), KernelError> {
+        let are_left = self.publisher.retire_others(ground.generation, ground.examiner.revoked())?;
+        self.are_rights_left.store(are_left, Ordering::Relaxed);
         Ok(())
     }
 
     /// The same once more, if it failed.
     fn retire_again(&self) {
         if self.unretired.load(Ordering::Relaxed) {
-            self.retire(self.ground().generation);
+            self.retire(&self.ground());
         }
     }
 
@@ -179,7 +199,8 @@ impl Shared {
         for verified in ground.examiner.manifest_entries() {
             self.publisher.allow(&verified, ground.generation)?;
         }
-        self.maps.set_settings(&settings(&ground.policy, ground.generation, &self.identity))
+        let left_until = self.maps.settings()?.left_until;
+        self.maps.set_settings(&Settings { left_until, ..settings(&ground.policy, ground.generation, &self.identity) })
     }
 }
 
@@ -210,6 +231,7 @@ fn settings(policy: &Policy, generation: u32, identity: &Identity) -> Settings {
         deadline: nanoseconds(policy.limits.first_use_deadline),
         deadline_per_mib: nanoseconds(policy.limits.first_use_deadline_per_mib),
         heartbeat_timeout: nanoseconds(HEARTBEAT_TIMEOUT),
+        left_until: 0,
         max_waiting: policy.limits.max_waiting,
         generation,
         bound_names: names::count(policy),
@@ -217,6 +239,10 @@ fn settings(policy: &Policy, generation: u32, identity: &Identity) -> Settings {
         reserved: 0,
     }
 }
+
+/// For how long, in nanoseconds, what runs keeps the rights that a former ground gave it: as long as it takes to verify some hundred programs on a busy
+/// machine.
+const GRACE: u64 = 30_000_000_000;
 
 /// A heartbeat older than this means that there is no daemon. Ten times its interval.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,6 +1,5 @@
 //! From decisions to verdicts in the kernel. Only a [`Verified`] value can become an allow.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRARY, Verdict};
@@ -66,42 +65,35 @@ impl Publisher {
         self.floors().admit(release);
     }
 
-    /// Removes every verdict of another generation, and then the names that they were held against. Those that give rights to what runs are left for a
-    /// while, for nothing else. Whether there are any.
-    pub fn retire_others(&self, generation: u32) -> Result<bool, KernelError> {
+    /// Removes every verdict of another generation, and then the names that they were held against. The rights that they gave to what runs are left, for
+    /// nothing else, but for those of what is revoked. Whether there are any, of this generation's verdicts too.
+    pub fn retire_others(&self, generation: u32, revoked: &Revoked) -> Result<bool, KernelError> {
         let mut floors = self.floors();
-        let noted = self.maps.executables().unwrap_or_else(|error| {
-            tracing::error!("what runs loses its entitlements: {error}");
-            Vec::new()
-        });
         let mut are_left = false;
-        for digest in noted.into_iter().map(|(_, digest)| digest).collect::<HashSet<_>>() {
-            if let Some(verdict) = self.maps.verdict(&digest)?.filter(|verdict| verdict.generation != generation) {
-                are_left |= self.leave(&digest, &verdict, generation)?;
+        for (digest, verdict) in self.maps.select(|_, verdict| (verdict.generation != generation || verdict.left != 0).then_some(*verdict))? {
+            let left = what_is_left(&verdict, generation);
+            if verdict.generation == generation {
+                are_left = true;
+            } else if left.left != 0 && !revoked.has_digest(&digest) {
+                self.maps.publish(&digest, &left)?;
+                are_left = true;
+            } else {
+                self.maps.withdraw(&digest)?;
             }
         }
-        self.maps.retain(|_, verdict| verdict.generation == generation)?;
         floors.forget_others(generation);
         self.maps.retain_names(|of| of == generation)?;
         Ok(are_left)
     }
 
-    /// Leaves the rights that another policy, or another build of the programs, gave a digest that runs. Whether there were any.
-    fn leave(&self, digest: &Digest, verdict: &Verdict, generation: u32) -> Result<bool, KernelError> {
-        let left = left_of(verdict, generation, boottime());
-        left.map_or(Ok(false), |left| self.maps.publish(digest, &left).map(|()| true))
-    }
-
-    /// The same, unless something is decided about it already.
-    pub(super) fn leave_if_unknown(&self, digest: &Digest, verdict: &Verdict, generation: u32) -> Result<bool, KernelError> {
-        let _floors = self.floors();
-        if self.maps.verdict(digest)?.is_some() { Ok(false) } else { self.leave(digest, verdict, generation) }
-    }
-
-    /// Removes what was left, when everything that runs has been decided anew.
+    /// Takes back what was left to what runs, when all of that has been decided anew.
     pub(super) fn withdraw_left(&self) -> Result<(), KernelError> {
         let _floors = self.floors();
-        self.maps.retain(|_, verdict| verdict.is_left == 0).map(drop)
+        self.maps.retain(|_, verdict| verdict.left == 0 || verdict.uses != 0)?;
+        for (digest, verdict) in self.maps.select(|_, verdict| (verdict.left != 0).then_some(Verdict { left: 0, ..*verdict }))? {
+            self.maps.publish(&digest, &verdict)?;
+        }
+        Ok(())
     }
 
     /// Writes what could not be written when it should have been.
@@ -117,15 +109,18 @@ impl Publisher {
         };
         let (uses, signer, component) = (with_own_mappings(verified.uses()), verified.signer(), verified.component());
         let entitlements = entitlements(verified) | own;
-        let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, is_left: 0 };
+        let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, left: 0 };
         for digest in digests(verified) {
-            let standing = self.maps.verdict(&digest)?.filter(|standing| standing.generation == generation && holds(standing));
+            let before = self.maps.verdict(&digest)?;
+            let left = before.map_or(0, |before| left_beside(&verdict, &before));
+            let standing = before.filter(|standing| standing.generation == generation && holds(standing));
             // Content that is two releases can be overtaken as either, and so only the latter counts.
             let standing = standing.filter(|_| !floors.is_another(&digest, verified.release(), generation));
             if verified.release().is_some() || standing.is_none() {
                 floors.note(digest, verified.release(), generation);
             }
-            self.maps.publish(&digest, &standing.map_or(verdict, |standing| together(&standing, &verdict)))?;
+            let now = standing.map_or(verdict, |standing| together(&standing, &verdict));
+            self.maps.publish(&digest, &Verdict { left: left & !now.entitlements, ..now })?;
         }
         Ok(())
     }
@@ -146,20 +141,25 @@ pub(super) fn entitlements(verified: &Verified) -> u32 {
     ENTITLEMENTS.iter().filter(|(name, _)| granted(name)).fold(0, |rights, (_, right)| rights | right)
 }
 
-/// What is left of a verdict of another generation for what runs by it; nothing when it gives no rights. It ends soon, and is not drawn out by being left again.
-fn left_of(verdict: &Verdict, generation: u32, now: u64) -> Option<Verdict> {
-    let entitlements = verdict.entitlements & !ENTITLEMENT_OWN;
-    let end = if verdict.is_left == 0 { now + GRACE } else { verdict.expires_at };
-    let expires_at = if verdict.expires_at == 0 { end } else { end.min(verdict.expires_at) };
-    (entitlements != 0 && expires_at > now).then_some(Verdict { expires_at, uses: 0, entitlements, generation, is_left: 1, ..*verdict })
+/// What is left of a verdict for what runs, when the policy is gone that it was made on.
+fn what_is_left(verdict: &Verdict, generation: u32) -> Verdict {
+    Verdict { uses: 0, entitlements: 0, component: 0, expires_at: 0, generation, left: left_by(verdict), ..*verdict }
 }
 
-/// For how long, in nanoseconds: as long as it takes to verify some hundred programs on a busy machine.
-const GRACE: u64 = 30_000_000_000;
+/// The rights that a verdict gives to what runs.
+fn left_by(verdict: &Verdict) -> u32 {
+    let entitlements = if verdict.expires_at == 0 || verdict.expires_at > boottime() { verdict.entitlements } else { 0 };
+    (entitlements | verdict.left) & !ENTITLEMENT_OWN
+}
+
+/// The rights that are left beside a new verdict by the one that it replaces: those of a former policy, until all that the new one says is known.
+fn left_beside(new: &Verdict, before: &Verdict) -> u32 {
+    if before.generation == new.generation { before.left } else { left_by(before) }
+}
 
 /// Whether it decides about anything, and has not expired.
 pub(super) fn holds(verdict: &Verdict) -> bool {
-    verdict.is_left == 0 && (verdict.expires_at == 0 || verdict.expires_at > boottime())
+    (verdict.uses != 0 || verdict.left == 0) && (verdict.expires_at == 0 || verdict.expires_at > boottime())
 }
 
 /// What two signatures allow that cover the same content. It may do what either lets it, as long as both hold: after that it is asked for anew.
@@ -185,20 +185,22 @@ mod tests {
 
     use super::*;
 
-    const LISTED: Verdict = Verdict { expires_at: 0, uses: USE_LIBRARY, entitlements: 0, signer: 0, generation: 7, component: 3, is_left: 0 };
+    const LISTED: Verdict = Verdict { expires_at: 0, uses: USE_LIBRARY, entitlements: 0, signer: 0, generation: 7, component: 3, left: 0 };
 
     #[test]
-    fn what_is_left_of_a_verdict_gives_rights_for_a_while_and_lets_nothing_start() {
+    fn what_is_left_of_a_verdict_gives_rights_to_what_runs_and_lets_nothing_start() {
         let entitled = Verdict { uses: USE_EXEC, entitlements: ENTITLEMENT_JIT, ..LISTED };
-        let left = left_of(&entitled, 8, 100).unwrap();
-        assert_eq!(left, Verdict { expires_at: 100 + GRACE, uses: 0, generation: 8, is_left: 1, ..entitled });
-        assert!(!holds(&left), "it decides about nothing");
-        assert_eq!(left_of(&left, 9, 200).map(|again| again.expires_at), Some(100 + GRACE), "it is not drawn out");
-        assert_eq!(left_of(&left, 9, 100 + GRACE), None);
-        assert_eq!(left_of(&Verdict { expires_at: 300, ..entitled }, 8, 100).map(|left| left.expires_at), Some(300));
-        assert_eq!(left_of(&Verdict { expires_at: 300, ..entitled }, 8, 300), None, "it has expired");
-        assert_eq!(left_of(&LISTED, 8, 100), None, "it gives no rights");
-        assert_eq!(left_of(&Verdict { entitlements: ENTITLEMENT_OWN, ..LISTED }, 8, 100), None);
+        let left = what_is_left(&entitled, 8);
+        assert_eq!((left.left, left.uses, left.entitlements, left.component, left.generation), (ENTITLEMENT_JIT, 0, 0, 0, 8));
+        assert!(!holds(&left) && holds(&entitled));
+        assert_eq!(what_is_left(&left, 9).left, ENTITLEMENT_JIT, "left again");
+        assert_eq!(what_is_left(&LISTED, 8).left, 0, "it gives no rights");
+        assert_eq!(what_is_left(&Verdict { entitlements: ENTITLEMENT_OWN, ..LISTED }, 8).left, 0);
+        assert_eq!(what_is_left(&Verdict { expires_at: 1, ..entitled }, 8).left, 0, "it has expired");
+        let listed_anew = Verdict { generation: 8, ..LISTED };
+        assert_eq!(left_beside(&listed_anew, &entitled), ENTITLEMENT_JIT, "until all that the new policy says is known");
+        assert_eq!(left_beside(&listed_anew, &Verdict { generation: 8, ..entitled }), 0, "what this policy gives is not left but given");
+        assert_eq!(left_beside(&listed_anew, &left), ENTITLEMENT_JIT);
     }
 
     #[test]

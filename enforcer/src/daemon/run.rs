@@ -153,7 +153,7 @@ pub(super) struct Daemon {
     /// This program's file.
     program: PathBuf,
     /// Other builds of the eBPF programs that are in force.
-    others: Arc<Others>,
+    others: Others,
     /// What `enforcer status` was told last.
     pub(super) told: Mutex<Notice>,
 }
@@ -187,10 +187,12 @@ impl Daemon {
             unretired: AtomicBool::new(false),
             are_rights_left: AtomicBool::new(false),
             renewing: Mutex::default(),
+            renewed: AtomicBool::new(false),
+            replacing: Mutex::default(),
         });
         shared.replace_ground(ground)?;
         let program = own_code::program().map_err(|source| system("find this program's file", source))?;
-        Ok(Self { options: options.clone(), shared, program, others: Arc::new(loaded.others()?), told: Mutex::default() })
+        Ok(Self { options: options.clone(), shared, program, others: loaded.others()?, told: Mutex::default() })
     }
 
     /// Attaches, proves, tells the service manager, and waits for signals.
@@ -207,7 +209,7 @@ impl Daemon {
             let adopted = loaded.was_adopted();
             let was_in_force = adopted || self.others.are_there();
             if let Err(error) = loaded
-                .attach(&GUARDED_FOLDERS.map(Path::new), || entitled::take_over(&self.shared, &self.others))
+                .attach(&GUARDED_FOLDERS.map(Path::new))
                 .map_err(DaemonError::from)
                 .and_then(|()| self.prove())
                 .and_then(|()| self.prove_signed_code_runs())

@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 
 use aya::maps::MapData;
 use aya::programs::links::FdLink;
-use enforcer_common::{ENROL_ENFORCER, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, ObjectId, ObjectKind};
+use enforcer_common::{ENROL_EXECUTABLE, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, ObjectId, ObjectKind};
 
 use super::maps::MAPS;
 use super::pins::PIN_ROOT;
 use super::place::{open_own_program, own_text};
-use super::{KernelError, Maps, Pins, pins::observed, pins::pin_error};
+use super::{KernelError, Maps, Pins, pins::pin_error};
 
 /// Enrols this program, the folders of pins, the daemon's own folders, the way to each of them, and the control groups of this process. Again and again
 /// is as good as once.
 pub(super) fn enrol_inodes(maps: &Maps, pins: &Pins, folders: &[&Path]) -> Result<(), KernelError> {
     let program = open_own_program().map_err(|source| pin_error("find", Path::new("/proc/self/exe"), source))?;
-    maps.enrol_file(&program, ENROL_ENFORCER)?;
+    maps.enrol_file(&program, ENROL_EXECUTABLE)?;
     let mut guarded: BTreeMap<PathBuf, u32> = BTreeMap::new();
     for folder in [Path::new(PIN_ROOT), pins.folder()].iter().chain(folders) {
         let folder = fs::canonicalize(folder).map_err(|source| pin_error("find", folder, source))?;
@@ -45,17 +45,6 @@ pub(super) fn enrol_objects(maps: &Maps, pins: &Pins, links: &[FdLink]) -> Resul
     }
     for link in links {
         own(ObjectKind::Link, link.info().map_err(|error| KernelError::Load { detail: format!("a link: {error}") })?.id())?;
-    }
-    Ok(())
-}
-
-/// Tells the other builds that are in force which maps this one has, before anything is in them.
-pub(super) fn tell_others(pins: &Pins) -> Result<(), KernelError> {
-    for others in observed()?.iter().filter(|others| *others != pins) {
-        match Maps::open(others.folder()) {
-            Ok(maps) => enrol_objects(&maps, pins, &[])?,
-            Err(error) => tracing::warn!("another build of the programs cannot be told of this one's maps: {error}"),
-        }
     }
     Ok(())
 }

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, RingBuf, loaded_maps};
 use enforcer_common::{
-    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, ENROL_EXECUTABLE, Enrolment, ExecutableId, Heartbeat, InodeId,
-    Name, ObjectId, OverlayLayout, Reason, Settings, Shown, Verdict,
+    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, Enrolment, ExecutableId, Heartbeat, InodeId, Name, ObjectId,
+    OverlayLayout, Reason, Settings, Verdict,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 27] = [
+pub(super) const MAPS: [&str; 26] = [
     "VERDICTS",
     "NAMES",
     "PATHS",
@@ -26,7 +26,6 @@ pub(super) const MAPS: [&str; 27] = [
     "GUARDED",
     "OBJECTS",
     "ENROLMENT",
-    "SHOWN",
     "SETTINGS",
     "HEARTBEAT",
     "CHARTER",
@@ -59,8 +58,6 @@ pub struct Maps {
     objects: Mutex<HashMap<MapData, ObjectId, u32>>,
     enrolment: Mutex<Array<MapData, Enrolment>>,
     executables: Mutex<HashMap<MapData, ExecutableId, Digest>>,
-    /// Not in builds before programs were shown.
-    shown: Option<Mutex<Array<MapData, Shown>>>,
     settings: Mutex<Array<MapData, Settings>>,
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
     /// Not in builds before there were charters.
@@ -85,7 +82,6 @@ impl Maps {
             objects: Mutex::new(hash_map(folder, "OBJECTS")?),
             enrolment: Mutex::new(array(folder, "ENROLMENT")?),
             executables: Mutex::new(hash_map(folder, "EXECUTABLES")?),
-            shown: folder.join(SHOWN).exists().then(|| array(folder, SHOWN)).transpose()?.map(Mutex::new),
             settings: Mutex::new(array(folder, "SETTINGS")?),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
             charter: folder.join(CHARTER).exists().then(|| array(folder, CHARTER)).transpose()?.map(Mutex::new),
@@ -160,6 +156,17 @@ impl Maps {
         Ok(removed)
     }
 
+    /// What `of` makes of each verdict.
+    pub fn select<T>(&self, of: impl Fn(&Digest, &Verdict) -> Option<T>) -> Result<Vec<(Digest, T)>, KernelError> {
+        let verdicts = lock(&self.verdicts);
+        let mut selected = Vec::new();
+        for found in verdicts.iter() {
+            let (digest, verdict) = found.map_err(|error| failed("VERDICTS", &error))?;
+            selected.extend(of(&digest, &verdict).map(|made| (digest, made)));
+        }
+        Ok(selected)
+    }
+
     /// Shows the programs an inode of the enforcer's own (`enforcer_common::Enrolment`).
     pub(super) fn enrol(&self, path: &Path, flags: u32) -> Result<(), KernelError> {
         self.show(flags, path, || {
@@ -195,49 +202,7 @@ impl Maps {
         self.enrol_file(file, ENROL_CODE)
     }
 
-    /// Which program stands at this path (`/proc/PID/exe`), as the programs name it.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn executable_at(&self, path: &Path) -> Result<ExecutableId, KernelError> {
-        let shown = &mut *self.shown()?;
-        shown.set(0, Shown { id: ExecutableId::default(), digest: Digest::NONE, reserved: 0 }, 0).map_err(|error| failed(SHOWN, &error))?;
-        self.enrol(path, ENROL_EXECUTABLE)?;
-        Ok(shown.get(&0, 0).map_err(|error| failed(SHOWN, &error))?.id)
-    }
-
-    /// Tells the programs what was measured of the program at this path when it was started, so that its processes have the rights that a verdict gives it.
-    ///
-    /// # Errors
-    /// It is another program, or there is no room for it.
-    pub fn enrol_executable(&self, path: &Path, id: &ExecutableId, digest: &Digest) -> Result<(), KernelError> {
-        let shown = &mut *self.shown()?;
-        shown.set(0, Shown { id: *id, digest: *digest, reserved: 0 }, 0).map_err(|error| failed(SHOWN, &error))?;
-        self.enrol(path, ENROL_EXECUTABLE)
-    }
-
-    /// What was measured of a program when it was started, if it has rights of its own and is still in memory.
-    pub fn executable(&self, id: &ExecutableId) -> Result<Option<Digest>, KernelError> {
-        match lock(&self.executables).get(id, 0) {
-            Ok(digest) => Ok(Some(digest)),
-            Err(MapError::KeyNotFound) => Ok(None),
-            Err(error) => Err(failed("EXECUTABLES", &error)),
-        }
-    }
-
-    /// Forgets what was measured of a program.
-    pub fn forget_executable(&self, id: &ExecutableId) -> Result<(), KernelError> {
-        match lock(&self.executables).remove(id) {
-            Err(error) if !is_missing(&error) => Err(failed("EXECUTABLES", &error)),
-            _ => Ok(()),
-        }
-    }
-
-    fn shown(&self) -> Result<MutexGuard<'_, Array<MapData, Shown>>, KernelError> {
-        self.shown.as_ref().map(lock).ok_or_else(|| KernelError::Map { map: SHOWN, detail: "it is not there".to_owned() })
-    }
-
-    /// All of them.
+    /// The programs that were started with rights of their own and are still in memory, and what was measured of them then.
     pub fn executables(&self) -> Result<Vec<(ExecutableId, Digest)>, KernelError> {
         let executables = lock(&self.executables);
         executables.iter().map(|noted| noted.map_err(|error| failed("EXECUTABLES", &error))).collect()
@@ -435,7 +400,6 @@ fn failed(map: &'static str, error: &dyn std::error::Error) -> KernelError {
 }
 
 const CHARTER: &str = "CHARTER";
-const SHOWN: &str = "SHOWN";
 const OVERLAY: &str = "OVERLAY";
 /// Builds that are in force at once: one, and two during an upgrade.
 const MAX_CHARTERS: usize = 16;

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aya::programs::links::FdLink;
-use aya::programs::{Lsm, Program, ProgramError, ProgramInfo};
+use aya::programs::{Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use aya_log::EbpfLogger;
-use enforcer_common::{Digest, ExecutableId, USE_EXEC, USE_LIBRARY, Verdict};
+use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, Verdict};
 
 use super::layout::{self, KernelTypes};
 use super::pins::{Pins, observed, pin_error, require_bpffs};
@@ -15,14 +15,10 @@ use super::{KernelError, Maps, boottime, guard, maps::MAPS, object};
 use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too, and the entry of a system call that asks none. Those that decide about code
-/// come first, with those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know what they ask about.
+/// come first, then those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know it.
 pub const HOOKS: [&str; 37] = [
-    "inode_free_security",
-    // From here on it is noted what is started.
-    LOGGING,
-    "inode_listxattr",
-    // From here on it matters what a program that runs may do.
-    FIRST_OF_RIGHTS,
+    "bprm_check_security",
+    "mmap_file",
     "file_mprotect",
     "__x64_sys_brk",
     "inode_init_security_anon",
@@ -30,6 +26,8 @@ pub const HOOKS: [&str; 37] = [
     "kernel_post_read_file",
     "kernel_load_data",
     "path_truncate",
+    "inode_listxattr",
+    "inode_free_security",
     // From here on the enforcer is guarded.
     FIRST_GUARD,
     "ptrace_access_check",
@@ -61,12 +59,6 @@ pub const HOOKS: [&str; 37] = [
 
 /// The entry of the same system call for 32-bit programs, in kernels that run those.
 pub(super) const COMPATIBLE: &str = "__ia32_sys_brk";
-
-/// The program whose log is read; it has one.
-const LOGGING: &str = "bprm_check_security";
-
-/// The first hook that asks what a program may do that runs already.
-const FIRST_OF_RIGHTS: &str = "mmap_file";
 
 /// The first hook that asks who the enforcer is.
 const FIRST_GUARD: &str = "file_open";
@@ -106,20 +98,13 @@ impl Loaded {
     }
 
     /// Attaches the programs and pins their links. From here on they decide, with or without the daemon. `folders` are the daemon's own, which are
-    /// guarded besides the pins; `enrol` shows the programs what runs, before they decide about it.
-    pub fn attach(&mut self, folders: &[&Path], enrol: impl FnOnce()) -> Result<(), KernelError> {
+    /// guarded besides the pins.
+    pub fn attach(&mut self, folders: &[&Path]) -> Result<(), KernelError> {
         let Some(mut programs) = self.pending.take() else {
             guard::enrol_inodes(&self.maps, &self.pins, folders)?;
             return guard::enrol_objects(&self.maps, &self.pins, &self.links);
         };
-        guard::enrol_objects(&self.maps, &self.pins, &[])?;
-        let mut enrol = Some(enrol);
         for hook in HOOKS {
-            if hook == FIRST_OF_RIGHTS
-                && let Some(enrol) = enrol.take()
-            {
-                enrol();
-            }
             if hook == FIRST_GUARD {
                 guard::enrol_inodes(&self.maps, &self.pins, folders)?;
             }
@@ -133,15 +118,15 @@ impl Loaded {
 
     /// The programs' own log, which tells of faults; its records go to the daemon's log.
     pub fn log(&self) -> Result<EbpfLogger<&'static dyn log::Log>, KernelError> {
-        let path = self.pins.program(LOGGING);
-        let program = ProgramInfo::from_pin(&path).map_err(|error| pin_error("open", &path, std::io::Error::other(chain(&error))))?;
-        EbpfLogger::init_from_id(program.id()).map_err(|error| failed(&error))
+        let missing = || KernelError::Load { detail: "a pinned program is missing".to_owned() };
+        let program = self.pins.program_ids().into_iter().next().ok_or_else(missing)?;
+        EbpfLogger::init_from_id(program).map_err(|error| failed(&error))
     }
 
     /// The other builds that are in force.
     pub fn others(&self) -> Result<Others, KernelError> {
-        let others: Vec<Pins> = observed()?.into_iter().filter(|pins| *pins != self.pins).collect();
-        Ok(Others { count: others.len(), maps: maps_of(&others) })
+        let others = observed()?.into_iter().filter(|pins| *pins != self.pins);
+        Ok(Others { maps: others.filter_map(|pins| Maps::open(pins.folder()).ok()).collect() })
     }
 
     /// Removes the pins of every other build. Only after this one was proven to deny.
@@ -156,34 +141,19 @@ impl Loaded {
 
 /// Other builds of the programs that are in force during an upgrade.
 pub struct Others {
-    count: usize,
     maps: Vec<Maps>,
-}
-
-fn maps_of(pins: &[Pins]) -> Vec<Maps> {
-    let open = |pins: &Pins| Maps::open(pins.folder()).inspect_err(|error| tracing::warn!("another build of the programs cannot be asked: {error}"));
-    pins.iter().filter_map(|pins| open(pins).ok()).collect()
 }
 
 impl Others {
     /// Whether there are any: then enforcement began before this build came.
     pub fn are_there(&self) -> bool {
-        self.count > 0
-    }
-
-    /// What was measured of a program when it was started, and the verdict on that, if it gives the program rights.
-    pub fn rights_of(&self, program: &ExecutableId) -> Option<(Digest, Verdict)> {
-        let of = |maps: &Maps| {
-            let digest = maps.executable(program).ok()??;
-            Some((digest, maps.verdict(&digest).ok()??))
-        };
-        self.maps.iter().find_map(of)
+        !self.maps.is_empty()
     }
 
     /// Lets a canary pass them, so that what is seen of it is this build's doing alone.
     pub fn let_pass(&self, canary: &Digest) -> Result<(), KernelError> {
         let (expires_at, uses) = (boottime() + CANARY_PASSES, USE_EXEC | USE_LIBRARY);
-        let verdict = Verdict { expires_at, uses, entitlements: 0, signer: 0, generation: 0, component: 0, is_left: 0 };
+        let verdict = Verdict { expires_at, uses, entitlements: 0, signer: 0, generation: 0, component: 0, left: 0 };
         self.maps.iter().try_for_each(|maps| maps.publish(canary, &verdict))
     }
 }
@@ -218,7 +188,6 @@ fn load(types: &KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, Ker
         let map = programs.map_mut(name).ok_or_else(|| KernelError::Map { map: name, detail: "it is not in the object".to_owned() })?;
         map.pin(pins.map(name)).map_err(|error| failed(&error))?;
     }
-    guard::tell_others(pins)?;
     let compatible = types.ia32_system_calls.then_some(COMPATIBLE);
     for hook in HOOKS.into_iter().chain(compatible) {
         let loaded = match programs.program_mut(hook) {

@@ -18,7 +18,6 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use rustix::process::Signal;
 
-use super::entitled::Compiler;
 use super::uses::{is_recorded, plain_start, program_is_denied, program_runs, second, start, unsigned_is_denied};
 use super::{Test, staged};
 use crate::child;
@@ -115,16 +114,13 @@ fn crowd(scene: &Scene) -> Result<String> {
 /// As many verdicts as the manifests need, and not one more.
 fn full_map(scene: &Scene) -> Result<String> {
     service::succeed("systemctl", &["restart", service::UNIT])?;
-    // And one for a program with an entitlement, which runs through it all.
-    let verdicts = service::status()?["verdicts"].as_u64().context("a number of verdicts")? + 1;
-    let mut compiler = Compiler::start(scene)?;
+    let verdicts = service::status()?["verdicts"].as_u64().context("a number of verdicts")?;
     let policy = Policy::open()?;
     let text = policy.original().replace("[limits]", &format!("[limits]\nmax-verdicts = {verdicts}"));
     policy.write(&text)?;
     let outcome = service::succeed("systemctl", &["restart", service::UNIT]).and_then(|_| {
         let status = service::status()?;
         ensure!(status["verdicts"] == verdicts && status["max_verdicts"] == verdicts, "the map is not full: {status}");
-        compiler.goes_on("other programs in the kernel")?;
         let program = staged::program(scene)?;
         let mark = Mark::now();
         let ended = program_is_denied(scene, &program, A_MOMENT)?;
@@ -137,7 +133,6 @@ fn full_map(scene: &Scene) -> Result<String> {
     drop(policy);
     service::succeed("systemctl", &["restart", service::UNIT])?;
     let (program, took) = outcome?;
-    compiler.goes_on("the first programs again")?;
     program_runs(scene, &program)?;
     Ok(format!("with {verdicts} verdicts a new program was denied within {took:?}, known ones ran, and it ran when there was room"))
 }
