@@ -35,7 +35,7 @@ extern "C" fn note_program(inode: u64, digest: *const Digest, settings: *const S
     // A user's copies of it would take the places of root's.
     let is_enforcer = is_one_of(&digest, settings) && inode_at::is_roots(inode);
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
-    let is_entitled = unsafe { VERDICTS.get(&digest) }.is_some_and(|verdict| verdict.entitlements & !ENTITLEMENT_OWN != 0);
+    let is_entitled = unsafe { VERDICTS.get(&digest) }.is_some_and(|verdict| (verdict.entitlements | verdict.left) & !ENTITLEMENT_OWN != 0);
     // What stands there is replaced and never taken away first: others that run the same program would be without their rights for a moment. Full is no
     // disaster: the program runs without them.
     if is_entitled {

@@ -45,20 +45,19 @@ pub(super) fn renew(shared: &Shared) {
             return;
         }
     };
-    let ground = shared.ground();
-    if !shared.are_rights_left.swap(false, Ordering::Relaxed) {
-        return;
-    }
-    if let Err(error) = renew_on(shared, &ground) {
-        // The watchdog tries again.
-        shared.are_rights_left.store(true, Ordering::Relaxed);
-        return tracing::error!("{LOST}: {error}");
-    }
-    let _replacing = shared.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-    if shared.ground().generation == ground.generation {
-        match shared.publisher.withdraw_left() {
-            Ok(()) => shared.renewed.store(true, Ordering::Relaxed),
-            Err(error) => tracing::error!("what a former policy granted ends by itself only: {error}"),
+    // A reload meanwhile says so again, once its ground is in force.
+    while shared.are_rights_left.swap(false, Ordering::Relaxed) {
+        let ground = shared.ground();
+        if let Err(error) = renew_on(shared, &ground) {
+            // The watchdog tries again.
+            shared.are_rights_left.store(true, Ordering::Relaxed);
+            return tracing::error!("{LOST}: {error}");
+        }
+        let _replacing = shared.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.ground().generation == ground.generation
+            && let Err(error) = shared.publisher.withdraw_left()
+        {
+            tracing::error!("what a former policy granted ends by itself only: {error}");
         }
     }
 }

@@ -95,8 +95,6 @@ struct Shared {
     are_rights_left: AtomicBool,
     /// Held while they are decided anew.
     renewing: Mutex<()>,
-    /// Whether all of them have been.
-    renewed: AtomicBool,
     /// Held while a ground is replaced.
     replacing: Mutex<()>,
 }
@@ -149,11 +147,10 @@ impl Shared {
     /// end.
     fn leave_rights(&self) -> Result<(), KernelError> {
         let (mut settings, now) = (self.maps.settings()?, boottime());
-        let was_renewed = self.renewed.swap(false, Ordering::Relaxed);
-        if settings.left_until > now && !was_renewed {
-            return Ok(());
-        }
-        if settings.left_until != 0 && !was_renewed {
+        if self.publisher.are_rights_left()? {
+            if settings.left_until > now {
+                return Ok(());
+            }
             self.publisher.withdraw_left()?;
         }
         settings.left_until = now + GRACE;

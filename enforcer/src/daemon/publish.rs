@@ -86,6 +86,11 @@ impl Publisher {
         Ok(are_left)
     }
 
+    /// Whether anything runs by what was left to it.
+    pub(super) fn are_rights_left(&self) -> Result<bool, KernelError> {
+        Ok(!self.maps.select(|_, verdict| (verdict.left != 0).then_some(()))?.is_empty())
+    }
+
     /// Takes back what was left to what runs, when all of that has been decided anew.
     pub(super) fn withdraw_left(&self) -> Result<(), KernelError> {
         let _floors = self.floors();

@@ -187,7 +187,6 @@ impl Daemon {
             unretired: AtomicBool::new(false),
             are_rights_left: AtomicBool::new(false),
             renewing: Mutex::default(),
-            renewed: AtomicBool::new(false),
             replacing: Mutex::default(),
         });
         shared.replace_ground(ground)?;
