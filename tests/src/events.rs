@@ -147,7 +147,7 @@ pub fn summary(event: &Value) -> String {
 }
 
 const LOG: &str = "/var/log/enforcer/events.jsonl";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const INTERVAL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
