@@ -94,11 +94,10 @@ impl Publisher {
     /// Takes back what was left to what runs, when all of that has been decided anew.
     pub(super) fn withdraw_left(&self) -> Result<(), KernelError> {
         let _floors = self.floors();
-        self.maps.retain(|_, verdict| verdict.left == 0 || verdict.uses != 0)?;
-        for (digest, verdict) in self.maps.select(|_, verdict| (verdict.left != 0).then_some(Verdict { left: 0, ..*verdict }))? {
-            self.maps.publish(&digest, &verdict)?;
-        }
-        Ok(())
+        let left = self.maps.select(|_, verdict| (verdict.left != 0).then_some(*verdict))?;
+        left.iter().try_for_each(|(digest, verdict)| {
+            if verdict.uses == 0 { self.maps.withdraw(digest) } else { self.maps.publish(digest, &Verdict { left: 0, ..*verdict }) }
+        })
     }
 
     /// Writes what could not be written when it should have been.

@@ -139,24 +139,7 @@ impl Maps {
         }
     }
 
-    /// Removes every verdict that `keep` refuses; how many were removed.
-    pub fn retain(&self, keep: impl Fn(&Digest, &Verdict) -> bool) -> Result<usize, KernelError> {
-        let mut verdicts = lock(&self.verdicts);
-        // Collected first: a removal during the walk would start the walk again from the beginning.
-        let stale: Vec<Digest> =
-            verdicts.iter().filter_map(Result::ok).filter(|(digest, verdict)| !keep(digest, verdict)).map(|(digest, _)| digest).collect();
-        let mut removed = 0;
-        for digest in &stale {
-            match verdicts.remove(digest) {
-                Ok(()) => removed += 1,
-                Err(error) if is_missing(&error) => {}
-                Err(error) => return Err(failed("VERDICTS", &error)),
-            }
-        }
-        Ok(removed)
-    }
-
-    /// What `of` makes of each verdict.
+    /// What `of` makes of each verdict. Collected, because a removal during the walk would start it again from the beginning.
     pub fn select<T>(&self, of: impl Fn(&Digest, &Verdict) -> Option<T>) -> Result<Vec<(Digest, T)>, KernelError> {
         let verdicts = lock(&self.verdicts);
         let mut selected = Vec::new();

@@ -23,6 +23,9 @@ fn kept(scene: &Scene) -> Result<String> {
     compiler.goes_on("a reload")?;
     restart()?;
     compiler.goes_on("a restart of the daemon")?;
+    // What is left of a former policy has an end, and what was renewed has none.
+    thread::sleep(LONGER_THAN_ANYTHING_IS_LEFT);
+    compiler.goes_on("what was left to it ended")?;
     let policy = Policy::open()?;
     let text = policy.original().replace(", \"jit\"", "");
     ensure!(text != policy.original(), "the policy grants no `jit`");
@@ -41,10 +44,10 @@ fn restart() -> Result<()> {
 }
 
 /// A program with the entitlement `jit`, which makes executable memory a hundred times a second and ends when it may not.
-pub struct Compiler(Child);
+struct Compiler(Child);
 
 impl Compiler {
-    pub fn start(scene: &Scene) -> Result<Self> {
+    fn start(scene: &Scene) -> Result<Self> {
         let mut command = Command::new(scene.fixture("claims/entitled"));
         command.args(["attack", "anonymous-rwx-again-and-again"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut compiler = Self(command.spawn()?);
@@ -53,7 +56,7 @@ impl Compiler {
     }
 
     /// For long enough to be refused, were it to be.
-    pub fn goes_on(&mut self, after: &str) -> Result<()> {
+    fn goes_on(&mut self, after: &str) -> Result<()> {
         thread::sleep(A_WHILE);
         match self.0.try_wait()? {
             None => Ok(()),
@@ -83,3 +86,4 @@ impl Drop for Compiler {
 }
 
 const A_WHILE: Duration = Duration::from_millis(500);
+const LONGER_THAN_ANYTHING_IS_LEFT: Duration = Duration::from_secs(32);
