@@ -128,8 +128,10 @@ pub fn map_file(mut file: File) -> Result<Result<Mapped, Outcome>> {
             let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
             fcntl_setpipe_size(&pipe.1, PIECE)?;
             // It may have become another content, of another length, before it was mapped; from here on it cannot.
-            let seen = length.min(usize::try_from(file.seek(SeekFrom::End(0))?)?);
-            Ok(Ok(Mapped { start: start.cast(), length, seen, pipe }))
+            let now = usize::try_from(file.seek(SeekFrom::End(0))?)?;
+            let mapped = Mapped { start: start.cast(), length, seen: length.min(now), pipe };
+            // Of a longer one only the beginning is mapped, which is no content to compare with.
+            Ok(if now > length { Err(Outcome::Nothing) } else { Ok(mapped) })
         }
         Err(rustix::io::Errno::PERM) => Ok(Err(Outcome::Denied)),
         Err(error) => Err(error.into()),
