@@ -29,8 +29,8 @@ enum Command {
 
 /// Write the question about a signature.
 ///
-/// The signature is the file itself, if it is one (FILE.p7s), else the one in the ELF file, at its end, in its extended attribute
-/// `user.enforcer.signature`, or beside it.
+/// The signature is the file itself, if it is one (FILE.p7s), else the one in the ELF file, at its end, in its comments, in its extended
+/// attribute `user.enforcer.signature`, or beside it.
 #[derive(clap::Args)]
 struct Query {
     /// A signed file, or a signature.

@@ -11,6 +11,8 @@ pub enum Carrier {
     Embedded,
     /// Behind the file's own bytes, as the kernel's modules have it.
     Appended,
+    /// In comment lines at the end of a script.
+    Comment,
     /// In the file's extended attribute `user.enforcer.signature`.
     Xattr,
     /// In the file's extended attribute `security.ima`.
@@ -29,6 +31,7 @@ impl Carrier {
         match self {
             Self::Embedded => "embedded",
             Self::Appended => "appended",
+            Self::Comment => "comment",
             Self::Xattr => "xattr",
             Self::Ima => "security.ima",
             Self::Detached(_) => "detached",
@@ -40,7 +43,7 @@ impl Carrier {
     /// The file that carries it, if it is not the signed file itself.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Embedded | Self::Appended | Self::Xattr | Self::Ima => None,
+            Self::Embedded | Self::Appended | Self::Comment | Self::Xattr | Self::Ima => None,
             Self::Detached(path) | Self::Store(path) | Self::Manifest(path) => Some(path),
         }
     }

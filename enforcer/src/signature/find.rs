@@ -32,6 +32,7 @@ impl Found {
         let carrier = match place {
             Place::Embedded => Carrier::Embedded,
             Place::Appended => Carrier::Appended,
+            Place::Comment => Carrier::Comment,
         };
         (Self { carrier, signature, region, place: Some(place) }, witnesses)
     }
@@ -99,7 +100,7 @@ pub(super) fn contents(found: &[Found]) -> Vec<Part> {
 /// # Errors
 /// When the file cannot be measured.
 pub fn content_digests(file: &File) -> Result<Vec<Digest>, MeasureError> {
-    let inside = [parse::embedded(file), parse::appended(file)].into_iter().flatten();
+    let inside = [parse::embedded(file), parse::appended(file), parse::comment(file)].into_iter().flatten();
     let (found, witnesses): (Vec<Found>, Vec<Vec<Witness>>) = inside.map(Found::inside).unzip();
     let witnesses = witnesses.concat();
     let measured = measure::measure(file, &Plan { max_size: u64::MAX, parts: contents(&found), witnesses: &witnesses })?;

@@ -1,14 +1,15 @@
 //! Finding, parsing and verifying signatures; the only maker of [`Verified`].
 //!
-//! A file may be signed in seven ways, looked at in this order; the first signature that leads to a signer of the policy decides:
+//! A file may be signed in eight ways, looked at in this order; the first signature that leads to a signer of the policy decides:
 //!
 //! 1. embedded, in the ELF section `.enforcer.signature`;
 //! 2. appended, in the format of the kernel's modules;
-//! 3. in the extended attribute `user.enforcer.signature`;
-//! 4. in the extended attribute `security.ima`;
-//! 5. detached, in `FILE.p7s` beside the file;
-//! 6. detached, in `<sha256>.p7s` in a signature store;
-//! 7. by a signed manifest that lists its digest.
+//! 3. in comment lines at the end of a script;
+//! 4. in the extended attribute `user.enforcer.signature`;
+//! 5. in the extended attribute `security.ima`;
+//! 6. detached, in `FILE.p7s` beside the file;
+//! 7. detached, in `<sha256>.p7s` in a signature store;
+//! 8. by a signed manifest that lists its digest.
 //!
 //! `docs/signature-format.md` describes each byte by byte. `find` knows the places and [`Examiner`] does the reading; `verify` decides, without I/O
 //! of its own and without a clock. Nothing here keeps a private key, but for `sign`, which the `enforcer sign` command alone uses.
@@ -16,6 +17,7 @@
 mod carrier;
 pub mod claims;
 pub mod cms;
+pub mod comment;
 mod content;
 pub mod elf;
 mod examiner;

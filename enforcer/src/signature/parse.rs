@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::cms::{self, Signature};
 use super::elf::{self, ElfError};
 use super::source::Source;
-use super::{Rejected, ima, trailer};
+use super::{Rejected, comment, ima, trailer};
 use crate::measure::{Region, Witness};
 use crate::trust;
 
@@ -59,6 +59,7 @@ pub(super) struct Inside {
 pub(super) enum Place {
     Embedded,
     Appended,
+    Comment,
 }
 
 /// Whoever looks into things.
@@ -83,7 +84,7 @@ impl Parser for InThisProcess {
 impl Answer {
     /// Looks into it here and now.
     pub fn to(job: &Job<'_>) -> Self {
-        let inside = job.file.iter().flat_map(|file| [embedded(file), appended(file)]).flatten().collect();
+        let inside = job.file.iter().flat_map(|file| [embedded(file), appended(file), comment(file)]).flatten().collect();
         let read = |(form, bytes): &(Form, &[u8])| match form {
             Form::Cms => Some(Signature::parse(bytes).map_err(Rejected::Cms)),
             Form::Ima => ima::parse(bytes).map(|signature| signature.map_err(Rejected::Ima)),
@@ -93,7 +94,7 @@ impl Answer {
 
     /// Whether it has the form of an answer to this job: the bounds that no honest one passes.
     pub fn fits(&self, job: &Job<'_>) -> bool {
-        let most_inside = if job.file.is_some() { 2 } else { 0 };
+        let most_inside = if job.file.is_some() { 3 } else { 0 };
         self.values.len() == job.values.len()
             && self.inside.len() <= most_inside
             && self.inside.iter().all(|inside| inside.witnesses.len() <= MAX_WITNESSES)
@@ -119,6 +120,7 @@ impl Inside {
         let found = match place {
             Place::Embedded => elf::locate(seen).ok().flatten().map(|section| Region::zeroed(section.range)),
             Place::Appended => trailer::locate(seen).ok().flatten().map(|trailer| Region::up_to(trailer.content)),
+            Place::Comment => comment::locate(seen).ok().flatten().map(|block| Region::up_to(block.content)),
         };
         found.as_ref() == Some(region)
     }
@@ -162,6 +164,21 @@ pub(super) fn appended(file: &File) -> Option<Inside> {
             signature: Signature::parse(&trailer.signature).map_err(Rejected::Cms),
             region: Region::up_to(trailer.content),
             witnesses: trailer.witnesses,
+        }),
+        Err(problem) => Some(Inside { place, signature: Err(problem.into()), region: Region::WHOLE, witnesses: Vec::new() }),
+    }
+}
+
+/// The signature in comment lines at the end of the file, if there is one.
+pub(super) fn comment(file: &File) -> Option<Inside> {
+    let place = Place::Comment;
+    match comment::locate(file) {
+        Ok(None) => None,
+        Ok(Some(block)) => Some(Inside {
+            place,
+            signature: Signature::parse(&block.signature).map_err(Rejected::Cms),
+            region: Region::up_to(block.content),
+            witnesses: block.witnesses,
         }),
         Err(problem) => Some(Inside { place, signature: Err(problem.into()), region: Region::WHOLE, witnesses: Vec::new() }),
     }

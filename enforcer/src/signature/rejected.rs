@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::UnixTime;
 
 use super::cms::CmsError;
+use super::comment::CommentError;
 use super::elf::ElfError;
 use super::ima::ImaError;
 use super::manifest::LineError;
@@ -37,6 +38,9 @@ pub enum Rejected {
     /// The signature at the end of the file is bad.
     #[error(transparent)]
     Trailer(#[from] TrailerError),
+    /// The signature in comment lines at the end of the file is bad.
+    #[error(transparent)]
+    Comment(#[from] CommentError),
     /// The signature in `security.ima` is bad.
     #[error(transparent)]
     Ima(#[from] ImaError),
@@ -150,6 +154,7 @@ impl Rejected {
             Self::Attribute { .. } => "check the file system",
             Self::Revoked => "install a version that is not revoked (`enforcer revoke list` says why)",
             Self::Trailer(problem) => problem.hint(),
+            Self::Comment(problem) => problem.hint(),
             Self::Ima(problem) => problem.hint(),
             Self::NotSealed => "seal it: `enforcer seal`",
             Self::SignerUnknown => "sign again without `-nocerts`, or list the certificate under `intermediates` of its signer",
@@ -188,7 +193,9 @@ impl Rejected {
     pub fn step(&self) -> &'static str {
         match self {
             Self::Unsigned | Self::SignatureFile(_) | Self::Attribute { .. } => "find a signature",
-            Self::Cms(_) | Self::Elf(_) | Self::Trailer(_) | Self::Ima(_) | Self::Told(_) | Self::Misplaced => "read the signature",
+            Self::Cms(_) | Self::Elf(_) | Self::Trailer(_) | Self::Comment(_) | Self::Ima(_) | Self::Told(_) | Self::Misplaced => {
+                "read the signature"
+            }
             Self::Certificate(_) | Self::SignerUnknown | Self::SignerAmbiguous => "find the signer's certificate",
             Self::File(_) | Self::ContentTooLarge { .. } | Self::TooManyReads { .. } => "read the file",
             Self::DigestMismatch | Self::NotSealed | Self::LooksLikeAttributes => "compare the content",
@@ -207,7 +214,7 @@ impl Rejected {
             Self::Unsigned => "unsigned",
             Self::SignatureFile(_) => "signature-file",
             Self::Cms(CmsError::WeakDigest { .. }) | Self::Ima(ImaError::WeakDigest { .. }) => "weak-digest",
-            Self::Cms(_) | Self::Trailer(_) | Self::Ima(_) | Self::Told(_) | Self::Misplaced => "bad-signature-format",
+            Self::Cms(_) | Self::Trailer(_) | Self::Comment(_) | Self::Ima(_) | Self::Told(_) | Self::Misplaced => "bad-signature-format",
             Self::Attribute { .. } => "signature-attribute",
             Self::Revoked => "revoked",
             Self::NotSealed => "not-sealed",

@@ -24,13 +24,16 @@ use crate::text::{hex, printable};
 
 /// Sign files, or all code below folders.
 ///
-/// ELF files get the signature inside and still run; other files get FILE.p7s beside them. A file is replaced whole or not at all, with its
-/// mode, owner and extended attributes, and an earlier signature of the same kind is replaced. In folders, ELF files and files with an executable
-/// bit are signed; symbolic links are not followed. `openssl cms -verify` can check every signature: see docs/signing.md.
+/// ELF files get the signature inside and still run; other files get FILE.p7s beside them, and scripts may have it as comments at their end. A file is
+/// replaced whole or not at all, with its mode, owner and extended attributes, and an earlier signature of the same kind is replaced. In folders, ELF
+/// files and files with an executable bit are signed; symbolic links are not followed. `openssl cms -verify` can check every signature: see
+/// docs/signing.md.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   enforcer sign --key key.pem --certificate signer.pem --chain intermediate.pem ./program
   enforcer sign --key key.pem --certificate signer.pem --detach script.sh
+  enforcer sign --key key.pem --certificate signer.pem --comment script.sh
+  enforcer sign --key key.pem --certificate signer.pem --comment='//' tool
   enforcer sign --key key.pem --certificate signer.pem --identifier com.example.tool --security-version 3 ./tool
   enforcer sign --key key.pem --certificate signer.pem --store /etc/enforcer/signatures /opt/tool
   enforcer sign --key key.pem --certificate signer.pem --append driver.ko

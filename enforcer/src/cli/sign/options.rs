@@ -9,7 +9,8 @@ use super::failure;
 use crate::cli::{Exit, Failure};
 use crate::measure::Algorithm;
 use crate::signature::claims::Claims;
-use crate::signature::sign::{Destination, Identity, Settings};
+use crate::signature::comment::Marks;
+use crate::signature::sign::{Destination, Identity, Settings, SignError};
 use crate::text::printable;
 
 /// Who signs.
@@ -91,6 +92,9 @@ pub(super) struct DestinationOption {
     /// Behind an ELF file, as the kernel's `sign-file` does for modules.
     #[arg(long)]
     append: bool,
+    /// Into the script, as comments at its end that begin with these marks; by default those of its language, by suffix or first line, else `#`.
+    #[arg(long, value_name = "MARKS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    comment: Option<String>,
     /// Beside the file, as FILE.p7s.
     #[arg(long)]
     detach: bool,
@@ -161,6 +165,7 @@ impl DestinationOption {
             }
             Self { store: Some(folder), .. } => Destination::Store(folder),
             Self { append: true, .. } => Destination::Appended,
+            Self { comment: Some(marks), .. } => Destination::Comment(settled(&marks)?),
             Self { detach: true, .. } => Destination::Detached,
             Self { embed: true, .. } => Destination::Embedded,
             Self { xattr: true, .. } => Destination::Xattr,
@@ -168,4 +173,13 @@ impl DestinationOption {
             _ => Destination::Automatic,
         })
     }
+}
+
+/// The marks that were named, with or without the blank behind them; none where none were.
+fn settled(marks: &str) -> Result<Option<Marks>, Failure> {
+    let marks = marks.trim_end_matches(' ');
+    if marks.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(marks.parse().map_err(|problem| failure(&SignError::Comment(problem)))?))
 }

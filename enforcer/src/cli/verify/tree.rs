@@ -29,7 +29,8 @@ fn branches(answer: &Answer) -> Vec<Branch> {
     }
     all.extend(answer.attempts.iter().map(attempt));
     if answer.sha256.is_some() && answer.attempts.is_empty() && answer.reason.as_ref().is_some_and(|reason| reason.code == "unsigned") {
-        let places = "in the file, at its end, in its extended attributes, beside it, in the stores and in the manifests of the policy";
+        let places =
+            "in the file, at its end, in its comments, in its extended attributes, beside it, in the stores and in the manifests of the policy";
         all.push(leaf(format!("no signature: {places}")));
     }
     if let Some(signer) = &answer.signer {
@@ -59,6 +60,7 @@ fn attempt(attempt: &Try) -> Branch {
         (Some(path), carrier) => format!("{carrier} signature {}", printable(path)),
         (None, "security.ima") => "signature in the extended attribute security.ima".to_owned(),
         (None, "xattr") => "signature in the extended attribute user.enforcer.signature".to_owned(),
+        (None, "comment") => "signature in the comments at its end".to_owned(),
         (None, carrier) => format!("{carrier} signature"),
     };
     let mut below: Vec<Branch> = attempt.signers.iter().map(signer).collect();

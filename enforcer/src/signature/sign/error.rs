@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::super::comment::CommentError;
 use super::super::elf::ElfError;
+use super::comment::UnfitScript;
 use super::stamp::StampError;
 use super::ticket::TicketError;
 use super::token::TokenError;
@@ -106,6 +108,12 @@ pub enum SignError {
     /// A file that must not bear a signature at its end.
     #[error(transparent)]
     Append(#[from] crate::signature::trailer::TrailerError),
+    /// A script whose comments hold something like a signature, or marks that are none.
+    #[error(transparent)]
+    Comment(#[from] CommentError),
+    /// A file that a signature in comments would break.
+    #[error(transparent)]
+    Script(#[from] UnfitScript),
     /// Signing in two steps.
     #[error(transparent)]
     Ticket(#[from] TicketError),
@@ -219,6 +227,8 @@ impl SignError {
             Self::Token(problem) => problem.hint(),
             Self::Stamp(problem) => problem.hint(),
             Self::Append(problem) => problem.hint(),
+            Self::Comment(problem) => problem.hint(),
+            Self::Script(problem) => problem.hint(),
             Self::Trailer => "install the file again; or cut its end off with `truncate`",
             Self::Attribute { source, .. } => match source.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::OPNOTSUPP) => "this file system has no such attributes; put the signature beside the file: `--detach`, or into a store",
@@ -251,6 +261,7 @@ impl SignError {
             Self::Stamp(StampError::Unreadable(problem)) => problem.is_io(),
             Self::Elf(problem) => problem.is_io(),
             Self::Append(problem) => problem.is_io(),
+            Self::Comment(problem) => problem.is_io(),
             Self::Key { problem: KeyError::File(problem), .. } => problem.is_io(),
             Self::Certificate { problem, .. } => problem.is_io(),
             _ => false,

@@ -4,6 +4,7 @@
 //! ([`replace`]), and nothing is signed with a certificate that a verifier would refuse.
 
 mod appended;
+mod comment;
 mod embed;
 mod error;
 mod ima;
@@ -26,6 +27,7 @@ use std::sync::atomic::AtomicBool;
 use enforcer_common::Digest;
 use rustls_pki_types::UnixTime;
 
+pub use comment::UnfitScript;
 pub use error::{KeyError, SignError};
 pub use replace::write_new as write_whole;
 pub use scheme::Scheme;
@@ -35,6 +37,7 @@ pub use token::TokenError;
 
 use super::Carrier;
 use super::cms::MAX_SIGNATURE_SIZE;
+use super::comment::Marks;
 use crate::measure::{Algorithm, ContentDigest, MeasureError};
 use crate::trust::KeyKind;
 use key::PrivateKey;
@@ -63,6 +66,8 @@ pub enum Destination {
     Embedded,
     /// Behind the file's bytes, in the kernel's module format.
     Appended,
+    /// In comment lines at the end of a script, after these marks, or after those that the script's language asks for.
+    Comment(Option<Marks>),
     /// `FILE.p7s`.
     Detached,
     /// `<sha256>.p7s` in this folder.

@@ -13,8 +13,9 @@ use enforcer_common::Digest;
 
 use super::replace::{Attribute, Change, Draft, Original};
 use super::template::Template;
-use super::{ATTRIBUTE, ContentDigest, Destination, IMA_ATTRIBUTE, MAX_SIGNATURE_SIZE, SignError, Signed, appended, embed, ima};
+use super::{ATTRIBUTE, ContentDigest, Destination, IMA_ATTRIBUTE, MAX_SIGNATURE_SIZE, SignError, Signed, appended, comment, embed, ima};
 use crate::measure::{self, Measurement, Part, Plan, Region, Stamp};
+use crate::signature::comment::Marks;
 use crate::signature::{Carrier, elf, find, trailer};
 
 /// One file, about to be signed.
@@ -34,6 +35,7 @@ pub(super) struct Work {
 enum Place {
     Embedded { draft: Draft, range: Range<u64> },
     Appended { draft: Draft, content: u64 },
+    Comment { draft: Draft, content: u64, marks: Marks },
     Detached(PathBuf),
     Store(PathBuf),
     Xattr { file: File, stamp: Stamp },
@@ -55,6 +57,7 @@ impl Work {
             },
             Destination::Embedded => Self::embedded(template, file, path),
             Destination::Appended => Self::appended(template, file, path),
+            Destination::Comment(marks) => Self::comment(template, file, path, marks.as_ref()),
             Destination::Automatic | Destination::Detached => {
                 Self::whole(template, file, path, destination, |_, _| Place::Detached(find::signature_path(path)))
             }
@@ -97,6 +100,17 @@ impl Work {
         Self::new(path, Place::Appended { draft, content }, message, &measurement, notes)
     }
 
+    fn comment(template: &Template, file: File, path: &Path, marks: Option<&Marks>) -> Result<Self, SignError> {
+        let layout = comment::plan(&file, path, marks)?;
+        let original = Original::of(file, path)?;
+        let notes = original.notes().into_iter().chain(layout.note.clone()).collect();
+        let draft = original.draft(layout.kept)?;
+        layout.apply(draft.file()).map_err(SignError::write(path))?;
+        let measurement = measured(draft.file(), template, 0..0)?;
+        let message = template.message(&Destination::Comment(None), &measurement, draft.file())?;
+        Self::new(path, Place::Comment { draft, content: measurement.size, marks: layout.marks }, message, &measurement, notes)
+    }
+
     /// The content is the file as it is.
     fn whole(
         template: &Template,
@@ -133,6 +147,7 @@ impl Work {
         match &self.place {
             Place::Embedded { .. } => Destination::Embedded,
             Place::Appended { .. } => Destination::Appended,
+            Place::Comment { marks, .. } => Destination::Comment(Some(marks.clone())),
             Place::Detached(_) => Destination::Detached,
             Place::Store(path) => Destination::Store(path.parent().unwrap_or(Path::new(".")).to_owned()),
             Place::Xattr { .. } => Destination::Xattr,
@@ -177,6 +192,11 @@ impl Work {
                 appended::write(draft.file(), content, &signature).map_err(SignError::write(&path))?;
                 digest = measure::sha256(draft.file(), u64::MAX)?;
                 (Change::Draft(draft), Carrier::Appended)
+            }
+            Place::Comment { draft, content, marks } => {
+                comment::write(draft.file(), content, &marks, &signature, &path)?;
+                digest = measure::sha256(draft.file(), u64::MAX)?;
+                (Change::Draft(draft), Carrier::Comment)
             }
             Place::Ima { .. } => return Err(SignError::Signing),
         };

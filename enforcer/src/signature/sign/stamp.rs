@@ -19,8 +19,9 @@ pub use error::StampError;
 
 use super::replace::{Attribute, Change, Original};
 use super::signed_data::{attribute, context, set_content, tagged};
-use super::{ATTRIBUTE, Algorithm, MAX_SIGNATURE_SIZE, SignError, appended, settled};
+use super::{ATTRIBUTE, Algorithm, MAX_SIGNATURE_SIZE, SignError, appended, comment as comments, settled};
 use crate::measure::{self, Stamp};
+use crate::signature::comment::{self, Marks};
 use crate::signature::{Carrier, elf, find};
 
 /// The DER of a TimeStampReq (RFC 3161 §2.4.1) about the signature of this file, or in this file.
@@ -64,6 +65,10 @@ enum Place {
     Whole,
     Section(Range<u64>),
     Trailer(u64),
+    Comment {
+        content: u64,
+        marks: Marks,
+    },
     Attribute,
 }
 
@@ -83,6 +88,10 @@ impl Holder {
             let mut signature = vec![0; (range.end - range.start) as usize];
             file.read_exact_at(&mut signature, range.start).map_err(|source| measure::MeasureError::Read { source })?;
             return Ok(Self { path, file, place: Place::Trailer(range.start), signature });
+        }
+        if let Some(block) = comment::locate(&file)? {
+            let place = Place::Comment { content: block.content, marks: block.marks };
+            return Ok(Self { path, file, place, signature: block.signature });
         }
         let mut value = vec![0; MAX_SIGNATURE_SIZE];
         if let Ok(length) = rustix::fs::fgetxattr(&file, ATTRIBUTE, &mut value) {
@@ -118,6 +127,11 @@ impl Holder {
                 let draft = Original::of(self.file, &self.path)?.draft(content)?;
                 appended::write(draft.file(), content, &signature).map_err(failed())?;
                 (Change::Draft(draft), Carrier::Appended)
+            }
+            Place::Comment { content, marks } => {
+                let draft = Original::of(self.file, &self.path)?.draft(content)?;
+                comments::write(draft.file(), content, &marks, &signature, &self.path)?;
+                (Change::Draft(draft), Carrier::Comment)
             }
             Place::Attribute => {
                 let stamp = Stamp::of(&self.file)?;

@@ -25,6 +25,7 @@ use super::template::Template;
 use super::{Algorithm, Answer, Destination, KeyKind, MeasureError, Scheme, Settings, SignError, many, settled, write_whole};
 use crate::measure;
 use crate::signature::claims::Claims;
+use crate::signature::comment::Marks;
 use crate::text::hex;
 
 /// What there is to do between the two steps.
@@ -73,15 +74,17 @@ fn prepare_one(folder: &Path, template: &Template, path: &Path, number: usize, d
         path.into_os_string().into_string().map_err(|path| TicketError::NotText(path.into()).into())
     };
     let name: String = path.file_name().unwrap_or(OsStr::new("file")).to_string_lossy().chars().map(plain).take(MAX_NAME).collect();
-    let (carrier, store) = match work.destination() {
-        Destination::Store(folder) => (Place::Store, Some(text(&folder)?)),
-        Destination::Embedded => (Place::Embedded, None),
-        Destination::Appended => (Place::Appended, None),
-        Destination::Xattr => (Place::Xattr, None),
-        Destination::Ima => (Place::Ima, None),
-        Destination::Detached | Destination::Automatic => (Place::Detached, None),
+    let (carrier, store, marks) = match work.destination() {
+        Destination::Store(folder) => (Place::Store, Some(text(&folder)?), None),
+        Destination::Embedded => (Place::Embedded, None, None),
+        Destination::Appended => (Place::Appended, None, None),
+        Destination::Comment(marks) => (Place::Comment, None, marks.as_ref().map(Marks::to_string)),
+        Destination::Xattr => (Place::Xattr, None, None),
+        Destination::Ima => (Place::Ima, None, None),
+        Destination::Detached | Destination::Automatic => (Place::Detached, None, None),
     };
-    let entry = Entry { name: format!("{number:04}-{name}"), path: text(&path)?, carrier, store, content_digest: hex(work.content().bytes()) };
+    let (name, path, content_digest) = (format!("{number:04}-{name}"), text(&path)?, hex(work.content().bytes()));
+    let entry = Entry { name, path, carrier, store, marks, content_digest };
     let tbs = entry.at(folder, "tbs");
     // In a folder that somebody else may write to, a link of that name could lead anywhere.
     let file = fs::OpenOptions::new().write(true).create_new(true).open(&tbs);
@@ -142,6 +145,7 @@ struct Entry {
     path: String,
     carrier: Place,
     store: Option<String>,
+    marks: Option<String>,
     content_digest: String,
 }
 
@@ -158,6 +162,7 @@ enum Digest {
 enum Place {
     Embedded,
     Appended,
+    Comment,
     Detached,
     Store,
     Xattr,
@@ -223,6 +228,7 @@ impl Entry {
             (Place::Store, None) => return Err(TicketError::NoStore.into()),
             (Place::Embedded, _) => Destination::Embedded,
             (Place::Appended, _) => Destination::Appended,
+            (Place::Comment, _) => Destination::Comment(self.marks.as_deref().map(str::parse).transpose()?),
             (Place::Detached, _) => Destination::Detached,
             (Place::Xattr, _) => Destination::Xattr,
             (Place::Ima, _) => Destination::Ima,
