@@ -7,6 +7,10 @@ mod appended;
 mod claims;
 #[path = "signatures/commands.rs"]
 mod commands;
+#[path = "signatures/comment_commands.rs"]
+mod comment_commands;
+#[path = "signatures/comments.rs"]
+mod comments;
 #[path = "signatures/detached.rs"]
 mod detached;
 #[path = "signatures/embedded.rs"]

@@ -146,14 +146,14 @@ fn a_32_bit_file_is_signed_too() {
 }
 
 /// A block of commands of the document, as a script.
-fn documented(scene: &Scene, name: &str) -> PathBuf {
+pub fn documented(scene: &Scene, name: &str) -> PathBuf {
     let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/signature-format.md");
     let document = fs::read_to_string(document).unwrap();
     let block = document.split(&format!("```sh {name}\n")).nth(1).expect("the commands");
     scene.file(&format!("{name}.sh"), block.split("```").next().unwrap())
 }
 
-fn bash(scene: &Scene, script: &Path, arguments: &[&Path]) -> Output {
+pub fn bash(scene: &Scene, script: &Path, arguments: &[&Path]) -> Output {
     Command::new("bash").args(["-eu", "-o", "pipefail"]).arg(script).args(arguments).current_dir(scene.folder.path()).output().unwrap()
 }
 
