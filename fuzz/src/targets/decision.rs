@@ -21,6 +21,8 @@ struct Originals {
     embedded: Vec<(Vec<u8>, std::ops::Range<usize>)>,
     /// An object file, as kernel modules are, whose signature lies behind it.
     appended: Vec<u8>,
+    /// What is signed of scripts with a signature in comments, and the marks of these.
+    commented: Vec<(Vec<u8>, &'static [u8])>,
     manifest: Vec<u8>,
     /// What was signed of the script and of the manifest: signed attributes and value.
     statements: Vec<(Option<Vec<u8>>, Vec<u8>)>,
@@ -36,6 +38,7 @@ pub(super) fn prepare() {
     // A script would go on into what is appended to it, so it cannot bear a signature there, however good.
     assert_eq!(["program64", "program32", "script.module"].map(carrier), [Some("embedded"), Some("embedded"), None]);
     assert_eq!(carrier("program.module"), Some("appended"));
+    assert_eq!(SCRIPTS.map(|(name, _)| carrier(name)), [Some("comment"); 2]);
     for signature in signatures() {
         let bytes = fs::read(&signature).expect("readable");
         if signature.ends_with("manifest.p7s") {
@@ -77,7 +80,14 @@ impl Originals {
                 .expect("the scene's programs have a signature");
             (bytes, at as usize..(at + size) as usize)
         });
-        Self { policy, examiner, embedded: embedded.into(), appended: scene::bytes("program64.o"), manifest, statements, folder }
+        let commented = SCRIPTS.map(|(name, marks)| {
+            let mut signed = scene::bytes(name);
+            let first_line = signed.windows(FIRST_LINE.len()).position(|window| window == FIRST_LINE);
+            signed.truncate(first_line.expect("the scene's scripts have a signature") + FIRST_LINE.len());
+            (signed, marks)
+        });
+        let (embedded, commented, appended) = (embedded.into(), commented.into(), scene::bytes("program64.o"));
+        Self { policy, examiner, embedded, appended, commented, manifest, statements, folder }
     }
 
     fn place(&self, name: &str) -> PathBuf {
@@ -111,6 +121,16 @@ impl Originals {
                 let length = content[end + 8..end + 12].iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
                 assert_eq!(content[..end - length], self.appended, "accepted, and its content is not what was signed");
             }
+            Some(Carrier::Comment) => {
+                let rest = |(signed, marks): &(Vec<u8>, &'static [u8])| Some((content.strip_prefix(&signed[..])?, *marks));
+                let (rest, marks) = self.commented.iter().find_map(rest).expect("accepted, and its content is not what was signed");
+                let lines: Vec<&[u8]> = rest.strip_suffix(b"\n").expect("the last line has an end").split(|byte| *byte == b'\n').collect();
+                let (last, others) = lines.split_last().expect("a split has parts");
+                let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+                let is_harmless = |line: &[u8]| line.strip_prefix(marks).is_some_and(|text| text.len() <= 64 && text.iter().all(is_base64));
+                assert!(others.iter().all(|line| is_harmless(line)), "accepted, and a line that is not signed holds more than base64");
+                assert_eq!(last.strip_prefix(marks), Some(&b"-----END CMS-----"[..]), "accepted, and its last line is another one");
+            }
             Some(other) => panic!("nobody signed so that it could be accepted by its {other}"),
         }
     }
@@ -126,6 +146,15 @@ pub(super) fn trailer(input: &[u8]) {
     ORIGINALS.assert_signed(input);
     // Whatever it is, it may be what is left when the marker is added.
     ORIGINALS.assert_signed(&[input, b"~Module signature appended~\n"].concat());
+}
+
+/// A script that ends in comments.
+pub(super) fn comment(input: &[u8]) {
+    ORIGINALS.assert_signed(input);
+    // Or what follows one that was signed.
+    for (signed, _) in &ORIGINALS.commented {
+        ORIGINALS.assert_signed(&[signed, input].concat());
+    }
 }
 
 /// A signature, and what it is said to sign: the first byte says what.
@@ -187,3 +216,7 @@ fn attributes(signed: &Signed) -> Option<Vec<u8>> {
 
 /// `struct module_signature` and the marker.
 const TRAILER: usize = 12 + 28;
+/// The scene's scripts with a signature in comments, and what their lines begin with.
+const SCRIPTS: [(&str, &[u8]); 2] = [("script.comment", b"# "), ("tool.js", b"// ")];
+/// How the last line that is signed of them ends.
+const FIRST_LINE: &[u8] = b" -----BEGIN CMS-----\n";

@@ -56,6 +56,7 @@ impl Target {
 pub const TARGETS: &[Target] = &[
     Target::new("elf", decision::prepare, decision::elf),
     Target::new("trailer", decision::prepare, decision::trailer),
+    Target::new("comment", decision::prepare, decision::comment),
     Target::new("decision", decision::prepare, decision::signature),
     Target::new("cms", nothing, signatures::cms),
     Target::new("claims", nothing, signatures::claims),

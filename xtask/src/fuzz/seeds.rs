@@ -63,6 +63,7 @@ tsa_name = yes
 const PROGRAM64: &str = ".globl _start\n_start:\n mov $60, %eax\n xor %edi, %edi\n syscall\n";
 const PROGRAM32: &str = ".globl _start\n_start:\n mov $1, %eax\n xor %ebx, %ebx\n int $0x80\n";
 const SCRIPT: &str = "#!/bin/sh\nexit 0\n";
+const TOOL: &str = "#!/usr/bin/env node\nprocess.exit(0)";
 
 const SPEC: &str = "Name: tool\nVersion: 1\nRelease: 1\nSummary: a tool\nLicense: MIT\nBuildArch: noarch\nAutoReqProv: no\n%description\nA tool.\n\
     %install\ncp -a %{getenv:SEEDS}/tree/. %{buildroot}\nrm -r %{buildroot}/DEBIAN\n%files\n%defattr(-,root,root)\n/usr\n";
@@ -110,6 +111,11 @@ const STEPS: &[&str] = &[
     "sign-file sha256 rsa.key rsa.pem program64.o program.module",
     "sign-file sha256 rsa.key rsa.pem script script.module",
     "sign-file sha512 p256.key p256.pem script script.module-ec",
+    "cp script script.comment",
+    "enforcer sign --comment --key p256.key --certificate p256.pem script.comment",
+    "enforcer sign --comment --key rsa.key --certificate rsa.pem --no-attributes tool.js",
+    "cp tool.js claims.js",
+    "enforcer sign --comment=// --key ed25519.key --certificate ed25519.pem --identifier org.example.tool claims.js",
     // Detached signatures of every form.
     "openssl cms -sign -binary -outform DER -in script -signer rsa.pem -inkey rsa.key -out rsa.p7s",
     "openssl cms -sign -binary -outform DER -in script -signer rsa.pem -inkey rsa.key -keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:digest \
@@ -166,6 +172,8 @@ const SCENE: &[&str] = &[
     "program64.o",
     "script",
     "script.module",
+    "script.comment",
+    "tool.js",
     "manifest",
     "stamped",
     "timestamp",
@@ -176,6 +184,7 @@ const SIGNATURES: &[&str] =
 const SEEDS: &[(&str, &[&str])] = &[
     ("elf", &["program64", "program32", "unsigned64", "program64.o"]),
     ("trailer", &["program.module", "script.module", "script.module-ec"]),
+    ("comment", &["script.comment", "tool.js", "claims.js"]),
     ("cms", SIGNATURES),
     ("cms", &["p256-stream.p7s"]),
     ("ima", &["rsa.ima", "p256.ima"]),
@@ -247,6 +256,7 @@ fn prepare(folder: &Path) -> Result<()> {
         ("program64.s", PROGRAM64),
         ("program32.s", PROGRAM32),
         ("script", SCRIPT),
+        ("tool.js", TOOL),
         ("stamped", "the value of a signature\n"),
         ("made-at", &made_at),
         ("tool.spec", SPEC),
