@@ -77,7 +77,8 @@ impl TrailerError {
         match self {
             Self::Read(_) => "check the disk",
             Self::Elf(problem) => problem.hint(),
-            Self::NotElf | Self::Appendix { .. } | Self::InImage { .. } => "sign it detached: `enforcer sign --detach`",
+            Self::NotElf => "sign it detached: `enforcer sign --detach`; or a script in its comments: `enforcer sign --comment`",
+            Self::Appendix { .. } | Self::InImage { .. } => "sign it detached: `enforcer sign --detach`",
             _ => "sign again: `enforcer sign --append`, or the kernel's `sign-file`",
         }
     }
