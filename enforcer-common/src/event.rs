@@ -16,7 +16,7 @@ boundary_enum! {
         MmapFile = 2 => "mmap_file",
         /// Memory that becomes executable.
         FileMprotect = 3 => "file_mprotect",
-        /// A file that is opened for writing.
+        /// A file that is opened.
         FileOpen = 4 => "file_open",
         /// A module, kexec image or firmware that the kernel reads from a file.
         KernelReadFile = 5 => "kernel_read_file",
@@ -80,6 +80,12 @@ boundary_enum! {
         FileSendSigiotask = 34 => "file_send_sigiotask",
         /// Another process's place in the queue for the disk.
         TaskSetioprio = 35 => "task_setioprio",
+        /// A file that an interpreter has opened to read.
+        FilePostOpen = 36 => "file_post_open",
+        /// A program that an interpreter is told to run, by its arguments, its environment or its standard input.
+        BprmCommittedCreds = 37 => "bprm_committed_creds",
+        /// A file about which an interpreter asks (`AT_EXECVE_CHECK`).
+        BprmCredsForExec = 38 => "bprm_creds_for_exec",
     }
 }
 
@@ -154,6 +160,18 @@ boundary_enum! {
         CodeFull = 37 => "code-full",
         /// The file was written through a shared mapping, and what may stand behind its end is not cleared before it is on the disk.
         UnwrittenTail = 38 => "unwritten-tail",
+        /// An interpreter was to be run by another program, which is not held to what the interpreter may read.
+        ForeignInterpreter = 39 => "foreign-interpreter",
+        /// An interpreter was to run text in its arguments or its environment.
+        InlineCode = 40 => "inline-code",
+        /// An interpreter was to run what comes through its standard input.
+        CodeFromStdin = 41 => "code-from-stdin",
+        /// An interpreter was to run what somebody types.
+        InteractiveInterpreter = 42 => "interactive-interpreter",
+        /// What an interpreter was to run as a script is no file whose content can be measured.
+        ScriptNotAFile = 43 => "script-not-a-file",
+        /// A protected process was to load a library of another signer, or to start an interpreter.
+        ProtectedProcess = 44 => "protected-process",
     }
 }
 
@@ -235,7 +253,7 @@ pub struct Request {
     pub tid: u32,
     /// [`PathKind`] of `path`.
     pub path_kind: u32,
-    /// What the kernel measured: the answer is published under this key.
+    /// What the kernel measured: the answer is published under this key. [`Digest::NONE`] where it could not: then the daemon has it measure the file.
     pub digest: Digest,
     /// NUL-terminated.
     pub path: [u8; PATH_SIZE],

@@ -40,6 +40,8 @@ pub const GUARDED_CGROUP: u32 = 1 << 2;
 pub const ENROL_EXECUTABLE: u32 = 1 << 31;
 /// This was mapped as code before the programs were attached: it goes into `CODE`.
 pub const ENROL_CODE: u32 = 1 << 30;
+/// This is to be measured: what this thread maps next. Where a file that is opened cannot be measured by the programs themselves.
+pub const ENROL_MEASUREMENT: u32 = 1 << 29;
 
 /// The one element of the map `ENROLMENT`: the next inode whose extended attributes this thread lists is enrolled.
 #[repr(C)]
@@ -49,7 +51,7 @@ pub struct Enrolment {
     pub done: u64,
     /// The thread; 0 is nobody.
     pub tid: u32,
-    /// As what: [`GUARDED_FOLDER`] and its like, [`ENROL_EXECUTABLE`] or [`ENROL_CODE`].
+    /// As what: [`GUARDED_FOLDER`] and its like, [`ENROL_EXECUTABLE`], [`ENROL_CODE`] or [`ENROL_MEASUREMENT`].
     pub flags: u32,
 }
 

@@ -15,6 +15,18 @@ pub struct KernelLayout {
     pub linux_binprm_interp: u32,
     /// `linux_binprm.unsafe`
     pub linux_binprm_unsafe: u32,
+    /// `linux_binprm.buf`
+    pub linux_binprm_buf: u32,
+    /// `linux_binprm.p`
+    pub linux_binprm_p: u32,
+    /// `linux_binprm.exec`
+    pub linux_binprm_exec: u32,
+    /// `linux_binprm.argc`
+    pub linux_binprm_argc: u32,
+    /// `linux_binprm.envc`
+    pub linux_binprm_envc: u32,
+    /// `linux_binprm.is_check` (from 6.14), in bits; [`ABSENT`] where there is none.
+    pub linux_binprm_is_check: u32,
     /// `file.f_inode`
     pub file_f_inode: u32,
     /// `file.f_mode`
@@ -147,6 +159,22 @@ pub struct KernelLayout {
     pub task_struct_fs: u32,
     /// `fs_struct.root`
     pub fs_struct_root: u32,
+    /// `task_struct.nameidata`
+    pub task_struct_nameidata: u32,
+    /// `nameidata.name`
+    pub nameidata_name: u32,
+    /// `filename.name`
+    pub filename_name: u32,
+    /// `task_struct.files`
+    pub task_struct_files: u32,
+    /// `files_struct.fdt`
+    pub files_struct_fdt: u32,
+    /// `fdtable.max_fds`
+    pub fdtable_max_fds: u32,
+    /// `fdtable.fd`
+    pub fdtable_fd: u32,
+    /// `inode.i_rdev`
+    pub inode_i_rdev: u32,
     /// `inode.i_uid`
     pub inode_i_uid: u32,
     /// `proc_inode.pid`, relative to `proc_inode.vfs_inode` (negative: the inode is embedded behind it)
@@ -192,6 +220,8 @@ pub const ABSENT: u32 = u32::MAX;
 pub struct Features {
     /// The kfunc `bpf_get_fsverity_digest` exists (upstream 6.8).
     pub fsverity_digest: u32,
+    /// The hook `file_post_open` exists (upstream 6.9), in which a file that was opened can be read.
+    pub file_post_open: u32,
 }
 
 /// The made-up helper number that stands for `bpf_get_fsverity_digest` in the object file, until the loader puts the kfunc's BTF id in its place.

@@ -11,17 +11,26 @@ mod digest;
 mod event;
 mod guard;
 mod kernel;
+mod scripts;
 mod settings;
 mod verdict;
 
 pub use digest::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, DIGEST_SIZE, Digest};
 pub use event::{COMM_SIZE, Event, Hook, PATH_SIZE, PathKind, Reason, Request};
-pub use guard::{ENROL_CODE, ENROL_EXECUTABLE, Enrolment, ExecutableId, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, InodeId, ObjectId, ObjectKind};
+pub use guard::{
+    ENROL_CODE, ENROL_EXECUTABLE, ENROL_MEASUREMENT, Enrolment, ExecutableId, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_WAY, InodeId, ObjectId,
+    ObjectKind,
+};
 pub use kernel::{ABSENT, Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout, OverlayLayout};
+pub use scripts::{
+    ARGUMENTS_IN_NEXT_WORD, DASHES_END_ALL, FIRST_WORD_IS_TEXT, FOLDS_UNDERSCORES, IGNORES_CASE, INTERPRETER_NAME_SIZE, Interpreter,
+    KNOWS_DESCRIPTORS, LONG_AFTER_ONE_DASH, LONG_BEFORE_LETTERS, OPERANDS_ARE_DATA, OPTIONS_UNKNOWN, PLUS_OPTIONS, PROGRAMS_MAY_CALL, RESOLVES_LINKS,
+    SCRIPT_ARGUMENTS, UNKNOWN_OPTIONS_ARE_TEXT, VARIABLE_PREFIX, WORD_SIZE, Word, WordKind, WordMeaning,
+};
 pub use settings::{CHARTER_SIZE, Charter, Counter, ENFORCERS, Heartbeat, Mode, Response, Settings};
 pub use verdict::{
-    Asker, Binding, BoundPath, ENTITLEMENT_DEBUGGER, ENTITLEMENT_JIT, ENTITLEMENT_OWN, ENTITLEMENTS, NAME_SIZE, Name, SEVERAL, USE_EXEC, USE_LIBRARY,
-    USE_MODULE, Verdict,
+    Asker, Binding, BoundPath, ENTITLEMENT_DEBUGGER, ENTITLEMENT_INLINE_CODE, ENTITLEMENT_JIT, ENTITLEMENT_OWN, ENTITLEMENT_PROTECTED, ENTITLEMENTS,
+    MEASURED, NAME_SIZE, Name, SEVERAL, USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT, Verdict,
 };
 
 #[cfg(feature = "user")]
@@ -40,6 +49,8 @@ mod user {
         Name,
         Binding,
         BoundPath,
+        Interpreter,
+        Word,
         Settings,
         Heartbeat,
         Charter,

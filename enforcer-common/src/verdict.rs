@@ -2,23 +2,30 @@
 
 use crate::PATH_SIZE;
 
-/// May start as a program, script or interpreter (and be mapped as code, which a started program is).
+/// May start as a program (and be mapped as code, which a started program is).
 pub const USE_EXEC: u32 = 1 << 0;
 /// May be mapped as code: a shared library, or a program started through the dynamic loader.
 pub const USE_LIBRARY: u32 = 1 << 1;
 /// May be loaded by the kernel: a module, a kexec image, firmware.
 pub const USE_MODULE: u32 = 1 << 2;
+/// May be run as a script: by its first line, or read by an interpreter.
+pub const USE_SCRIPT: u32 = 1 << 3;
 
 /// The entitlement `jit`: the program may make executable memory that no file stands behind.
 pub const ENTITLEMENT_JIT: u32 = 1 << 0;
 /// The entitlement `debugger`: the program may trace other processes and write to their memory.
 pub const ENTITLEMENT_DEBUGGER: u32 = 1 << 1;
+/// The entitlement `protected`: a process of the program loads only libraries of the same signer, and starts no interpreter.
+pub const ENTITLEMENT_PROTECTED: u32 = 1 << 2;
+/// The entitlement `inline-code`: the program may have interpreters run text that it hands them.
+pub const ENTITLEMENT_INLINE_CODE: u32 = 1 << 3;
 
 /// Not asked for by anybody: the content is a part of the enforcer itself.
 pub const ENTITLEMENT_OWN: u32 = 1 << 31;
 
 /// The entitlements that the programs know, by the names they have in signatures and policies. A name that is not here gives no right.
-pub const ENTITLEMENTS: [(&str, u32); 2] = [("jit", ENTITLEMENT_JIT), ("debugger", ENTITLEMENT_DEBUGGER)];
+pub const ENTITLEMENTS: [(&str, u32); 4] =
+    [("jit", ENTITLEMENT_JIT), ("debugger", ENTITLEMENT_DEBUGGER), ("protected", ENTITLEMENT_PROTECTED), ("inline-code", ENTITLEMENT_INLINE_CODE)];
 
 /// The value of the map `VERDICTS`: a trusted signature covers the content with this digest. There is no verdict that denies; what has none is denied.
 #[repr(C)]
@@ -26,7 +33,7 @@ pub const ENTITLEMENTS: [(&str, u32); 2] = [("jit", ENTITLEMENT_JIT), ("debugger
 pub struct Verdict {
     /// When the verdict stops to hold, in nanoseconds of `CLOCK_BOOTTIME`; 0 is never.
     pub expires_at: u64,
-    /// Bits of [`USE_EXEC`], [`USE_LIBRARY`] and [`USE_MODULE`].
+    /// Bits of [`USE_EXEC`], [`USE_LIBRARY`], [`USE_MODULE`] and [`USE_SCRIPT`].
     pub uses: u32,
     /// Bits of [`ENTITLEMENT_JIT`] and its like: the rights that the signature asks for and the policy grants.
     pub entitlements: u32,
@@ -43,7 +50,10 @@ pub struct Verdict {
 
 const _: () = assert!(size_of::<Verdict>() == 32);
 
-/// The key of the map `REFUSALS`: one task's one question. The value is the number of a [`crate::Reason`].
+/// In the map `REFUSALS`, what answers a request without a digest: the file was measured.
+pub const MEASURED: u32 = u32::MAX;
+
+/// The key of the map `REFUSALS`: one task's one question. The value is the number of a [`crate::Reason`], or [`MEASURED`].
 ///
 /// A refusal answers only whoever asked. That a copy somewhere has no signature beside it says nothing about the same content elsewhere, and must not
 /// keep it from running.

@@ -1,7 +1,7 @@
 //! The two atomic operations that BPF has (`Documentation/bpf/standardization/instruction-set.rst`, "Atomic operations") and `core::sync::atomic` does
 //! not offer for this target.
 
-use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd};
 
 /// Adds to a counter that other CPUs change at the same time, and returns what it was.
 ///
@@ -12,6 +12,17 @@ use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 pub(crate) unsafe fn fetch_add(value: *mut u64, amount: u64) -> u64 {
     // SAFETY: the caller's.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(value, amount) }
+}
+
+/// Sets bits.
+///
+/// # Safety
+///
+/// `value` points to an aligned map value.
+#[inline(always)]
+pub(crate) unsafe fn fetch_or(value: *mut u64, bits: u64) -> u64 {
+    // SAFETY: the caller's.
+    unsafe { atomic_or::<u64, u64, { AtomicOrdering::SeqCst }>(value, bits) }
 }
 
 /// Replaces `current` by `new`, and says whether it was still there to be replaced.

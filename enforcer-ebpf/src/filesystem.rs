@@ -73,6 +73,21 @@ fn kind_of(magic: u64, is_users_mount: bool) -> Filesystem {
     }
 }
 
+/// Whether a file without a size has no content, at this address of an inode: those of the kernel's own file systems have some all the same.
+#[inline(always)]
+pub(crate) fn keeps_sizes(inode: u64) -> bool {
+    kind_of(inode_at::magic(inode), false) != Filesystem::Foreign
+}
+
+/// Whether the inode at this address is one of the kernel's own, of which nobody could sign the content.
+#[inline(always)]
+pub(crate) fn is_kernels_own(inode: u64) -> bool {
+    matches!(
+        inode_at::magic(inode),
+        PROC_SUPER_MAGIC | SYSFS_MAGIC | CGROUP2_SUPER_MAGIC | SECURITYFS_MAGIC | TRACEFS_MAGIC | DEBUGFS_MAGIC | BPF_FS_MAGIC
+    )
+}
+
 /// Whether the file's file system by itself is a reason for a denial, whatever the file's content is.
 #[inline(always)]
 pub(crate) fn unwelcome(inode: *mut inode, real: u64) -> Option<Reason> {
@@ -104,3 +119,10 @@ const MSDOS_SUPER_MAGIC: u64 = 0x4d44;
 pub(crate) const TMPFS_MAGIC: u64 = 0x0102_1994;
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
 const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+const SYSFS_MAGIC: u64 = 0x6265_6572;
+const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
+const SECURITYFS_MAGIC: u64 = 0x7363_6673;
+const TRACEFS_MAGIC: u64 = 0x7472_6163;
+const DEBUGFS_MAGIC: u64 = 0x6462_6720;
+const BPF_FS_MAGIC: u64 = 0xcafe_4a11;

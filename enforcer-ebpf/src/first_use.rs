@@ -13,7 +13,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid,
     generated::{bpf_copy_from_user_task, bpf_ima_file_hash, bpf_ktime_get_boot_ns, bpf_ktime_get_ns, bpf_loop},
 };
-use enforcer_common::{Asker, Counter, DIGEST_SIZE, Digest, Heartbeat, Reason, Request, Settings};
+use enforcer_common::{Asker, Counter, DIGEST_SIZE, Digest, Heartbeat, MEASURED, Reason, Request, Settings};
 
 use crate::{
     atomic,
@@ -23,7 +23,8 @@ use crate::{
     report,
 };
 
-/// Asks the daemon about a digest, and waits for the answer.
+/// Asks the daemon about a digest, and waits for the answer. Without one ([`Digest::NONE`]) it asks it to have the kernel measure the file, where the hook comes
+/// too early to read it itself.
 #[inline(never)]
 pub(crate) fn ask(digest: &Digest, question: &Question, settings: &Settings) -> Result<(), Reason> {
     let pid = (bpf_get_current_pid_tgid() >> 32) as u32;
@@ -55,7 +56,7 @@ struct Wait {
 }
 
 const WAITS: u32 = 0;
-const ALLOWED: u32 = u32::MAX;
+const ALLOWED: u32 = MEASURED;
 
 #[inline(always)]
 fn request_and_wait(digest: &Digest, question: &Question, settings: &Settings, pid: u32) -> Result<(), Reason> {

@@ -25,6 +25,16 @@ pub(crate) fn id(inode: u64, id: &mut InodeId) -> bool {
         }
 }
 
+/// What the inode at this address is (`S_IFMT`, `include/uapi/linux/stat.h`); 0 when it cannot be read.
+#[inline(always)]
+pub(crate) fn kind(inode: u64) -> u32 {
+    read_half(inode + u64::from(layout!(inode_i_mode))) & 0o170_000
+}
+
+pub(crate) const REGULAR: u32 = 0o100_000;
+pub(crate) const FOLDER: u32 = 0o040_000;
+pub(crate) const CHARACTER_DEVICE: u32 = 0o020_000;
+
 /// The magic number of the file system of the inode at this address; 0 when it cannot be read.
 #[inline(always)]
 pub(crate) fn magic(inode: u64) -> u64 {

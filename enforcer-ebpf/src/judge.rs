@@ -11,7 +11,7 @@ use crate::{
     filesystem, first_use,
     kernel::{self, file},
     maps::{self, SETTINGS, VERDICTS},
-    measure, names, report, rights,
+    measure, names, report, rights, scripts,
 };
 
 /// What a hook tells the kernel.
@@ -26,6 +26,8 @@ pub(crate) enum Answer {
 pub(crate) enum Fault {
     /// The map `SETTINGS` has no element.
     NoSettings,
+    /// What was kept with a task when it started an interpreter is not there.
+    NoTask,
 }
 
 /// What is asked: by which hook, for which file, to be used how.
@@ -33,7 +35,7 @@ pub(crate) struct Question {
     pub(crate) hook: Hook,
     /// Null for memory without a file.
     pub(crate) file: *mut file,
-    /// [`enforcer_common::USE_EXEC`] or [`enforcer_common::USE_LIBRARY`].
+    /// [`enforcer_common::USE_EXEC`] or its like.
     pub(crate) wanted: u32,
     /// The address of the path that a program was called by; 0 where there is none.
     pub(crate) called_by: u64,
@@ -112,11 +114,38 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
     by_digest(question, &subject, denial, settings)
 }
 
+/// Judges a file in a hook that comes too early to read it: by a measurement that is at hand, or that the daemon has the kernel make.
+#[inline(always)]
+pub(crate) fn unread_file(question: &Question, settings: &Settings) -> Answer {
+    let mut denial = Denial::without_digest(Reason::Untrusted);
+    let mut subject = measure::Subject::UNKNOWN;
+    if let Err(reason) = measure::locate_or_wait(question.file, &mut subject) {
+        denial.reason = reason;
+        return deny(question, &denial, question.response, settings);
+    }
+    let inode = kernel::file_inode(question.file);
+    let mut is_reusable = measure::reusable(inode, &mut subject, &mut denial.digest);
+    if kernel::opaque(u64::from(is_reusable)) == 0 {
+        if let Err(reason) = first_use::ask(&Digest::NONE, question, settings) {
+            denial.reason = reason;
+            return deny(question, &denial, question.response, settings);
+        }
+        is_reusable = measure::reusable(inode, &mut subject, &mut denial.digest);
+        if kernel::opaque(u64::from(is_reusable)) == 0 {
+            denial.reason = Reason::NotMeasured;
+            return deny(question, &denial, question.response, settings);
+        }
+    }
+    by_digest(question, &subject, denial, settings)
+}
+
 /// Measures a file, or answers at once where that cannot be, or need not.
 #[inline(always)]
 fn look_at(question: &Question, subject: &mut measure::Subject, denial: &mut Denial, settings: &Settings) -> Option<Answer> {
     if let Some(reason) = filesystem::unwelcome(kernel::file_inode(question.file), subject.real) {
         let response = if reason == Reason::VolatileFilesystem { settings.volatile_filesystems } else { settings.foreign_filesystems };
+        // What may be read without a verdict may be read from anywhere.
+        let response = if question.response < response { question.response } else { response };
         denial.reason = reason;
         if deny(question, denial, response, settings) == Answer::Deny {
             return Some(Answer::Deny);
@@ -141,12 +170,17 @@ fn look_at(question: &Question, subject: &mut measure::Subject, denial: &mut Den
 /// Judges a file by its digest, and looks once more whether that is still the content's.
 #[inline(always)]
 fn by_digest(question: &Question, subject: &measure::Subject, mut denial: Denial, settings: &Settings) -> Answer {
-    let mut answer = look_up(&denial.digest, question, settings)
-        .and_then(|()| names::check(question, &denial.digest, settings))
-        .and_then(|()| rights::check_library(question, &denial.digest));
+    let mut answer = look_up(&denial.digest, question, settings);
+    if question.hook as u32 == Hook::MmapFile as u32
+        && let Err(Reason::UseNotAllowed) = answer
+    {
+        answer = scripts::check_mapping(question, &denial.digest);
+    }
+    answer = answer.and_then(|()| names::check(question, &denial.digest, settings)).and_then(|()| rights::check_library(question, &denial.digest));
     if question.hook as u32 == Hook::BprmCheckSecurity as u32 {
         // In audit mode also what is only reported starts, and may be the enforcer.
-        rights::note(kernel::file_inode(question.file), &denial.digest, settings);
+        let noted = rights::note(kernel::file_inode(question.file), &denial.digest, settings);
+        answer = answer.and(noted);
         // Whoever traces a process acts with its rights.
         if question.in_others_hands && rights::is_one_of(&denial.digest, settings) {
             answer = answer.and(Err(Reason::Tracing));
@@ -253,6 +287,7 @@ pub(crate) fn on_fault(ctx: &LsmContext, fault: Fault) -> i32 {
     maps::count(Counter::Faults);
     match fault {
         Fault::NoSettings => error!(ctx, "the map SETTINGS has no element"),
+        Fault::NoTask => error!(ctx, "an interpreter has started, and what it is told to run is not known"),
     }
     match SETTINGS.get(0) {
         Some(settings) if settings.mode == Mode::Audit as u32 => 0,

@@ -22,8 +22,6 @@ pub(crate) const PROT_EXEC: u64 = 0x4;
 /// `include/uapi/asm-generic/fcntl.h`
 const O_TRUNC: u32 = 0o1000;
 
-/// `struct linux_binprm`, never constructed here.
-pub(crate) enum LinuxBinprm {}
 /// `struct vm_area_struct`, never constructed here.
 pub(crate) enum VmAreaStruct {}
 /// `struct bpf_map`, never constructed here.
@@ -38,6 +36,12 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     linux_binprm_filename: 0,
     linux_binprm_interp: 0,
     linux_binprm_unsafe: 0,
+    linux_binprm_buf: 0,
+    linux_binprm_p: 0,
+    linux_binprm_exec: 0,
+    linux_binprm_argc: 0,
+    linux_binprm_envc: 0,
+    linux_binprm_is_check: 0,
     file_f_inode: 0,
     file_f_mode: 0,
     file_f_flags: 0,
@@ -104,13 +108,21 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     perf_event_target: 0,
     task_struct_fs: 0,
     fs_struct_root: 0,
+    task_struct_nameidata: 0,
+    nameidata_name: 0,
+    filename_name: 0,
+    task_struct_files: 0,
+    files_struct_fdt: 0,
+    fdtable_max_fds: 0,
+    fdtable_fd: 0,
+    inode_i_rdev: 0,
     inode_i_uid: 0,
     proc_pid_from_inode: 0,
     pid_tasks: 0,
     task_struct_pid_links: 0,
     uprobe_unit: 0,
     lockdown_integrity: 0,
-    features: Features { fsverity_digest: 0 },
+    features: Features { fsverity_digest: 0, file_post_open: 0 },
 };
 
 /// One value of [`KERNEL`], as the loader set it.
@@ -125,37 +137,20 @@ pub(crate) use layout;
 /// The address of a field, without loading it.
 macro_rules! field_address {
     ($base:expr, $field:ident) => {
-        ($base as *const u8).wrapping_add(layout!($field) as usize)
+        ($base as *const u8).wrapping_add($crate::kernel::layout!($field) as usize)
     };
 }
+pub(crate) use field_address;
 
 /// A direct load of a field.
 macro_rules! field {
     ($base:expr, $field:ident as $type:ty) => {{
-        let address = field_address!($base, $field);
+        let address = $crate::kernel::field_address!($base, $field);
         // SAFETY: the base is a pointer that the verifier tracks, and the offset is the field's; the verifier checks both at load.
-        unsafe { read_volatile(address.cast::<$type>()) }
+        unsafe { core::ptr::read_volatile(address.cast::<$type>()) }
     }};
 }
-
-pub(crate) fn binprm_file(bprm: *const LinuxBinprm) -> *mut file {
-    field!(bprm, linux_binprm_file as *mut file)
-}
-
-/// The address of the path that the program was called by; 0 for a script's interpreter, which was not called by anybody.
-pub(crate) fn binprm_called_by(bprm: *const LinuxBinprm) -> u64 {
-    let called_by = word_at(field_address!(bprm, linux_binprm_filename) as u64);
-    // `binfmt_script` and `binfmt_misc` put the interpreter's path here, and leave the other one.
-    if called_by == word_at(field_address!(bprm, linux_binprm_interp) as u64) { called_by } else { 0 }
-}
-
-/// Whether another process has the one that starts a program in its hands: traces it (`LSM_UNSAFE_PTRACE`), or may change its root and current folder, which
-/// are its own too (`LSM_UNSAFE_SHARE`, `include/linux/security.h`).
-pub(crate) fn binprm_is_in_others_hands(bprm: *const LinuxBinprm) -> bool {
-    const LSM_UNSAFE_SHARE: u32 = 1;
-    const LSM_UNSAFE_PTRACE: u32 = 2;
-    field!(bprm, linux_binprm_unsafe as u32) & (LSM_UNSAFE_SHARE | LSM_UNSAFE_PTRACE) != 0
-}
+pub(crate) use field;
 
 pub(crate) fn file_inode(file: *const file) -> *mut inode {
     field!(file, file_f_inode as *mut inode)
@@ -165,6 +160,13 @@ pub(crate) fn file_inode(file: *const file) -> *mut inode {
 pub(crate) fn file_is_writable(file: *const file) -> bool {
     const FMODE_WRITE: u32 = 0x2;
     field!(file, file_f_mode as u32) & FMODE_WRITE != 0
+}
+
+/// Whether the file is opened to be read by the program, and not to be started (`FMODE_READ`, `__FMODE_EXEC`, `include/linux/fs.h`).
+pub(crate) fn file_is_read(file: *const file) -> bool {
+    const FMODE_READ: u32 = 0x1;
+    const FMODE_EXEC: u32 = 0x20;
+    field!(file, file_f_mode as u32) & FMODE_READ != 0 && field!(file, file_f_flags as u32) & FMODE_EXEC == 0
 }
 
 pub(crate) fn file_path(file: *const file) -> *mut path {
@@ -499,6 +501,18 @@ pub(crate) fn mount_namespace() -> u32 {
     0
 }
 
+/// The address of the path that a task is opening, as it was given; 0 when it opens none by a path.
+#[inline(always)]
+pub(crate) fn name_being_opened(task: u64) -> u64 {
+    let (mut walk, mut name, mut path) = (0, 0, 0);
+    let is_there = read_word(task + u64::from(layout!(task_struct_nameidata)), &mut walk)
+        && walk != 0
+        && read_word(walk + u64::from(layout!(nameidata_name)), &mut name)
+        && name != 0
+        && read_word(name + u64::from(layout!(filename_name)), &mut path);
+    if is_there { path } else { 0 }
+}
+
 /// The inode of a path.
 pub(crate) fn path_inode(path: *const path) -> *mut inode {
     let dentry = field!(path, path_dentry as *const u8);
@@ -552,6 +566,11 @@ pub(crate) fn readable_address(task: *const task_struct) -> u64 {
     // A load through a null `mm` gives 0 in a BPF program; a check would be of no use to anybody.
     let mm = field!(task, task_struct_mm as *const u8);
     field!(mm, mm_struct_arg_start as u64)
+}
+
+/// Whether there is the hook `file_post_open`.
+pub(crate) fn has_file_post_open() -> bool {
+    layout!(features.file_post_open) != 0
 }
 
 /// Whether the kfunc `bpf_get_fsverity_digest` can be called.

@@ -1,7 +1,8 @@
 //! Enforcer's eBPF LSM programs: each file about to become code is measured, looked up, and let through or stopped, in the kernel.
 //!
 //! Each file of `hooks` is one hook, by the kernel's name, and opens with the question that it answers: may this start (`bprm_check_security`), may these
-//! bytes become executable (`mmap_file`, `file_mprotect`), may the kernel load this (`kernel_read_file`, `kernel_load_data`), is trusted code or memory
+//! bytes become executable (`mmap_file`, `file_mprotect`), may this interpreter read or run that text (`file_post_open`, `bprm_committed_creds`,
+//! `bprm_creds_for_exec`), may the kernel load this (`kernel_read_file`, `kernel_load_data`), is trusted code or memory
 //! being changed (`file_open`, `ptrace_*`), and is somebody switching the enforcer off (all others; `guard` has them on one page).
 //!
 //! The hooks share [`judge`]: measure (`measure`), look up (`maps::VERDICTS`), ask the daemon about what nobody has seen (`first_use`), decide,
@@ -11,7 +12,9 @@
 #![feature(adt_const_params, core_intrinsics)]
 #![expect(internal_features, reason = "BPF's atomic operations are reachable in no other way; see `atomic`")]
 
+mod arguments;
 mod atomic;
+mod binprm;
 mod code;
 mod filesystem;
 mod first_use;
@@ -21,9 +24,12 @@ mod hooks {
     pub(crate) mod bpf_map;
     pub(crate) mod bpf_prog;
     pub(crate) mod bprm_check_security;
+    pub(crate) mod bprm_committed_creds;
+    pub(crate) mod bprm_creds_for_exec;
     pub(crate) mod brk;
     pub(crate) mod file_mprotect;
     pub(crate) mod file_open;
+    pub(crate) mod file_post_open;
     pub(crate) mod file_send_sigiotask;
     pub(crate) mod inode_create;
     pub(crate) mod inode_free_security;
@@ -32,6 +38,7 @@ mod hooks {
     pub(crate) mod inode_listxattr;
     pub(crate) mod inode_mkdir;
     pub(crate) mod inode_mknod;
+    pub(crate) mod inode_readlink;
     pub(crate) mod inode_rename;
     pub(crate) mod inode_rmdir;
     pub(crate) mod inode_symlink;
@@ -48,6 +55,7 @@ mod hooks {
     pub(crate) mod ptrace_traceme;
     pub(crate) mod sb_mount;
     pub(crate) mod sb_umount;
+    pub(crate) mod task_alloc;
     pub(crate) mod task_kill;
     pub(crate) mod task_prctl;
     pub(crate) mod task_setioprio;
@@ -58,6 +66,7 @@ mod hooks {
 mod inode_at;
 mod judge;
 mod kernel;
+mod last_part;
 mod load;
 mod maps;
 mod measure;
@@ -66,8 +75,10 @@ mod overlay;
 mod report;
 mod rights;
 mod rule;
+mod scripts;
 mod stamp;
 mod tail;
+mod task_storage;
 mod trace;
 
 /// The kernel lends some of the helpers (`bpf_ima_file_hash`, `bpf_d_path`, `bpf_probe_read_kernel`) to GPL-compatible programs only.

@@ -8,11 +8,18 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use enforcer_common::{
-    Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, ExecutableId, Heartbeat, InodeId, Name, ObjectId, OverlayLayout, Request,
-    Settings, Verdict,
+    Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, ExecutableId, Heartbeat, InodeId, Interpreter, Name, ObjectId,
+    OverlayLayout, Request, Settings, Verdict, Word,
 };
 
-use crate::{atomic, code::Code, measure::Measured, names::Scratch};
+use crate::{
+    atomic,
+    code::Code,
+    measure::Measured,
+    names::Scratch,
+    scripts::{INODE_WORDS, Started},
+    task_storage::TaskStorage,
+};
 
 /// What is decided about each digest. The loader sets the size from the policy.
 #[btf_map]
@@ -57,6 +64,22 @@ pub(crate) static OVERLAY: Array<OverlayLayout, 1> = Array::new();
 /// The programs that have rights of their own, by the file they were started from: what was measured of it then.
 #[btf_map]
 pub(crate) static EXECUTABLES: HashMap<ExecutableId, Digest, 16_384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// What the programs with these digests may read as code.
+#[btf_map]
+pub(crate) static INTERPRETERS: HashMap<Digest, Interpreter, 4096, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// What means something to an interpreter: names of files, options, variables.
+#[btf_map]
+pub(crate) static WORDS: HashMap<Word, u32, 65_536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// A bit for each inode number, modulo their count, of a program of which something is noted: a quick no for the others. One element.
+#[btf_map]
+pub(crate) static INTERPRETER_INODES: Array<[u64; INODE_WORDS], 1> = Array::new();
+
+/// What the tasks are told to run that have started an interpreter.
+#[btf_map]
+pub(crate) static STARTED: TaskStorage<Started> = TaskStorage::new();
 
 /// The enforcer's own programs in the same way. Apart, so that no crowd of other programs takes their place.
 #[btf_map]

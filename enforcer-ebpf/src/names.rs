@@ -11,13 +11,14 @@ use core::{
 
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid,
-    generated::{bpf_d_path, bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str},
+    generated::{bpf_d_path, bpf_probe_read_kernel, bpf_probe_read_kernel_str},
 };
 use enforcer_common::{Binding, BoundPath, Counter, Digest, NAME_SIZE, Name, PATH_SIZE, Reason, Settings, Verdict};
 
 use crate::{
     judge::Question,
     kernel::{self, file},
+    last_part::{Part, last_part},
     maps::{self, BLANK, NAMES, PATHS, SCRATCH, VERDICTS},
 };
 
@@ -49,8 +50,11 @@ fn check_names(question: &Question, digest: &Digest, settings: &Settings) -> Res
     if question.called_by == 0 {
         return Ok(());
     }
-    let Some(last) = last_part(question.called_by) else { return fault() };
-    look_up(question.called_by + last, identity.generation, &mut binding)?;
+    let mut last = Part::NONE;
+    if last_part(question.called_by, &mut last) == 0 {
+        return fault();
+    }
+    look_up(question.called_by + last.begin, identity.generation, &mut binding)?;
     fits_call(&binding, identity, question.called_by)
 }
 
@@ -186,61 +190,6 @@ unsafe fn look_up_path(scratch: *mut Scratch, identity: Identity, file: *mut fil
     }
 }
 
-/// Where the last part of a path begins; `None` when the path cannot be read.
-#[inline(always)]
-fn last_part(address: u64) -> Option<u64> {
-    match last_part_of(address) {
-        UNREADABLE => None,
-        start => Some(start),
-    }
-}
-
-const UNREADABLE: u64 = u64::MAX;
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn last_part_of(address: u64) -> u64 {
-    let mut search = Search { address, start: 0, state: SEARCHING };
-    // SAFETY: the callback takes what is passed here, and outlives the call.
-    unsafe { bpf_loop(PATH_MAX, search_byte as *mut _, (&raw mut search).cast(), 0) };
-    // SAFETY: local variables; volatile, because the callback wrote them behind the compiler's back.
-    unsafe { if read_volatile(&search.state) == FOUND { read_volatile(&search.start) } else { UNREADABLE } }
-}
-
-#[repr(C)]
-struct Search {
-    address: u64,
-    /// Behind the last slash so far.
-    start: u64,
-    state: u64,
-}
-
-const SEARCHING: u64 = 0;
-const FOUND: u64 = 1;
-
-/// One byte of the path. 1 ends the search. A loop of the kernel's own and not one over a buffer, in which the verifier would follow each slash apart.
-extern "C" fn search_byte(index: u32, search: *mut Search) -> i64 {
-    // SAFETY: `bpf_loop` hands on the pointer that `last_part` gave it.
-    let search = unsafe { &mut *search };
-    let mut byte = 0_u8;
-    // SAFETY: the helper checks the address, and writes one byte.
-    if unsafe { bpf_probe_read_kernel((&raw mut byte).cast(), 1, (search.address + u64::from(index)) as *const _) } != 0 {
-        return 1;
-    }
-    // SAFETY: a local variable; volatile, because the helper wrote it.
-    match unsafe { read_volatile(&byte) } {
-        0 => {
-            search.state = FOUND;
-            1
-        }
-        b'/' => {
-            search.start = u64::from(index) + 1;
-            0
-        }
-        _ => 0,
-    }
-}
-
 /// A name that must be known and cannot be read.
 #[inline(always)]
 fn fault<T>() -> Result<T, Reason> {
@@ -248,6 +197,4 @@ fn fault<T>() -> Result<T, Reason> {
     Err(Reason::Fault)
 }
 
-/// `include/uapi/linux/limits.h`; the end belongs to it.
-const PATH_MAX: u32 = 4096;
 const ENAMETOOLONG: i64 = -36;

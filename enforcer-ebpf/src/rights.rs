@@ -1,45 +1,69 @@
-//! What a process may do because of the program it runs.
+//! What a process may do, or may not, because of the program it runs.
 //!
 //! A process *is* the program whose file the kernel keeps as its executable (`mm->exe_file`), which nobody can write to as long as it runs. What was
-//! measured of that file when it was started is in [`EXECUTABLES`] ([`ENFORCER_PROGRAMS`] for the enforcer's own), if it carries any right; the right itself is looked up at each use, so that a
-//! revocation ends it at once.
+//! measured of that file when it was started is in [`EXECUTABLES`] ([`ENFORCER_PROGRAMS`] for the enforcer's own), if it carries any right, or is held to
+//! anything (`scripts`); the right itself is looked up at each use, so that a revocation ends it at once.
 #![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
 use core::ptr::{read_volatile, write_volatile};
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use enforcer_common::{Digest, ENFORCERS, ENTITLEMENT_OWN, ExecutableId, Hook, Reason, Settings, Verdict};
+use enforcer_common::{Counter, Digest, ENFORCERS, ENTITLEMENT_OWN, ENTITLEMENT_PROTECTED, ExecutableId, Hook, Reason, Settings, Verdict};
 
 use crate::{
     inode_at,
     judge::Question,
     kernel::{self, inode, task_struct},
     maps::{self, ENFORCER_INODES, ENFORCER_PROGRAMS, EXECUTABLES, ROOT, SETTINGS, VERDICTS},
+    scripts,
 };
 
-/// Remembers, when a program starts, what it is, if that gives it any right; and forgets what stood in this inode before.
+/// Remembers, when a program starts, what it is, if that gives it any right or takes one from it; and forgets what stood in this inode before. Whether it
+/// may start: what would run without being held to what it is may not.
 #[inline(always)]
-pub(crate) fn note(inode: *mut inode, digest: &Digest, settings: &Settings) {
-    note_program(kernel::address(inode), digest, settings);
+pub(crate) fn note(inode: *mut inode, digest: &Digest, settings: &Settings) -> Result<(), Reason> {
+    match note_program(kernel::address(inode), digest, settings) {
+        NOTED => Ok(()),
+        PROTECTED => Err(Reason::ProtectedProcess),
+        _ => {
+            maps::count(Counter::CodeFull);
+            Err(Reason::CodeFull)
+        }
+    }
 }
+
+// What `note_program` comes to.
+const NOTED: u64 = 0;
+const FULL: u64 = 1;
+const PROTECTED: u64 = 2;
 
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn note_program(inode: u64, digest: *const Digest, settings: *const Settings) -> u64 {
     // SAFETY: the caller's, which the verifier checks.
-    let (Some(digest), Some(settings)) = (maps::key(digest), unsafe { settings.as_ref() }) else { return 0 };
+    let (Some(digest), Some(settings)) = (maps::key(digest), unsafe { settings.as_ref() }) else { return FULL };
+    let interpreter = scripts::interpreter(&digest);
     let mut id = ExecutableId { address: inode, ..ExecutableId::default() };
     if !inode_at::id(inode, &mut id.inode) {
-        return 0;
+        return if interpreter.is_some() { FULL } else { NOTED };
     }
     // A user's copies of it would take the places of root's.
     let is_enforcer = is_one_of(&digest, settings) && inode_at::is_roots(inode);
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
-    let is_entitled = unsafe { VERDICTS.get(&digest) }.is_some_and(|verdict| (verdict.entitlements | verdict.left) & !ENTITLEMENT_OWN != 0);
+    let entitlements = unsafe { VERDICTS.get(&digest) }.map_or(0, |verdict| (verdict.entitlements | verdict.left) & !ENTITLEMENT_OWN);
+    let is_held = interpreter.is_some() || entitlements & ENTITLEMENT_PROTECTED != 0;
     // What stands there is replaced and never taken away first: others that run the same program would be without their rights for a moment. Full is no
-    // disaster: the program runs without them.
-    if is_entitled {
-        _ = EXECUTABLES.insert(&id, &digest, 0);
+    // disaster, where the program merely runs without them.
+    if is_held || entitlements != 0 {
+        // Nor when it is there already, as others look at it meanwhile.
+        // SAFETY: as above, and a digest that was made above.
+        let is_noted = unsafe { EXECUTABLES.get(&id) }.is_some_and(|noted| unsafe { maps::is_same(noted, &digest) });
+        if !is_noted && EXECUTABLES.insert(&id, &digest, 0).is_err() && is_held {
+            return FULL;
+        }
+        if is_held {
+            scripts::note_inode(id.inode.number);
+        }
     } else {
         forget_executable(&id);
     }
@@ -49,7 +73,11 @@ extern "C" fn note_program(inode: u64, digest: *const Digest, settings: *const S
     } else {
         forget_enforcer(&id);
     }
-    0
+    match interpreter.map(scripts::note_start) {
+        Some(Err(Reason::ProtectedProcess)) => PROTECTED,
+        Some(Err(_)) => FULL,
+        _ => NOTED,
+    }
 }
 
 /// An inode leaves the memory: whatever stands at its address later is another one.
@@ -174,10 +202,34 @@ pub(crate) fn is_entitled_task(task: u64, entitlement: u32) -> bool {
 /// would act with the enforcer's rights.
 #[inline(always)]
 pub(crate) fn check_library(question: &Question, digest: &Digest) -> Result<(), Reason> {
-    if question.hook as u32 != Hook::MmapFile as u32 || !may_be_enforcer() {
+    if question.hook as u32 != Hook::MmapFile as u32 {
         return Ok(());
     }
-    if is_own_library(digest) != 0 { Ok(()) } else { Err(Reason::Guarded) }
+    if scripts::may_be_noted(kernel::current_executable_number()) && is_of_same_signer(digest) == 0 {
+        return Err(Reason::ProtectedProcess);
+    }
+    if !may_be_enforcer() || is_own_library(digest) != 0 { Ok(()) } else { Err(Reason::Guarded) }
+}
+
+/// Whether the current process is not protected, or the digest is its signer's.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_of_same_signer(digest: *const Digest) -> u64 {
+    let task = kernel::current_task() as u64;
+    if !is_entitled_task(task, ENTITLEMENT_PROTECTED) {
+        return 1;
+    }
+    let mut id = ExecutableId::default();
+    let Some(digest) = maps::key(digest) else { return 0 };
+    if !kernel::task_executable(task, &mut id) {
+        return 0;
+    }
+    // SAFETY: as in `note_program`.
+    unsafe {
+        let Some(own) = EXECUTABLES.get(&id) else { return 0 };
+        let (Some(program), Some(library)) = (VERDICTS.get(own), VERDICTS.get(&digest)) else { return 0 };
+        u64::from(program.signer == library.signer)
+    }
 }
 
 /// Whether the current task is no enforcer, or the digest that of one of the enforcer's own libraries.

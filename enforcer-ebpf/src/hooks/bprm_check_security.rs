@@ -3,11 +3,12 @@
 //! Called once for each file of an `execve`: a script first, then its interpreter. The kernel already refuses writers to the file.
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
-use enforcer_common::{Hook, Reason, USE_EXEC};
+use enforcer_common::{Hook, Reason, USE_EXEC, USE_SCRIPT};
 
 use crate::{
+    binprm::{self, LinuxBinprm},
     judge::{self, Answer, Denial, Fault, Question},
-    kernel::{self, LinuxBinprm},
+    kernel,
 };
 
 /// `int bprm_check_security(struct linux_binprm *bprm)`
@@ -22,10 +23,11 @@ pub(crate) fn bprm_check_security(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_bprm_check_security(ctx: &LsmContext) -> Result<Answer, Fault> {
     let bprm: *const LinuxBinprm = ctx.arg(0);
-    let file = kernel::binprm_file(bprm);
-    let called_by = kernel::binprm_called_by(bprm);
-    let in_others_hands = kernel::binprm_is_in_others_hands(bprm);
-    let question = Question { called_by, in_others_hands, ..Question::about(Hook::BprmCheckSecurity, file, USE_EXEC, true) };
+    let file = binprm::file(bprm);
+    let called_by = binprm::called_by(bprm);
+    let in_others_hands = binprm::is_in_others_hands(bprm);
+    let wanted = if binprm::is_script(bprm) { USE_SCRIPT } else { USE_EXEC };
+    let question = Question { called_by, in_others_hands, ..Question::about(Hook::BprmCheckSecurity, file, wanted, true) };
     let settings = judge::settings()?;
     // Its memory for uninitialised data would be executable, and no hook is asked about that.
     if kernel::read_implies_exec() {

@@ -46,6 +46,12 @@ pub fn explain(reason: Reason) -> &'static str {
         Reason::KernelMemory => "A way into the kernel's memory was to be opened.",
         Reason::ForeignProgram => "A BPF program that can change what other programs decide was to be loaded.",
         Reason::ExecutableReplaced => "A process was to pass for another program than the one that it runs.",
+        Reason::ForeignInterpreter => "An interpreter was to be run by another program (as `ld.so` does), which is not held to what it may read.",
+        Reason::InlineCode => "An interpreter was to run text in its arguments or its environment, which nobody signed.",
+        Reason::CodeFromStdin => "An interpreter was to run what comes through its standard input, which nobody signed.",
+        Reason::InteractiveInterpreter => "An interpreter was to run what somebody types.",
+        Reason::ScriptNotAFile => "What an interpreter was to run as a script is no file whose content can be measured.",
+        Reason::ProtectedProcess => "A protected process was to load a library of another signer, or to start an interpreter.",
         Reason::Fault => "Something that must not happen happened inside Enforcer's kernel program.",
     }
 }
@@ -149,12 +155,27 @@ pub fn remedy(record: &Record) -> String {
             knowing the risk."
             .to_owned(),
         Reason::ExecutableReplaced => "Only tools that restore saved processes (CRIU) do this; use them where nothing is enforced.".to_owned(),
+        Reason::ForeignInterpreter => "Start the interpreter by its own path.".to_owned(),
+        Reason::InlineCode => scripts_remedy("inline"),
+        Reason::CodeFromStdin => scripts_remedy("stdin"),
+        Reason::InteractiveInterpreter => scripts_remedy("interactive"),
+        Reason::ScriptNotAFile => "Put the script into a file on a disk file system, and sign it.".to_owned(),
+        Reason::ProtectedProcess => {
+            "Have the library signed by the signer of the program; or sign the program without the entitlement `protected`.".to_owned()
+        }
         Reason::Fault => "Report this, with the kernel's release and this record: it is a bug in Enforcer.".to_owned(),
     }
 }
 
 fn memory_remedy(key: &str) -> String {
     format!("If this program compiles code while it runs, set `{key}` in the policy's [memory] to \"audit\" or \"allow\", knowing the risk.")
+}
+
+fn scripts_remedy(key: &str) -> String {
+    format!(
+        "Put the text into a file and sign that; or sign the program that starts the interpreter with the entitlement `inline-code`; or set `{key}` in the \
+            policy's [scripts], or for this `[[interpreter]]`, to \"audit\" or \"allow\", knowing the risk."
+    )
 }
 
 /// The record's file as an argument of a command that people may paste: only a name that a shell takes literally.

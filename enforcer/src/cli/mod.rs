@@ -12,6 +12,7 @@ mod man;
 mod manifest;
 pub mod output;
 mod policy;
+mod restrict;
 mod revoke;
 mod run;
 mod seal;
@@ -72,6 +73,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Trust(arguments) => trust::run(arguments, output),
         Command::Revoke(arguments) => revoke::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
+        Command::Restrict(arguments) => restrict::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
         Command::Worker(arguments) => worker::run(arguments, output),
@@ -109,6 +111,7 @@ enum Command {
     Policy(policy::Arguments),
     Revoke(revoke::Arguments),
     Stop(stop::Arguments),
+    Restrict(restrict::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
     Worker(worker::Arguments),
@@ -118,8 +121,9 @@ impl Command {
     /// The enforcer's program may touch what is guarded, whoever starts it. A command that writes where it is told to would do that for anybody, so it gives
     /// this right up first, for good.
     fn give_up_rights(&self) -> Result<(), Failure> {
-        // `revoke` has to ask the kernel what is in force, and gives the right up where it writes.
-        if matches!(self, Self::Run(_) | Self::Stop(_) | Self::Status(_) | Self::Doctor(_) | Self::Policy(_) | Self::Revoke(_)) {
+        // `revoke` has to ask the kernel what is in force, and gives the right up where it writes; `restrict` writes nothing, and what it becomes may need to
+        // start others with more rights.
+        if matches!(self, Self::Restrict(_) | Self::Run(_) | Self::Stop(_) | Self::Status(_) | Self::Doctor(_) | Self::Policy(_) | Self::Revoke(_)) {
             return Ok(());
         }
         give_up_rights()

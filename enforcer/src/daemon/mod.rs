@@ -11,6 +11,7 @@ mod events;
 mod explain;
 mod floors;
 mod identity;
+mod interpreters;
 mod locate;
 mod names;
 mod notice;
@@ -192,6 +193,7 @@ impl Shared {
     fn put_in_force(&self, ground: &Ground) -> Result<(), KernelError> {
         self.maps.set_charter(&ground.chartered.bytes)?;
         names::bind(&self.maps, &ground.policy, ground.generation)?;
+        self.publisher.bind_interpreters(&ground.policy, ground.generation)?;
         self.publisher.allow_own(&ground.own_code, ground.generation)?;
         for verified in ground.examiner.manifest_entries() {
             self.publisher.allow(&verified, ground.generation)?;

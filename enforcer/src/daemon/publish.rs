@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRARY, Verdict};
+use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRARY, USE_SCRIPT, Verdict};
 
 use super::clock::Clock;
 use super::floors::{Admission, Floors};
+use super::interpreters::Table;
 use crate::kernel::{KernelError, Maps, boottime};
+use crate::policy::Policy;
 use crate::signature::{Release, Verified};
 use crate::trust::{Revoked, SecurityVersions};
 
@@ -16,12 +18,18 @@ pub struct Publisher {
     clock: Arc<Clock>,
     /// Held from the look at the floor until the verdict is in the kernel: nothing older can slip in behind something newer.
     floors: Mutex<Floors>,
+    interpreters: Table,
 }
 
 impl Publisher {
     /// Publishes into these maps, what stands on these floors.
     pub(super) fn new(maps: Arc<Maps>, clock: Arc<Clock>, floors: Floors) -> Self {
-        Self { maps, clock, floors: Mutex::new(floors) }
+        Self { maps, clock, floors: Mutex::new(floors), interpreters: Table::default() }
+    }
+
+    /// Holds interpreters to what a policy says of them, from the verdicts of this generation on.
+    pub(super) fn bind_interpreters(&self, policy: &Policy, generation: u32) -> Result<(), KernelError> {
+        self.interpreters.bind(&self.maps, policy, generation)
     }
 
     /// The highest security versions that were accepted until now.
@@ -83,6 +91,7 @@ impl Publisher {
         }
         floors.forget_others(generation);
         self.maps.retain_names(|of| of == generation)?;
+        self.interpreters.forget_others(&self.maps, generation)?;
         Ok(are_left)
     }
 
@@ -114,7 +123,9 @@ impl Publisher {
         let (uses, signer, component) = (with_own_mappings(verified.uses()), verified.signer(), verified.component());
         let entitlements = entitlements(verified) | own;
         let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, left: 0 };
-        for digest in digests(verified) {
+        let all: Vec<Digest> = digests(verified).collect();
+        let is_interpreter = self.interpreters.hold(&self.maps, verified, &all, generation)?;
+        for digest in all {
             let before = self.maps.verdict(&digest)?;
             let left = before.map_or(0, |before| left_beside(&verdict, &before));
             let standing = before.filter(|standing| standing.generation == generation && holds(standing));
@@ -123,7 +134,11 @@ impl Publisher {
             if verified.release().is_some() || standing.is_none() {
                 floors.note(digest, verified.release(), generation);
             }
-            let now = standing.map_or(verdict, |standing| together(&standing, &verdict));
+            let mut now = standing.map_or(verdict, |standing| together(&standing, &verdict));
+            // Only a process of its own maps it; any other one would run it without being held to anything.
+            if is_interpreter {
+                now.uses &= !USE_LIBRARY;
+            }
             self.maps.publish(&digest, &Verdict { left: left & !now.entitlements, ..now })?;
         }
         Ok(())
@@ -178,9 +193,9 @@ fn together(standing: &Verdict, new: &Verdict) -> Verdict {
     }
 }
 
-/// A program that may start is mapped as code when it does.
+/// A program that may start is mapped as code when it does; and whoever may sign programs may sign scripts.
 fn with_own_mappings(uses: u32) -> u32 {
-    if uses & USE_EXEC != 0 { uses | USE_LIBRARY } else { uses }
+    if uses & USE_EXEC != 0 { uses | USE_LIBRARY | USE_SCRIPT } else { uses }
 }
 
 #[cfg(test)]

@@ -142,10 +142,13 @@ impl Verifier {
         if boottime() >= request.deadline {
             return Ok(());
         }
+        let asker = Asker { time: request.time, tid: request.tid, reserved: 0 };
+        if request.digest.is_none() {
+            return self.measure(request, &asker);
+        }
         if shared.maps.verdict(&request.digest)?.as_ref().is_some_and(publish::holds) {
             return Ok(());
         }
-        let asker = Asker { time: request.time, tid: request.tid, reserved: 0 };
         let place = Place::of(request);
         // Small files come before everything else. A large one takes its turn with whoever waits for it, and its deadline grows with it: otherwise
         // anybody could keep the machine busy with files that are long to verify.
@@ -196,6 +199,28 @@ impl Verifier {
         Ok(())
     }
 
+    /// Has the kernel measure a file that an interpreter has opened, where its hook comes too early to do that itself. What it measured counts after a second time,
+    /// some clock ticks later.
+    fn measure(&self, request: &Request, asker: &Asker) -> Result<(), KernelError> {
+        if request.size > LARGEST_SCRIPT {
+            return self.shared.maps.refuse(asker, Reason::TooLarge);
+        }
+        // What is measured is kept with whatever was opened here: another file's measurement answers nothing.
+        for candidate in locate::candidates(request) {
+            let measured = (0..MEASUREMENTS).try_for_each(|number| {
+                if number > 0 {
+                    thread::sleep(SETTLING);
+                }
+                self.shared.maps.measure(&candidate.file)
+            });
+            match measured {
+                Ok(()) => return self.shared.maps.answer_measured(asker),
+                Err(error) => tracing::debug!("`{}`: {error}", candidate.path.display()),
+            }
+        }
+        self.shared.maps.refuse(asker, Reason::Unreadable)
+    }
+
     fn remember(&self, place: Option<&Place>, generation: u32, reason: Reason) {
         if let Some(place) = place
             && !self.rejections.remember(place.clone(), generation, reason)
@@ -237,6 +262,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How often a file is measured until what was measured counts.
+const MEASUREMENTS: usize = 2;
+/// So large a script may be that is measured in this way, which keeps a thread, and others that are to be measured, for as long as it takes.
+const LARGEST_SCRIPT: u64 = 64 << 20;
+/// More than two clock ticks of any kernel.
+const SETTLING: Duration = Duration::from_millis(25);
 /// Reloads in the middle of one answer.
 const MAX_TURNS: usize = 8;
 /// Up to this many bytes a file is verified at the highest priority.

@@ -57,6 +57,12 @@ pub fn read() -> Result<KernelTypes, KernelError> {
         linux_binprm_filename: offset("linux_binprm.filename")?,
         linux_binprm_interp: offset("linux_binprm.interp")?,
         linux_binprm_unsafe: offset("linux_binprm.unsafe")?,
+        linux_binprm_buf: offset("linux_binprm.buf")?,
+        linux_binprm_p: offset("linux_binprm.p")?,
+        linux_binprm_exec: offset("linux_binprm.exec")?,
+        linux_binprm_argc: offset("linux_binprm.argc")?,
+        linux_binprm_envc: offset("linux_binprm.envc")?,
+        linux_binprm_is_check: Lookup { btf: &btf }.resolve_bits("linux_binprm.is_check").unwrap_or(ABSENT),
         file_f_inode: offset("file.f_inode")?,
         file_f_mode: offset("file.f_mode")?,
         file_f_flags: offset("file.f_flags")?,
@@ -123,6 +129,14 @@ pub fn read() -> Result<KernelTypes, KernelError> {
         perf_event_target: offset("perf_event.hw.target")?,
         task_struct_fs: offset("task_struct.fs")?,
         fs_struct_root: offset("fs_struct.root")?,
+        task_struct_nameidata: offset("task_struct.nameidata")?,
+        nameidata_name: offset("nameidata.name")?,
+        filename_name: offset("filename.name")?,
+        task_struct_files: offset("task_struct.files")?,
+        files_struct_fdt: offset("files_struct.fdt")?,
+        fdtable_max_fds: offset("fdtable.max_fds")?,
+        fdtable_fd: offset("fdtable.fd")?,
+        inode_i_rdev: offset("inode.i_rdev")?,
         inode_i_uid: offset("inode.i_uid")?,
         proc_pid_from_inode: distance(offset("proc_inode.vfs_inode")?, offset("proc_inode.pid")?),
         pid_tasks: offset("pid.tasks")?,
@@ -132,7 +146,7 @@ pub fn read() -> Result<KernelTypes, KernelError> {
             .iter()
             .filter_map(|reason| number("lockdown_reason", reason).filter(|number| *number < u32::BITS))
             .fold(0, |reasons, number| reasons | 1 << number),
-        features: Features { fsverity_digest: u32::from(kfunc.is_some()) },
+        features: Features { fsverity_digest: u32::from(kfunc.is_some()), file_post_open: u32::from(function("bpf_lsm_file_post_open").is_some()) },
     };
     Ok(KernelTypes { layout, bpf_get_fsverity_digest: kfunc, ia32_system_calls: function(COMPATIBLE).is_some() })
 }
@@ -207,6 +221,11 @@ impl Lookup<'_> {
     }
 
     fn resolve(&self, path: &str) -> Option<u32> {
+        self.resolve_bits(path).filter(|bits| bits % 8 == 0).map(|bits| bits / 8)
+    }
+
+    /// The offset in bits, which is all that a bit field has.
+    fn resolve_bits(&self, path: &str) -> Option<u32> {
         let mut names = path.split('.');
         let name = names.next()?;
         let mut members = self.btf.resolve_types_by_name(name).ok()?.into_iter().find_map(|found| match found {
@@ -222,7 +241,7 @@ impl Lookup<'_> {
                 members = self.members_of(&member)?;
             }
         }
-        (bits % 8 == 0).then_some(bits / 8)
+        Some(bits)
     }
 
     /// A member by name, also inside of anonymous members; its offset in bits.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, RingBuf, loaded_maps};
 use enforcer_common::{
-    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, Enrolment, ExecutableId, Heartbeat, InodeId, Name, ObjectId,
-    OverlayLayout, Reason, Settings, Verdict,
+    Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, ENROL_MEASUREMENT, Enrolment, ExecutableId, Heartbeat, InodeId,
+    Interpreter, MEASURED, Name, ObjectId, OverlayLayout, Reason, Settings, Verdict, Word,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 26] = [
+pub(super) const MAPS: [&str; 30] = [
     "VERDICTS",
     "NAMES",
     "PATHS",
@@ -41,6 +41,10 @@ pub(super) const MAPS: [&str; 26] = [
     "SCRATCH",
     "BLANK",
     "EXECUTABLES",
+    INTERPRETERS,
+    WORDS,
+    "INTERPRETER_INODES",
+    "STARTED",
     "ENFORCER_PROGRAMS",
     "ENFORCER_INODES",
     "ROOT",
@@ -58,6 +62,9 @@ pub struct Maps {
     objects: Mutex<HashMap<MapData, ObjectId, u32>>,
     enrolment: Mutex<Array<MapData, Enrolment>>,
     executables: Mutex<HashMap<MapData, ExecutableId, Digest>>,
+    /// Not in builds before interpreters were held to anything.
+    interpreters: Option<Mutex<HashMap<MapData, Digest, Interpreter>>>,
+    words: Option<Mutex<HashMap<MapData, Word, u32>>>,
     settings: Mutex<Array<MapData, Settings>>,
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
     /// Not in builds before there were charters.
@@ -82,6 +89,8 @@ impl Maps {
             objects: Mutex::new(hash_map(folder, "OBJECTS")?),
             enrolment: Mutex::new(array(folder, "ENROLMENT")?),
             executables: Mutex::new(hash_map(folder, "EXECUTABLES")?),
+            interpreters: folder.join(INTERPRETERS).exists().then(|| hash_map(folder, INTERPRETERS)).transpose()?.map(Mutex::new),
+            words: folder.join(WORDS).exists().then(|| hash_map(folder, WORDS)).transpose()?.map(Mutex::new),
             settings: Mutex::new(array(folder, "SETTINGS")?),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
             charter: folder.join(CHARTER).exists().then(|| array(folder, CHARTER)).transpose()?.map(Mutex::new),
@@ -124,6 +133,43 @@ impl Maps {
     pub fn retain_names(&self, keep: impl Fn(u32) -> bool) -> Result<(), KernelError> {
         unbind(&mut lock(&self.names), "NAMES", |name| keep(name.generation))?;
         unbind(&mut lock(&self.paths), "PATHS", |path| keep(path.generation))
+    }
+
+    /// Holds the program with this digest to something, replacing what it was held to before.
+    pub fn hold(&self, digest: &Digest, interpreter: &Interpreter) -> Result<(), KernelError> {
+        match &self.interpreters {
+            Some(interpreters) => bind(&mut lock(interpreters), INTERPRETERS, digest, interpreter),
+            None => Err(KernelError::Map { map: INTERPRETERS, detail: "it is not there".to_owned() }),
+        }
+    }
+
+    /// All programs that are held to something.
+    pub fn interpreters(&self) -> Result<Vec<(Digest, Interpreter)>, KernelError> {
+        let Some(interpreters) = &self.interpreters else { return Ok(Vec::new()) };
+        lock(interpreters).iter().map(|held| held.map_err(|error| failed(INTERPRETERS, &error))).collect()
+    }
+
+    /// Holds a program to nothing any longer.
+    pub fn let_go(&self, digest: &Digest) -> Result<(), KernelError> {
+        let Some(interpreters) = &self.interpreters else { return Ok(()) };
+        match lock(interpreters).remove(digest) {
+            Err(error) if !is_missing(&error) => Err(failed(INTERPRETERS, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a word its meaning.
+    pub fn set_word(&self, word: &Word, meaning: u32) -> Result<(), KernelError> {
+        match &self.words {
+            Some(words) => bind(&mut lock(words), WORDS, word, &meaning),
+            None => Err(KernelError::Map { map: WORDS, detail: "it is not there".to_owned() }),
+        }
+    }
+
+    /// Removes the words of all interpreters that `keep` refuses.
+    pub fn retain_words(&self, keep: impl Fn(u32) -> bool) -> Result<(), KernelError> {
+        let Some(words) = &self.words else { return Ok(()) };
+        unbind(&mut lock(words), WORDS, |word| keep(word.interpreter))
     }
 
     /// Refuses one waiting task.
@@ -183,6 +229,27 @@ impl Maps {
     /// They do not: somebody has it open for writing, or there is no room for it.
     pub fn enter_code(&self, file: &File) -> Result<(), KernelError> {
         self.enrol_file(file, ENROL_CODE)
+    }
+
+    /// Has the programs measure a file, and keep what they measured with it.
+    ///
+    /// # Errors
+    /// They could not.
+    pub fn measure(&self, file: &File) -> Result<(), KernelError> {
+        self.show(ENROL_MEASUREMENT, &Path::new("descriptor").join(file.as_raw_fd().to_string()), || {
+            // SAFETY: a new mapping, which the programs refuse when they have seen it; where they do not, it is taken back.
+            unsafe {
+                let (protection, flags) = (rustix::mm::ProtFlags::READ, rustix::mm::MapFlags::PRIVATE);
+                if let Ok(start) = rustix::mm::mmap(std::ptr::null_mut(), 1, protection, flags, file, 0) {
+                    _ = rustix::mm::munmap(start, 1);
+                }
+            }
+        })
+    }
+
+    /// Answers a task that waits for a file to be measured.
+    pub fn answer_measured(&self, asker: &Asker) -> Result<(), KernelError> {
+        lock(&self.refusals).insert(asker, MEASURED, 0).map_err(|error| failed("REFUSALS", &error))
     }
 
     /// The programs that were started with rights of their own and are still in memory, and what was measured of them then.
@@ -384,6 +451,8 @@ fn failed(map: &'static str, error: &dyn std::error::Error) -> KernelError {
 
 const CHARTER: &str = "CHARTER";
 const OVERLAY: &str = "OVERLAY";
+const INTERPRETERS: &str = "INTERPRETERS";
+const WORDS: &str = "WORDS";
 /// Builds that are in force at once: one, and two during an upgrade.
 const MAX_CHARTERS: usize = 16;
 

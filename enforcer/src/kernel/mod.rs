@@ -13,6 +13,7 @@ mod place;
 mod probe;
 mod programs;
 mod release;
+mod securebits;
 mod urgency;
 mod verity;
 
@@ -28,6 +29,7 @@ pub use place::{boot_id, open_own_program, own_mount_namespace, own_program, own
 pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm, require_kernel};
 pub use programs::{HOOKS, Loaded, Others, load_or_adopt};
 pub use release::{Released, daemon_of, end_daemon, release};
+pub use securebits::restrict_scripts;
 pub use urgency::{raise_priority, set_nice};
 pub use verity::{SealError, fsverity_digest, seal};
 
@@ -93,8 +95,10 @@ pub enum KernelError {
         /// How many fit.
         max: u32,
     },
-    /// A map of bound names or paths is full.
-    #[error("the kernel's map `{map}` is full: while a policy replaces another one, it holds the names and paths of the `[[component]]`s of both")]
+    /// A map of what the policy names is full.
+    #[error(
+        "the kernel's map `{map}` is full: while a policy replaces another one, it holds what `[[component]]`s and `[[interpreter]]`s of both name"
+    )]
     NamesFull {
         /// Which one.
         map: &'static str,

@@ -12,7 +12,7 @@ use aya::programs::ProgramInfo;
 use aya::programs::links::{FdLink, PinnedLink};
 use rustix::fs::{StatFs, statfs};
 
-use super::{HOOKS, KernelError, maps::MAPS, programs::COMPATIBLE};
+use super::{HOOKS, KernelError, maps::MAPS, programs::OPTIONAL};
 
 /// Where the pins are.
 pub const PIN_ROOT: &str = "/sys/fs/bpf/enforcer";
@@ -68,8 +68,8 @@ impl Pins {
     /// Whether every map, program and link is here.
     pub fn is_complete(&self) -> bool {
         let is_there = |hook: &str| self.program(hook).exists() && self.link(hook).exists();
-        let compatible = self.program(COMPATIBLE).exists() == self.link(COMPATIBLE).exists();
-        compatible && HOOKS.into_iter().all(is_there) && MAPS.iter().all(|map| self.map(map).exists())
+        let optional = OPTIONAL.into_iter().all(|hook| self.program(hook).exists() == self.link(hook).exists());
+        optional && HOOKS.into_iter().all(is_there) && MAPS.iter().all(|map| self.map(map).exists())
     }
 
     /// Makes the folder, for root alone.
@@ -101,7 +101,7 @@ impl Pins {
 
 /// All that there may be.
 fn possible_hooks() -> impl Iterator<Item = &'static str> {
-    HOOKS.into_iter().chain([COMPATIBLE])
+    HOOKS.into_iter().chain(OPTIONAL)
 }
 
 /// Every build that has pins, those in force first.

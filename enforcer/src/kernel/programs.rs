@@ -7,7 +7,7 @@ use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use aya_log::EbpfLogger;
-use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, Verdict};
+use enforcer_common::{ABSENT, Digest, USE_EXEC, USE_LIBRARY, Verdict};
 
 use super::layout::{self, KernelTypes};
 use super::pins::{Pins, observed, pin_error, require_bpffs};
@@ -16,7 +16,7 @@ use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too, and the entry of a system call that asks none. Those that decide about code
 /// come first, then those that the daemon enrols by, and those that guard the enforcer last: when they begin, they have to know it.
-pub const HOOKS: [&str; 37] = [
+pub const HOOKS: [&str; 40] = [
     "bprm_check_security",
     "mmap_file",
     "file_mprotect",
@@ -28,6 +28,9 @@ pub const HOOKS: [&str; 37] = [
     "path_truncate",
     "inode_listxattr",
     "inode_free_security",
+    "bprm_committed_creds",
+    "inode_readlink",
+    "task_alloc",
     // From here on the enforcer is guarded.
     FIRST_GUARD,
     "ptrace_access_check",
@@ -57,8 +60,12 @@ pub const HOOKS: [&str; 37] = [
     "bpf",
 ];
 
-/// The entry of the same system call for 32-bit programs, in kernels that run those.
+/// Those that not every kernel has: the entry of the same system call for 32-bit programs, the hook in which a file that was opened can be read, and the one
+/// that answers interpreters that ask.
+pub(super) const OPTIONAL: [&str; 3] = [COMPATIBLE, FILE_POST_OPEN, BPRM_CREDS_FOR_EXEC];
 pub(super) const COMPATIBLE: &str = "__ia32_sys_brk";
+const FILE_POST_OPEN: &str = "file_post_open";
+const BPRM_CREDS_FOR_EXEC: &str = "bprm_creds_for_exec";
 
 /// The first hook that asks who the enforcer is.
 const FIRST_GUARD: &str = "file_open";
@@ -110,8 +117,8 @@ impl Loaded {
             }
             self.links.push(attach(&mut programs, hook, &self.pins)?);
         }
-        if self.pins.program(COMPATIBLE).exists() {
-            self.links.push(attach(&mut programs, COMPATIBLE, &self.pins)?);
+        for hook in OPTIONAL.into_iter().filter(|hook| self.pins.program(hook).exists()) {
+            self.links.push(attach(&mut programs, hook, &self.pins)?);
         }
         guard::enrol_objects(&self.maps, &self.pins, &self.links)
     }
@@ -167,6 +174,8 @@ pub(super) fn open(types: &KernelTypes, btf: &Btf, max_verdicts: u32) -> Result<
         .btf(Some(btf))
         .override_global("KERNEL", &types.layout, true)
         .map_max_entries("VERDICTS", max_verdicts)
+        // A task's storage, which aya does not know.
+        .allow_unsupported_maps()
         .load(&object::for_kernel(types)?)
         .map_err(|error| failed(&error))
 }
@@ -188,8 +197,12 @@ fn load(types: &KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, Ker
         let map = programs.map_mut(name).ok_or_else(|| KernelError::Map { map: name, detail: "it is not in the object".to_owned() })?;
         map.pin(pins.map(name)).map_err(|error| failed(&error))?;
     }
-    let compatible = types.ia32_system_calls.then_some(COMPATIBLE);
-    for hook in HOOKS.into_iter().chain(compatible) {
+    let is_there = |hook: &&str| match *hook {
+        COMPATIBLE => types.ia32_system_calls,
+        FILE_POST_OPEN => types.layout.features.file_post_open != 0,
+        _ => types.layout.linux_binprm_is_check != ABSENT,
+    };
+    for hook in HOOKS.into_iter().chain(OPTIONAL.into_iter().filter(is_there)) {
         let loaded = match programs.program_mut(hook) {
             Some(Program::Lsm(program)) => program.load(hook, &btf),
             Some(Program::FEntry(program)) => program.load(hook, &btf),

@@ -4,6 +4,7 @@
 
 mod error;
 mod raw;
+mod scripts;
 mod settle;
 mod size;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use enforcer_common::{Mode, Response};
 pub(crate) use error::from_toml;
 pub use error::{Invalid, Place, PolicyError, Problem};
+pub use scripts::{Callers, Evidence, Grammar, Interpreter, Interpreters, Label};
 pub(crate) use size::display as display_size;
 
 /// Where the policy is looked for when nobody names another place.
@@ -46,6 +48,8 @@ pub struct Policy {
     pub sources: Sources,
     /// Folders whose files are verified at start.
     pub scan: Vec<PathBuf>,
+    /// The programs that run text, and what they are held to.
+    pub interpreters: Interpreters,
     /// Executable memory that no file stands behind.
     pub memory: Memory,
     /// Code on file systems whose content cannot be pinned down.

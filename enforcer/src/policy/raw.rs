@@ -29,6 +29,10 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) scan: RawScan,
     #[serde(default)]
+    pub(super) scripts: RawScripts,
+    #[serde(default)]
+    pub(super) interpreter: Vec<At<RawInterpreter>>,
+    #[serde(default)]
     pub(super) memory: RawMemory,
     #[serde(default)]
     pub(super) filesystems: RawFilesystems,
@@ -94,6 +98,40 @@ pub(super) struct RawSources {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RawScan {
     pub(super) paths: Option<Vec<At<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawScripts {
+    pub(super) unsigned: Option<At<String>>,
+    pub(super) others: Option<At<String>>,
+    pub(super) inline: Option<At<String>>,
+    pub(super) stdin: Option<At<String>>,
+    pub(super) interactive: Option<At<String>>,
+    pub(super) callers: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawInterpreter {
+    pub(super) name: Option<At<String>>,
+    pub(super) like: Option<At<String>>,
+    pub(super) programs: Option<Vec<At<String>>>,
+    pub(super) scripts: Option<Vec<At<String>>>,
+    pub(super) unsigned: Option<At<String>>,
+    pub(super) others: Option<At<String>>,
+    pub(super) inline: Option<At<String>>,
+    pub(super) stdin: Option<At<String>>,
+    pub(super) interactive: Option<At<String>>,
+    pub(super) callers: Option<At<String>>,
+    pub(super) inline_options: Option<Vec<At<String>>>,
+    pub(super) argument_options: Option<Vec<At<String>>>,
+    pub(super) program_options: Option<Vec<At<String>>>,
+    pub(super) script_options: Option<Vec<At<String>>>,
+    pub(super) module_options: Option<Vec<At<String>>>,
+    pub(super) stdin_options: Option<Vec<At<String>>>,
+    pub(super) variables: Option<Vec<At<String>>>,
+    pub(super) inline_variables: Option<Vec<At<String>>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -2,6 +2,7 @@
 //!
 //! Goes on after a problem, so that one run shows all of them. Touches no file: whether an anchor exists is [`crate::trust`]'s question.
 
+mod scripts;
 mod trust;
 
 use std::ops::RangeInclusive;
@@ -37,6 +38,7 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
         revocation: desk.revocation(raw.revocation),
         sources: desk.sources(raw.sources),
         scan: desk.paths_or(raw.scan.paths, DEFAULT_SCAN),
+        interpreters: desk.interpreters(raw.scripts, raw.interpreter),
         memory: desk.memory(raw.memory),
         filesystems: desk.filesystems(raw.filesystems),
         kernel: desk.kernel(raw.kernel),

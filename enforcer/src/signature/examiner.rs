@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use enforcer_common::Digest;
@@ -14,7 +15,7 @@ use super::parse::{InThisProcess, Parser};
 use super::rejected::{ManifestError, ManifestProblem, Rejected};
 use super::verify::{Facts, ManifestFault, ManifestInForce, Rules, SignerReport, Verified, verify_file};
 use crate::measure::{self, MeasureError, Part};
-use crate::policy::Policy;
+use crate::policy::{Evidence, Policy};
 use crate::trust::{Revoked, TrustStore};
 
 /// Examines files by one policy. Shared among threads as it is; a reload makes a new one.
@@ -53,7 +54,12 @@ pub struct Attempt {
 impl Examiner {
     /// Loads the manifests; those that are not accepted are reported by [`Examiner::manifest_errors`], and the others are in force.
     pub fn new(policy: &Policy, trust: TrustStore, facts: &Facts<'_>) -> Self {
-        let rules = Rules { trust, components: policy.components.clone(), several_signers: policy.signatures.several_signers };
+        let rules = Rules {
+            trust,
+            components: policy.components.clone(),
+            several_signers: policy.signatures.several_signers,
+            interpreters: policy.interpreters.clone(),
+        };
         let mut manifests = Vec::new();
         let mut manifest_errors = Vec::new();
         for source in &policy.sources.manifests {
@@ -103,7 +109,7 @@ impl Examiner {
         }
         // Whoever has a signed file can change the unsigned parts of the signature in it, or put one into it: the digest of the whole is another one
         // then, and that of the signed content is not.
-        let contents: Vec<Part> = if self.rules.trust.revoked().names_digests() { find::contents(&found) } else { Vec::new() };
+        let contents: Vec<Part> = find::contents(&found);
         for part in &contents {
             if !parts.contains(part) {
                 parts.push(part.clone());
@@ -112,8 +118,12 @@ impl Examiner {
         let mut content = FileContent::measure(file, self.max_size, parts, &witnesses)?;
         let (digest, fsverity) = (content.digest(), content.fsverity());
         let mut attempts = Vec::new();
-        let contents = contents.iter().filter_map(|part| content.known_sha256(part));
-        let is_revoked = [Some(digest), fsverity].into_iter().flatten().chain(contents).any(|digest| self.rules.trust.revoked().has_digest(&digest));
+        let contents: Vec<Digest> = contents.iter().filter_map(|part| content.known_sha256(part)).collect();
+        let is_revoked = [Some(digest), fsverity]
+            .into_iter()
+            .flatten()
+            .chain(contents.iter().copied())
+            .any(|digest| self.rules.trust.revoked().has_digest(&digest));
         if is_revoked {
             return Ok(Examination { digest, fsverity, attempts, revoked: Some(Rejected::Revoked) });
         }
@@ -124,6 +134,13 @@ impl Examiner {
         }
         if accepted.is_none() {
             self.try_manifests(&content, facts, &mut attempts);
+        }
+        let here = path.and_then(|path| where_root_put_it(file, path));
+        let evidence = here.as_deref().map_or(Evidence::Signature, Evidence::Lies);
+        for attempt in &mut attempts {
+            if let Ok(verified) = &attempt.result {
+                attempt.result = Ok(verified.clone().seen(evidence, contents.clone(), &self.rules));
+            }
         }
         Ok(Examination { digest, fsverity, attempts, revoked: None })
     }
@@ -174,6 +191,24 @@ impl Examiner {
             record(attempts, Attempt { carrier: manifest.carrier().clone(), signers: Vec::new(), result })
         })
     }
+}
+
+/// The path of a file as everybody sees it, if nobody but root can put one there: whoever has a root folder or mounts of their own calls a file what they like.
+/// What lies below `/proc/PID/root` is what a process sees below its root.
+fn where_root_put_it(file: &File, path: &Path) -> Option<PathBuf> {
+    if file.metadata().ok()?.uid() != 0 {
+        return None;
+    }
+    let Ok(below) = path.strip_prefix("/proc") else { return Some(path.to_owned()) };
+    let mut parts = below.components();
+    let process = Path::new("/proc").join(parts.next()?);
+    if parts.next()?.as_os_str() != "root" {
+        return None;
+    }
+    let id = |folder: &Path| fs::metadata(folder).map(|found| (found.dev(), found.ino())).ok();
+    let mounts = |process: &Path| fs::read_link(process.join("ns/mnt")).ok();
+    let is_everybodys = id(&process.join("root"))? == id(Path::new("/"))? && mounts(&process)? == mounts(Path::new("/proc/self"))?;
+    is_everybodys.then(|| Path::new("/").join(parts.as_path()))
 }
 
 /// The search is over.

@@ -8,7 +8,7 @@ use super::rejected::{ManifestProblem, Rejected};
 use super::verify::{Facts, Rules, verify_text};
 use super::{Release, find};
 use crate::measure;
-use crate::policy::SeveralSigners;
+use crate::policy::{Interpreters, SeveralSigners};
 use crate::trust::TrustStore;
 
 /// A text with the signature beside it, as they were read: unverified.
@@ -53,7 +53,7 @@ impl SignedText {
     /// # Errors
     /// None of those who signed it is trusted, or it is older than what they signed before.
     pub fn endorsement(&self, trust: TrustStore, facts: &Facts<'_>) -> Result<Endorsement, Rejected> {
-        let rules = Rules { trust, components: Vec::new(), several_signers: SeveralSigners::One };
+        let rules = Rules { trust, components: Vec::new(), several_signers: SeveralSigners::One, interpreters: Interpreters::default() };
         let (signer, claims, release) = verify_text(&self.signature, &mut Bytes(&self.text), &rules, facts)?;
         Ok(Endorsement { signer, identifier: claims.identifier, release })
     }

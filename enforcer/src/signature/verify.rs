@@ -2,6 +2,10 @@
 //!
 //! The only maker of [`Verified`]. Reads no clock; reads content only through [`Content`].
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use der::asn1::AnyRef;
@@ -17,7 +21,7 @@ use super::manifest::{self, LineError};
 use super::timestamp::TimestampError;
 use super::value::{self, Message, Unfit};
 use super::{Rejected, ima, timestamp};
-use crate::policy::{Component, SeveralSigners};
+use crate::policy::{Component, Evidence, Interpreters, Label, SeveralSigners};
 use crate::text::hex;
 use crate::trust::{Authority, CertificateFacts, ChainError, SecurityVersions, TrustStore, Validity, fingerprint};
 
@@ -43,6 +47,7 @@ pub(super) struct Rules {
     pub(super) trust: TrustStore,
     pub(super) components: Vec<Component>,
     pub(super) several_signers: SeveralSigners,
+    pub(super) interpreters: Interpreters,
 }
 
 /// A content whose signature leads to a signer of the policy. Only [`verify_file`] and [`ManifestInForce`] make one.
@@ -52,6 +57,10 @@ pub struct Verified {
     fsverity: Option<Digest>,
     accepted: Arc<Accepted>,
     carrier: Carrier,
+    /// The interpreter that it is.
+    interpreter: Option<Label>,
+    /// The digests of what its signatures sign: the same program with another signature has the same ones.
+    contents: Vec<Digest>,
 }
 
 /// Which release of which program a content is, for telling older ones from newer ones.
@@ -138,7 +147,7 @@ impl Verified {
         self.accepted.authority.fingerprint()
     }
 
-    /// Bits of [`enforcer_common::USE_EXEC`], [`enforcer_common::USE_LIBRARY`] and [`enforcer_common::USE_MODULE`].
+    /// Bits of [`enforcer_common::USE_EXEC`] and its like.
     pub fn uses(&self) -> u32 {
         self.accepted.uses
     }
@@ -163,6 +172,25 @@ impl Verified {
         self.accepted.component
     }
 
+    /// The interpreter of the policy that it is.
+    pub fn interpreter(&self) -> Option<Label> {
+        self.interpreter
+    }
+
+    /// The digests of what is signed in it, without the signatures.
+    pub fn contents(&self) -> &[Digest] {
+        &self.contents
+    }
+
+    /// The same, knowing where the file lies and what is in it.
+    pub(super) fn seen(mut self, evidence: Evidence<'_>, contents: Vec<Digest>, rules: &Rules) -> Self {
+        let entitlements = self.accepted.entitlements.iter().map(String::as_str);
+        let label = rules.interpreters.label(evidence, entitlements);
+        self.interpreter = [self.interpreter, label].into_iter().flatten().max_by_key(|label| label.rank);
+        self.contents = contents;
+        self
+    }
+
     /// The last second at which the decision holds; `None` is for ever.
     pub fn not_after(&self) -> Option<UnixTime> {
         self.accepted.not_after
@@ -183,7 +211,14 @@ pub(super) fn verify_file(
     facts: &Facts<'_>,
 ) -> (Vec<SignerReport>, Result<Verified, Rejected>) {
     let (signers, outcome) = verify(signature, file, rules, facts);
-    let verified = |accepted| Verified { digest: file.digest(), fsverity: file.fsverity(), accepted: Arc::new(accepted), carrier };
+    let verified = |accepted| Verified {
+        digest: file.digest(),
+        fsverity: file.fsverity(),
+        accepted: Arc::new(accepted),
+        carrier,
+        interpreter: None,
+        contents: Vec::new(),
+    };
     (signers, outcome.map(verified))
 }
 
@@ -204,18 +239,28 @@ pub(super) struct ManifestInForce {
     accepted: Arc<Accepted>,
     /// Sorted.
     digests: Vec<Digest>,
+    /// The numbers of those that are interpreters, by their paths or by what the manifest's signature says.
+    interpreters: HashMap<Digest, Label>,
 }
 
 impl ManifestInForce {
     /// Decides about a manifest. Its text is parsed only after its signature was accepted.
     pub(super) fn verify(text: &[u8], signature: &Signature, carrier: Carrier, rules: &Rules, facts: &Facts<'_>) -> Result<Self, ManifestFault> {
         let accepted = verify(signature, &mut Bytes(text), rules, facts).1.map_err(ManifestFault::Signature)?;
-        let entries = manifest::entries(text).map(|entry| entry.map(|entry| entry.digest));
+        let mut interpreters = HashMap::new();
+        let entries = manifest::entries(text).map(|entry| {
+            entry.map(|entry| {
+                let entitlements = accepted.entitlements.iter().map(String::as_str);
+                let label = rules.interpreters.label(Evidence::Listed(Path::new(OsStr::from_bytes(&entry.path))), entitlements);
+                interpreters.extend(label.map(|label| (entry.digest, label)));
+                entry.digest
+            })
+        });
         let mut digests = entries.collect::<Result<Vec<_>, _>>().map_err(ManifestFault::Line)?;
         digests.sort_unstable();
         digests.dedup();
         digests.retain(|digest| !rules.trust.revoked().has_digest(digest));
-        Ok(Self { carrier, accepted: Arc::new(accepted), digests })
+        Ok(Self { carrier, accepted: Arc::new(accepted), digests, interpreters })
     }
 
     /// Whether it vouches for either digest of this file; `None` when it does not list it.
@@ -239,7 +284,8 @@ impl ManifestInForce {
     }
 
     fn verified(&self, digest: Digest, fsverity: Option<Digest>) -> Verified {
-        Verified { digest, fsverity, accepted: Arc::clone(&self.accepted), carrier: self.carrier.clone() }
+        let interpreter = self.interpreters.get(&digest).or_else(|| self.interpreters.get(fsverity.as_ref()?)).copied();
+        Verified { digest, fsverity, accepted: Arc::clone(&self.accepted), carrier: self.carrier.clone(), interpreter, contents: Vec::new() }
     }
 }
 

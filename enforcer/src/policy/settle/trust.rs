@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE};
+use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
 
 use super::super::error::{Problem, list};
 use super::super::raw::{At, RawComponent, RawRevocation, RawSignatures, RawSigner, RawTimestampAuthority};
@@ -208,7 +208,7 @@ impl Desk {
     }
 }
 
-const USES: [(&str, u32); 3] = [("exec", USE_EXEC), ("library", USE_LIBRARY), ("module", USE_MODULE)];
+const USES: [(&str, u32); 4] = [("exec", USE_EXEC), ("library", USE_LIBRARY), ("script", USE_SCRIPT), ("module", USE_MODULE)];
 const SEVERAL_SIGNERS: [(&str, SeveralSigners); 2] = [("all", SeveralSigners::All), ("one", SeveralSigners::One)];
 const STALE_CRL: [(&str, StaleCrl); 2] = [("hard-fail", StaleCrl::HardFail), ("warn", StaleCrl::Warn)];
 
