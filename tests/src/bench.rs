@@ -39,6 +39,7 @@ pub fn run(scene: &Scene, bench: &Bench) -> Result<ExitCode> {
         cost("static exec", FEW, || start(&scene.fixture("bin/quiet-static")))?,
         cost("dynamic exec", FEW, || start(&scene.fixture("bin/quiet")))?,
         cost("exec with 30 libraries", FEW, || start(&scene.fixture("bin/thirty")))?,
+        cost("python3 -c pass", FEW, || start_with(Path::new("/usr/bin/python3"), &["-c", "pass"]))?,
         cost("open+read+close", MANY, || read(&library))?,
         cost("mmap of code", MANY, || map(&mapped, ProtFlags::READ | ProtFlags::EXEC))?,
         cost("mmap of data", MANY, || map(&mapped, ProtFlags::READ))?,
@@ -73,7 +74,11 @@ fn cost(work: &'static str, repetitions: usize, mut operation: impl FnMut() -> R
 }
 
 fn start(program: &Path) -> Result<()> {
-    let status = Command::new(program).stdin(Stdio::null()).stdout(Stdio::null()).status()?;
+    start_with(program, &[])
+}
+
+fn start_with(program: &Path, arguments: &[&str]) -> Result<()> {
+    let status = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status()?;
     ensure!(status.success(), "`{}` ended with {status}", program.display());
     Ok(())
 }

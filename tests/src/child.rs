@@ -54,9 +54,14 @@ pub fn run(command: &mut Command) -> Result<Ended> {
 
 /// The same with another limit, after which the child is killed and that is an error.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<Ended> {
+    run_with_input(command, Stdio::null(), limit)
+}
+
+/// The same with something to read.
+pub fn run_with_input(command: &mut Command, input: Stdio, limit: Duration) -> Result<Ended> {
     let began = Instant::now();
     let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().with_context(|| format!("cannot start {command:?}"))?;
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().with_context(|| format!("cannot start {command:?}"))?;
     let stdout = reader(child.stdout.take());
     let stderr = reader(child.stderr.take());
     let status = wait(&mut child, limit).with_context(|| format!("{command:?}"))?;
@@ -100,7 +105,8 @@ fn shortened(text: &str) -> String {
     if text.chars().count() <= SHOWN { text.to_owned() } else { text.chars().take(SHOWN).chain(['…']).collect() }
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a child may run that nobody gave a limit.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// As much as a journal of some thousand denials.
 const MOST_OUTPUT: u64 = 64 << 20;
 const SHOWN: usize = 400;

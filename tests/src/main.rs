@@ -17,6 +17,7 @@ mod mode;
 mod report;
 mod rows;
 mod scene;
+mod scripts;
 mod service;
 mod stress;
 mod suite;
@@ -67,6 +68,14 @@ enum Command {
         #[command(flatten)]
         selection: Selection,
     },
+    /// Have interpreters run code that nobody signed, in every form; in one boot, or in a phase that is in force.
+    Scripts {
+        /// Only the table, in what is in force.
+        #[arg(long, value_enum)]
+        phase: Option<scripts::Phase>,
+        #[command(flatten)]
+        selection: Selection,
+    },
     /// Change files in every way while they run, and look whether only signed bytes do; in enforce mode.
     Stress(stress::Arguments),
     /// Do one forbidden thing in this process, and say how it went.
@@ -86,6 +95,7 @@ fn main() -> ExitCode {
         Command::Rows { mode, selection } => scene().and_then(|scene| rows::run(&scene, mode, selection)),
         Command::Lifecycle { selection } => scene().and_then(|scene| lifecycle::run(&scene, selection)),
         Command::Suite { demo, selection } => scene().and_then(|scene| suite::run(&scene, selection, demo)),
+        Command::Scripts { phase, selection } => scene().and_then(|scene| scripts::run(&scene, phase, selection)),
         Command::Stress(arguments) => scene().and_then(|scene| stress::run(&scene, &arguments)),
         Command::Attack(attack) => attack::run(&attack),
         Command::Bench(bench) => scene().and_then(|scene| bench::run(&scene, &bench)),

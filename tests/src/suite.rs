@@ -13,7 +13,7 @@ use crate::{lifecycle, rows, service, stress};
 /// `guest-tests suite`.
 pub fn run(scene: &Scene, selection: Selection, is_demo: bool) -> Result<ExitCode> {
     let mut report = Report::new(rows::with_twins(selection));
-    check(&mut report, "enforce::boot_had_no_denial", "the machine's boot", "nothing was denied", || boot(scene))?;
+    check_boot(scene, &mut report)?;
     check(&mut report, "enforce::status_says_what_is_in_force", "`enforcer status`", "it says enforce", || in_force(Mode::Enforce))?;
     rows::run_all(scene, Mode::Enforce, &mut report)?;
     if !is_demo {
@@ -36,8 +36,13 @@ pub fn run(scene: &Scene, selection: Selection, is_demo: bool) -> Result<ExitCod
     report.close()
 }
 
+/// Whether the machine came up as if nothing were enforced.
+pub fn check_boot(scene: &Scene, report: &mut Report) -> Result<()> {
+    check(report, "enforce::boot_had_no_denial", "the machine's boot", "nothing was denied", || boot(scene))
+}
+
 /// Runs one check that is no row.
-fn check(report: &mut Report, name: &str, title: &str, expected: &str, check: impl FnOnce() -> Result<String>) -> Result<()> {
+pub fn check(report: &mut Report, name: &str, title: &str, expected: &str, check: impl FnOnce() -> Result<String>) -> Result<()> {
     if !report.wants(name, name) {
         return Ok(());
     }

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
-use crate::setup::{self, guest, pki};
+use crate::setup::guest::Image;
+use crate::setup::{self, pki};
 use crate::ui::Step;
 use crate::vm::{self, Outcome, Output, Spec};
 use crate::{process, workspace};
@@ -25,6 +26,7 @@ pub(crate) struct GuestTests {
     enforcer: PathBuf,
     program: PathBuf,
     fixtures: TempDir,
+    image: Image,
 }
 
 /// One result: a JSON line of `guest-tests`.
@@ -51,12 +53,22 @@ pub(crate) struct Line {
 impl GuestTests {
     /// Builds the enforcer, the program and its files.
     pub(crate) fn prepare() -> Result<Self> {
-        setup::for_vm(false)?;
-        Self::prepare_with(&vm::enforcer()?)
+        setup::for_vm(Image::Plain, false)?;
+        Self::build(Image::Plain, &vm::enforcer()?)
     }
 
-    /// The same around an enforcer that was built before.
+    /// The same for the tests of scripts.
+    pub(crate) fn prepare_for_scripts() -> Result<Self> {
+        setup::for_vm(Image::Scripts, false)?;
+        Self::build(Image::Scripts, &vm::enforcer()?)
+    }
+
+    /// The first around an enforcer that was built before.
     pub(crate) fn prepare_with(enforcer: &Path) -> Result<Self> {
+        Self::build(Image::Plain, enforcer)
+    }
+
+    fn build(image: Image, enforcer: &Path) -> Result<Self> {
         let mut cargo = workspace::cargo();
         if !process::pass_through(cargo.args(["build", "--release", "--package", "enforcer-guest-tests"]))?.success() {
             bail!("the guest's tests were not built");
@@ -66,12 +78,12 @@ impl GuestTests {
         let pki = pki::open()?;
         let step = Step::start("the guest's test files");
         let mut build = Command::new(&program);
-        build.arg("fixtures").arg("--out").arg(fixtures.path()).arg("--prefix").arg(FIXTURES);
+        build.arg("fixtures").args((image == Image::Scripts).then_some("--scripts")).arg("--out").arg(fixtures.path()).arg("--prefix").arg(FIXTURES);
         build.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()).arg("--enforcer").arg(enforcer);
         process::run(&mut build, &step)?;
-        entitle(enforcer, &fixtures.path().join("manifests").join(COMPILERS), &step)?;
+        entitle(image, enforcer, &fixtures.path().join("manifests").join(COMPILERS), &step)?;
         step.done("built and signed");
-        Ok(Self { enforcer: enforcer.to_owned(), program, fixtures })
+        Ok(Self { enforcer: enforcer.to_owned(), program, fixtures, image })
     }
 
     /// The enforcer that was built.
@@ -83,7 +95,11 @@ impl GuestTests {
     pub(crate) fn machine(&self, script: &str) -> Spec {
         let mut spec = Spec::new(["bash", "-c", script]);
         spec.enforcer = Some(self.enforcer.clone());
-        spec.policy = Some(workspace::root().join("tests/policy.toml"));
+        spec.image = self.image;
+        spec.policy = Some(workspace::root().join(match self.image {
+            Image::Plain => "tests/policy.toml",
+            Image::Scripts => "tests/scripts.toml",
+        }));
         let manifests = self.fixtures.path().join("manifests");
         spec.add = vec![
             (self.program.clone(), PROGRAM.to_owned()),
@@ -101,8 +117,8 @@ impl GuestTests {
 
 /// Writes a second manifest of those of Debian's programs that compile while they run, which asks for the entitlement `jit`. What the guest's own
 /// manifest says of them is not changed by it.
-fn entitle(enforcer: &Path, manifest: &Path, step: &Step) -> Result<()> {
-    let whole = fs::read_to_string(guest::manifest()?)?;
+fn entitle(image: Image, enforcer: &Path, manifest: &Path, step: &Step) -> Result<()> {
+    let whole = fs::read_to_string(image.manifest()?)?;
     let compilers: Vec<&str> = whole.lines().filter(|line| ["/bin/node)", "/bin/java)"].iter().any(|end| line.contains(end))).collect();
     ensure!(compilers.len() == 2, "node and java are not in the guest's root, or more than once: {compilers:?}");
     fs::write(manifest, compilers.join("\n") + "\n")?;

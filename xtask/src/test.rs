@@ -54,6 +54,8 @@ enum Part {
     Readme,
     /// Only when named: whether only signed bytes run, whatever happens to the files meanwhile
     Stress,
+    /// Only when named: every interpreter in every form, and what a plain Debian system does, with scripts enforced
+    Scripts,
 }
 
 /// An emulated machine on a busy host takes its time for all tests.
@@ -82,6 +84,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if names(Part::Stress) {
         stress::run(&kernels(arguments)?, &arguments.stress, &arguments.lanes, arguments.accel)?;
     }
+    if names(Part::Scripts) {
+        scripts(&kernels(arguments)?, arguments)?;
+    }
     if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(wants) {
         return Ok(());
     }
@@ -89,18 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let kernels = &kernels(arguments)?;
     let mut machines: Vec<Job<'_, Tally>> = Vec::new();
     if wants(Part::Guest) {
-        // The newest first: its verifier takes longest.
-        machines.extend(kernels.iter().rev().map(|kernel| -> Job<'_, Tally> {
-            Box::new(move || {
-                ui::remark(&format!("the suite on kernel {}", kernel.name));
-                let tally = suite(tests, kernel, arguments).unwrap_or_else(|error| {
-                    ui::error(&error.context(format!("kernel {}", kernel.name)));
-                    Tally { failed: 1, ..Tally::default() }
-                });
-                ui::remark(&format!("kernel {}: {}", kernel.name, tally.line()));
-                tally
-            })
-        }));
+        machines.extend(on_each(kernels, "the suite", |kernel| suite(tests, kernel, arguments)));
     }
     if wants(Part::Early) {
         machines.extend(kernels.iter().map(|kernel| -> Job<'_, Tally> {
@@ -116,10 +110,38 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Tally::of(readme::run(tests.enforcer(), arguments.accel))
         }));
     }
-    let mut total = Tally::default();
-    arguments.lanes.run(machines).iter().for_each(|tally| total.add(tally));
-    println!("{}", total.line());
-    if total.failed > 0 || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
+    Tally::sum(&arguments.lanes.run(machines))
+}
+
+/// A machine for each kernel that runs a suite there. The newest first: its verifier takes longest.
+fn on_each<'a>(
+    kernels: &'a [Kernel],
+    what: &'a str,
+    suite: impl Fn(&Kernel) -> Result<Tally> + Copy + Send + 'a,
+) -> impl Iterator<Item = Job<'a, Tally>> {
+    kernels.iter().rev().map(move |kernel| -> Job<'a, Tally> {
+        Box::new(move || {
+            ui::remark(&format!("{what} on kernel {}", kernel.name));
+            let tally = suite(kernel).unwrap_or_else(|error| {
+                ui::error(&error.context(format!("kernel {}", kernel.name)));
+                Tally { failed: 1, ..Tally::default() }
+            });
+            ui::remark(&format!("kernel {}: {}", kernel.name, tally.line()));
+            tally
+        })
+    })
+}
+
+/// The table of interpreters and forms, and a plain Debian system, in one boot of each kernel.
+fn scripts(kernels: &[Kernel], arguments: &Arguments) -> Result<()> {
+    let tests = GuestTests::prepare_for_scripts()?;
+    let on_kernel = |kernel: &Kernel| {
+        let mut spec = tests.machine(&(format!("guest-tests scripts --json{}", only(arguments)) + AND_ITS_JOURNAL));
+        spec.memory = 2048;
+        spec.timeout = PATIENCE * 2;
+        results(spec, kernel, arguments)
+    };
+    Tally::sum(&arguments.lanes.run(on_each(kernels, "scripts", &on_kernel).collect()))
 }
 
 /// Those that were asked for, or all.
@@ -146,23 +168,32 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
         eprintln!("excused on {}: {} ({})", kernel.name, lack.test, lack.reason);
         script += &format!(" --skip '{}'", lack.test);
     }
-    if let Some(only) = &arguments.only {
-        script += &format!(" --only '{only}'");
-    }
+    script += &only(arguments);
     script += AND_ITS_JOURNAL;
     let mut spec = tests.machine(&script);
+    spec.timeout = PATIENCE;
+    let tally = results(spec, kernel, arguments)?;
+    Ok(Tally { skipped: kernel.lacks.len(), ..tally })
+}
+
+/// The option for the tests that were asked for.
+fn only(arguments: &Arguments) -> String {
+    arguments.only.as_ref().map(|only| format!(" --only '{only}'")).unwrap_or_default()
+}
+
+/// Boots one kernel, and counts the results that a suite prints there.
+fn results(mut spec: Spec, kernel: &Kernel, arguments: &Arguments) -> Result<Tally> {
     spec.kernel.clone_from(&kernel.name);
     spec.accel = arguments.accel;
     spec.output = Output::StdoutCaptured;
     spec.label = Some(kernel.name.clone());
-    spec.timeout = PATIENCE;
     let outcome = run_machine(&spec)?;
     let lines: Vec<guest_tests::Line> = guest_tests::lines(&outcome)?;
     let failed = lines.iter().filter(|line| !line.pass).count();
     if failed == 0 && outcome.status != 0 {
         bail!("the suite ended with status {}; the console's log is `{}`", outcome.status, outcome.console.display());
     }
-    Ok(Tally { passed: lines.len() - failed, failed, skipped: kernel.lacks.len() })
+    Ok(Tally { passed: lines.len() - failed, failed, skipped: 0 })
 }
 
 /// What the service says of itself, where a test failed: all but the denials, which are the tests'.
@@ -188,6 +219,14 @@ impl Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+    }
+
+    /// Tells what all machines came to. Nothing but passed tests is a success.
+    fn sum(tallies: &[Self]) -> Result<()> {
+        let mut total = Self::default();
+        tallies.iter().for_each(|tally| total.add(tally));
+        println!("{}", total.line());
+        if total.failed > 0 || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
     }
 
     /// One test that is no suite.

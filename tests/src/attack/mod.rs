@@ -19,6 +19,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+pub use exec::MAY_BE_STARTED;
+
 /// What to do.
 #[derive(clap::Subcommand)]
 pub enum Attack {

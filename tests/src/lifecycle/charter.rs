@@ -144,7 +144,8 @@ fn followed(scene: &Scene) -> Result<String> {
     let outcome = with_board(scene, |_| {
         let refused = not_followed(scene);
         install(&aside, Path::new(ENFORCER))?;
-        service::start()?;
+        // Not merely started: systemd may be trying once more to start the one that was there before.
+        restart()?;
         refused?;
         install(&scene.fixture("claims/enforcer-next"), Path::new(ENFORCER))?;
         restart().context("with the entitled program")?;

@@ -62,12 +62,13 @@ fn truncated(scene: &Scene) -> Result<String> {
 
 fn unusable(scene: &Scene) -> Result<String> {
     outlived(scene, |scene| {
-        let [pipe, folder, empty] = ["fifo", "folder", "empty"].map(|name| scene.disk(name));
+        let [pipe, folder, blank] = ["fifo", "folder", "blank"].map(|name| scene.disk(name));
         fifo(&pipe)?;
         fs::create_dir(&folder)?;
-        fs::write(&empty, "")?;
-        fs::set_permissions(&empty, fs::metadata(scene.fixture("bin/program"))?.permissions())?;
-        for path in [pipe, folder, empty] {
+        // Files of no bytes at all, and of an empty line, are signed ones: packages have such.
+        fs::write(&blank, "\n \n  \n   \n")?;
+        fs::set_permissions(&blank, fs::metadata(scene.fixture("bin/program"))?.permissions())?;
+        for path in [pipe, folder, blank] {
             let ended = start(scene, &path)?;
             ensure!(!ended.status.success(), "`{}` was started: it {}", path.display(), ended.describe());
         }

@@ -14,6 +14,7 @@ mod hostile;
 mod load;
 mod release;
 mod reload;
+mod scripts;
 mod staged;
 mod trust;
 mod uses;
@@ -60,6 +61,7 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
         change::TESTS,
         compilers::TESTS,
         entitled::TESTS,
+        scripts::TESTS,
         hostile::TESTS,
         guard::TESTS,
         reload::TESTS,

@@ -174,7 +174,7 @@ fn privately(script: &str) -> Result<Command> {
 }
 
 /// The dynamic loader.
-const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+pub const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 // What refused processes say.
 /// The kernel's error.
@@ -185,8 +185,8 @@ pub const NOT_MAPPED: &str = "failed to map segment from shared object";
 const NOT_PRELOADED: &str = "cannot be preloaded";
 
 // What code says when it runs (tests/src/fixtures).
-const UNSIGNED_RAN: &str = "unsigned code ran";
-const SIGNED_RAN: &str = "signed code 1 ran";
+pub const UNSIGNED_RAN: &str = "unsigned code ran";
+pub const SIGNED_RAN: &str = "signed code 1 ran";
 const MODIFIED_RAN: &str = "signed code 2 ran";
 const UNSIGNED_ANSWERED: &str = "the library answered 13";
 const SIGNED_ANSWERED: &str = "the library answered 42";

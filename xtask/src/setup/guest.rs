@@ -1,6 +1,6 @@
-//! The guest's root: a minimal Debian of the machine's own release (so what is built here runs there), as a pristine ext4 image.
+//! The guests' roots: a minimal Debian of the machine's own release (so what is built here runs there), as a pristine ext4 image.
 //!
-//! Beside the image lies a signed manifest of all its code. That is how the guest's own system is trusted under the enforcer: nothing in it is re-signed.
+//! Beside each image lies a signed manifest of all its code. That is how the guest's own system is trusted under the enforcer: nothing in it is re-signed.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{archive, packages, pki};
+use super::{archive, packages, pki, scripts};
 use crate::cache::{self, Item};
 use crate::process;
 use crate::ui::Step;
@@ -47,31 +47,80 @@ const MASKED: &str = "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.tim
                       modprobe@efi_pstore.service modprobe@drm.service modprobe@configfs.service modprobe@fuse.service modprobe@dm_mod.service \
                       modprobe@loop.service systemd-udev-trigger.service";
 
-/// The root image.
-pub(crate) fn image() -> Result<PathBuf> {
-    Ok(item()?.path().join("root.img"))
+/// One of the roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Image {
+    /// That of every machine but those below.
+    Plain,
+    /// The same with all interpreters, for the tests of scripts; see [`scripts`].
+    Scripts,
 }
 
-/// The signed manifest of its code; the signature is beside it.
-pub(crate) fn manifest() -> Result<PathBuf> {
-    Ok(item()?.path().join("root.sha256"))
+/// Whether a file, of which the guest's path is told, is listed in the manifest.
+pub(crate) type IsCode = fn(&str, &fs::DirEntry) -> io::Result<bool>;
+
+impl Image {
+    /// The root image.
+    pub(crate) fn disk(self) -> Result<PathBuf> {
+        Ok(self.item()?.path().join("root.img"))
+    }
+
+    /// The signed manifest of its code; the signature is beside it.
+    pub(crate) fn manifest(self) -> Result<PathBuf> {
+        Ok(self.item()?.path().join("root.sha256"))
+    }
+
+    /// Whether it was ever made.
+    pub(crate) fn exists(self) -> Result<bool> {
+        Ok(self.item()?.path().exists())
+    }
+
+    fn item(self) -> Result<Item> {
+        let files: String = FILES.iter().map(|(path, mode, content)| format!("{path} {mode:o} {content}\n")).collect();
+        let (release, fingerprint) = (packages::release()?, pki::open()?.fingerprint()?);
+        let listed = format!("{} {}", scripts::SUFFIXES.join(" "), scripts::PLACES.join(" "));
+        match self {
+            Self::Plain => Item::new("guest", &format!("3 {release} {PACKAGES} {listed} {MASKED} {files} {fingerprint}")),
+            Self::Scripts => {
+                let more = format!("{} {} {listed}", scripts::PACKAGES, scripts::HOOKS.join(" "));
+                Item::new("guest-scripts", &format!("3 {release} {PACKAGES} {more} {MASKED} {files} {fingerprint}"))
+            }
+        }
+    }
+
+    fn packages(self) -> String {
+        match self {
+            Self::Plain => PACKAGES.to_owned(),
+            Self::Scripts => format!("{PACKAGES},{}", scripts::PACKAGES),
+        }
+    }
+
+    fn hooks(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain => &[],
+            Self::Scripts => &scripts::HOOKS,
+        }
+    }
 }
 
-/// Makes the image and its manifest, unless they are there and nobody asks for newer ones.
-pub(crate) fn make(refresh: bool) -> Result<()> {
-    let item = item()?;
+/// Makes an image and its manifest, unless they are there and nobody asks for newer ones.
+pub(crate) fn make(image: Image, refresh: bool) -> Result<()> {
+    let item = image.item()?;
     if item.is_fresh() && !refresh {
         return Ok(());
     }
     let release = packages::release()?;
-    let step = Step::start(format!("guest root, Debian {release}"));
+    let step = Step::start(match image {
+        Image::Plain => format!("guest root, Debian {release}"),
+        Image::Scripts => format!("guest root with all interpreters, Debian {release}"),
+    });
     let dir = item.workshop()?;
-    bootstrap(&release, &dir, &step)?;
+    bootstrap(image, &release, &dir, &step)?;
     let root = dir.join("root");
     fs::create_dir(&root)?;
     step.note("manifest and image");
     process::run(as_root("tar", &root).arg("-xf").arg(dir.join("root.tar")).arg("-C").arg(&root), &step)?;
-    write_manifest(&root, "", &dir.join("root.sha256"))?;
+    write_manifest(&root, "", scripts::is_code, &dir.join("root.sha256"))?;
     pki::open()?.sign(&dir.join("root.sha256"))?;
     make_ext4(&root, &dir.join("root.img"), PARTITION, &step)?;
     write_partition_table(&dir.join("root.img"))?;
@@ -107,11 +156,10 @@ fn write_partition_table(image: &Path) -> Result<()> {
     Ok(file.write_all(&table)?)
 }
 
-/// Writes a manifest, as `sha256sum --tag` prints it, of all code below `root`, which the guest sees at `prefix`: every ELF file, and every file with
-/// an executable bit.
-pub(crate) fn write_manifest(root: &Path, prefix: &str, manifest: &Path) -> Result<()> {
+/// Writes a manifest, as `sha256sum --tag` prints it, of all code below `root`, which the guest sees at `prefix`.
+pub(crate) fn write_manifest(root: &Path, prefix: &str, is_code: IsCode, manifest: &Path) -> Result<()> {
     let mut lines = Vec::new();
-    collect_code(root, prefix, &mut lines)?;
+    collect_code(root, prefix, is_code, &mut lines)?;
     lines.sort();
     fs::write(manifest, lines.concat()).with_context(|| format!("cannot write `{}`", manifest.display()))
 }
@@ -121,21 +169,22 @@ pub(crate) fn manifest_line(guest_path: &str, content: &[u8]) -> String {
     format!("SHA256 ({guest_path}) = {}\n", cache::hash(content))
 }
 
-fn collect_code(dir: &Path, guest: &str, lines: &mut Vec<String>) -> Result<()> {
+fn collect_code(dir: &Path, guest: &str, is_code: IsCode, lines: &mut Vec<String>) -> Result<()> {
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read `{}`", dir.display()))? {
         let entry = entry?;
         let kind = entry.file_type()?;
         let guest_path = format!("{guest}/{}", entry.file_name().to_string_lossy());
         if kind.is_dir() {
-            collect_code(&entry.path(), &guest_path, lines)?;
-        } else if kind.is_file() && is_code(&entry)? {
+            collect_code(&entry.path(), &guest_path, is_code, lines)?;
+        } else if kind.is_file() && is_code(&guest_path, &entry)? {
             lines.push(manifest_line(&guest_path, &fs::read(entry.path())?));
         }
     }
     Ok(())
 }
 
-fn is_code(entry: &fs::DirEntry) -> io::Result<bool> {
+/// Every ELF file, every kernel module, and every file with an executable bit.
+pub(crate) fn is_code(_: &str, entry: &fs::DirEntry) -> io::Result<bool> {
     if entry.metadata()?.permissions().mode() & 0o111 != 0 {
         return Ok(true);
     }
@@ -144,13 +193,8 @@ fn is_code(entry: &fs::DirEntry) -> io::Result<bool> {
     Ok(is_elf || entry.file_name().to_string_lossy().contains(".ko"))
 }
 
-fn item() -> Result<Item> {
-    let files: String = FILES.iter().map(|(path, mode, content)| format!("{path} {mode:o} {content}\n")).collect();
-    Item::new("guest", &format!("2 {} {PACKAGES} {MASKED} {files} {}", packages::release()?, pki::open()?.fingerprint()?))
-}
-
 /// Makes `root.tar` in `dir`.
-fn bootstrap(release: &str, dir: &Path, step: &Step) -> Result<()> {
+fn bootstrap(image: Image, release: &str, dir: &Path, step: &Step) -> Result<()> {
     let files = dir.join("files");
     for (path, mode, content) in FILES {
         let path = files.join(path);
@@ -159,9 +203,10 @@ fn bootstrap(release: &str, dir: &Path, step: &Step) -> Result<()> {
         fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
     }
     let mut mmdebstrap = Command::new("mmdebstrap");
-    mmdebstrap.env("PATH", ADMIN_PATH).args(["--quiet", "--variant=minbase"]).arg(format!("--include={PACKAGES}"));
+    mmdebstrap.env("PATH", ADMIN_PATH).args(["--quiet", "--variant=minbase"]).arg(format!("--include={}", image.packages()));
     // Java's package makes links to its manual pages, which are left out below.
     mmdebstrap.arg("--essential-hook=mkdir -p \"$1\"/usr/share/man/man1");
+    mmdebstrap.args(image.hooks());
     mmdebstrap.arg(format!("--customize-hook=sync-in {} /", files.display()));
     mmdebstrap.arg(format!(
         "--customize-hook=chroot \"$1\" chown -R root:root {}",

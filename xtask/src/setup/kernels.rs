@@ -176,7 +176,7 @@ fn assemble(dir: &Path, step: &Step) -> Result<()> {
     fs::create_dir_all(base.join("lib"))?;
     fs::rename(modules, base.join("lib/modules"))?;
     process::run(Command::new("depmod").env("PATH", guest::ADMIN_PATH).arg("-b").arg(&base).arg(&*release), step)?;
-    guest::write_manifest(&base.join("lib/modules"), "/usr/lib/modules", &dir.join("modules.sha256"))?;
+    guest::write_manifest(&base.join("lib/modules"), "/usr/lib/modules", guest::is_code, &dir.join("modules.sha256"))?;
     pki::open()?.sign(&dir.join("modules.sha256"))?;
     guest::make_ext4(&base.join("lib/modules"), &dir.join("modules.img"), 0, step)?;
     fs::remove_dir_all(base)?;

@@ -9,11 +9,13 @@ pub(crate) mod kernels;
 mod packages;
 pub(crate) mod pki;
 pub(crate) mod rust_src;
+mod scripts;
 mod vmlinux;
 
 use anyhow::Result;
 use clap::Args;
 
+use self::guest::Image;
 use crate::cache;
 
 /// Bring everything that building and testing need (idempotent, resumable).
@@ -22,10 +24,16 @@ pub(crate) struct Arguments {
     /// Look for newer kernels and a newer guest system than those in the cache
     #[arg(long)]
     refresh: bool,
+    /// Also the guest system of the tests of scripts, which they bring themselves otherwise
+    #[arg(long)]
+    scripts: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    for_vm(arguments.refresh)?;
+    for_vm(Image::Plain, arguments.refresh)?;
+    if arguments.scripts || (arguments.refresh && Image::Scripts.exists()?) {
+        for_vm(Image::Scripts, arguments.refresh)?;
+    }
     for_build()?;
     println!("{}", cache::dir()?.display());
     Ok(())
@@ -52,13 +60,13 @@ pub(crate) fn for_fuzzing() -> Result<()> {
     packages::install(packages::FUZZ)
 }
 
-/// What `vm` needs.
-pub(crate) fn for_vm(refresh: bool) -> Result<()> {
+/// What `vm` needs for a machine with this root.
+pub(crate) fn for_vm(image: Image, refresh: bool) -> Result<()> {
     let _lock = cache::lock()?;
     packages::install(packages::VM)?;
     pki::make()?;
     for kernel in kernels::catalog()? {
         kernel.fetch(refresh)?;
     }
-    guest::make(refresh)
+    guest::make(image, refresh)
 }

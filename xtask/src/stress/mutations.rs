@@ -12,6 +12,7 @@ use anyhow::{Result, bail, ensure};
 use super::{Record, machine};
 use crate::guest_tests::{GuestTests, lines};
 use crate::lanes::{Job, Lanes};
+use crate::setup::guest::Image;
 use crate::setup::kernels::Kernel;
 use crate::test::run_machine;
 use crate::vm::Accel;
@@ -115,7 +116,7 @@ pub(super) fn run(kernels: &[Kernel], wanted: &str, lanes: &Lanes, accel: Accel)
         let known: Vec<String> = MUTATIONS.iter().map(Mutation::name).collect();
         bail!("there is no such mutation; there are: all, {}", known.join(", "));
     }
-    setup::for_vm(false)?;
+    setup::for_vm(Image::Plain, false)?;
     let folder = workspace::target_dir().join("faulty-rule");
     let tests = GuestTests::prepare_with(&build::enforcer_for_faulty_rules(&folder)?)?;
     let objects = wanted.iter().map(|mutation| build::ebpf_without(mutation.clauses, &folder.join("objects"))).collect::<Result<Vec<_>>>()?;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{Accel, MACHINE_FAILED, Mode, Output, Spec, enforcer, run};
+use crate::setup::guest::Image;
 use crate::{ui, workspace};
 
 /// Boot a Debian guest under the enforcer and run a command in it.
@@ -78,6 +79,7 @@ impl Arguments {
         Ok(Spec {
             enforcer: if optional { built.is_file().then_some(built) } else { Some(enforcer()?) },
             kernel: self.kernel,
+            image: Image::Plain,
             mode: self.mode,
             policy: self.policy,
             add: self.add,

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 pub(crate) use self::accel::Accel;
 pub(crate) use self::arguments::{Arguments, main};
 pub(crate) use self::qemu::PATCHED_CODE;
+use crate::setup::guest::Image;
 use crate::setup::{self, kernels};
 use crate::{build, cache, ui};
 
@@ -45,6 +46,8 @@ pub(crate) enum Mode {
 pub(crate) struct Spec {
     /// A kernel's name in `tests/kernels.toml`.
     pub(crate) kernel: String,
+    /// The root.
+    pub(crate) image: Image,
     /// The mode to put into the policy; `None` leaves a policy of one's own as it is, and enforces with the demo's.
     pub(crate) mode: Option<Mode>,
     /// The policy; `None` is the demo's, which trusts the demo's signer only.
@@ -111,6 +114,7 @@ impl Spec {
     pub(crate) fn new(command: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             kernel: "6.12".into(),
+            image: Image::Plain,
             mode: None,
             policy: None,
             enforcer: None,
@@ -143,7 +147,7 @@ pub(crate) fn enforcer() -> Result<PathBuf> {
 
 /// Boots the machine and runs its command. What the machine needs is set up first if it is missing.
 pub(crate) fn run(spec: &Spec) -> Result<Outcome> {
-    setup::for_vm(false)?;
+    setup::for_vm(spec.image, false)?;
     let kernel = kernels::find(&spec.kernel)?;
     if spec.expects_enforcer() && spec.enforcer.is_none() {
         bail!("a machine in this mode needs an enforcer to install");

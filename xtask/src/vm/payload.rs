@@ -84,7 +84,7 @@ impl Payload {
         let run = dir.join("run.manifest");
         fs::write(&run, &self.signed)?;
         pki.sign(&run)?;
-        for (host, name) in [(guest::manifest()?, "root"), (kernel.manifest()?, "modules"), (run, "run")] {
+        for (host, name) in [(spec.image.manifest()?, "root"), (kernel.manifest()?, "modules"), (run, "run")] {
             self.copy(&host, &format!("/etc/enforcer/manifests/{name}.manifest"))?;
             self.copy(Path::new(&format!("{}.p7s", host.display())), &format!("/etc/enforcer/manifests/{name}.manifest.p7s"))?;
         }

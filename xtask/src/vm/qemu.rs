@@ -158,7 +158,7 @@ fn command(spec: &Spec, kernel: &Kernel, dir: &Path, console: &Path, ports: &[Ch
 
     // Namespaces of one controller, which the guest tells apart by their numbers.
     command.args(["-device", "nvme,id=drives,serial=enforcer"]);
-    let drives = [(guest::image()?, "snapshot=on"), (payload::path(dir), "readonly=on"), (kernel.modules()?, "readonly=on")];
+    let drives = [(spec.image.disk()?, "snapshot=on"), (payload::path(dir), "readonly=on"), (kernel.modules()?, "readonly=on")];
     for (number, (path, access)) in drives.iter().enumerate() {
         command.args(["-drive", &format!("file={},format=raw,if=none,id=drive{number},cache=unsafe,{access}", path.display())]);
         command.args(["-device", &format!("nvme-ns,bus=drives,drive=drive{number},nsid={}", number + 1)]);
