@@ -23,8 +23,6 @@ pub struct KernelLayout {
     pub linux_binprm_exec: u32,
     /// `linux_binprm.argc`
     pub linux_binprm_argc: u32,
-    /// `linux_binprm.envc`
-    pub linux_binprm_envc: u32,
     /// `linux_binprm.is_check` (from 6.14), in bits; [`ABSENT`] where there is none.
     pub linux_binprm_is_check: u32,
     /// `file.f_inode`
@@ -169,8 +167,6 @@ pub struct KernelLayout {
     pub task_struct_files: u32,
     /// `files_struct.fdt`
     pub files_struct_fdt: u32,
-    /// `fdtable.max_fds`
-    pub fdtable_max_fds: u32,
     /// `fdtable.fd`
     pub fdtable_fd: u32,
     /// `inode.i_rdev`

@@ -25,7 +25,7 @@ use crate::{
     scripts::Started,
 };
 
-/// Where the arguments are in the new program's memory, how many there are, and how many variables follow them.
+/// Where the arguments are in the new program's memory, and how many there are.
 pub(crate) struct Strings {
     pub(crate) begin: u64,
     pub(crate) end: u64,

@@ -17,6 +17,7 @@
 use enforcer_common::{Digest, GUARDED_CGROUP, GUARDED_FOLDER, Hook, InodeId, ObjectId, ObjectKind, Reason, Response, Settings};
 
 use crate::{
+    filesystem::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, PROC_SUPER_MAGIC},
     inode_at,
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, file},
@@ -215,12 +216,6 @@ const OOM_ADJ: [u64; 2] = short(b"oom_adj");
 const CGROUP_KILL: [u64; 2] = short(b"cgroup.kill");
 const CGROUP_FREEZE: [u64; 2] = short(b"cgroup.freeze");
 const FREEZER_STATE: [u64; 2] = short(b"freezer.state");
-
-// `include/uapi/linux/magic.h`
-pub(crate) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
-const CGROUP_SUPER_MAGIC: u64 = 0x0027_e0eb;
-pub(crate) const TRACEFS_MAGIC: u64 = 0x7472_6163;
 
 /// `/proc/PID/mem`: the memory of a process, over every protection.
 pub(crate) const MEM: [u64; 2] = short(b"mem");

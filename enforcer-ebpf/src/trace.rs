@@ -5,6 +5,7 @@
 use enforcer_common::{ENTITLEMENT_DEBUGGER, Hook, Reason, Response};
 
 use crate::{
+    filesystem::{PROC_SUPER_MAGIC, TRACEFS_MAGIC},
     guard,
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, file, task_struct},
@@ -49,9 +50,9 @@ pub(crate) fn answer_about_parent(hook: Hook, parent: *mut task_struct) -> Resul
 #[inline(never)]
 pub(crate) fn is_way_into_memory(file: *const file) -> bool {
     let magic = kernel::file_magic(file);
-    if magic != guard::PROC_SUPER_MAGIC && magic != guard::TRACEFS_MAGIC {
+    if magic != PROC_SUPER_MAGIC && magic != TRACEFS_MAGIC {
         return false;
     }
     let name = kernel::short_name(kernel::path_dentry_at(kernel::file_path(file) as u64));
-    if magic == guard::PROC_SUPER_MAGIC { name == guard::MEM } else { name == guard::UPROBE_EVENTS || name == guard::DYNAMIC_EVENTS }
+    if magic == PROC_SUPER_MAGIC { name == guard::MEM } else { name == guard::UPROBE_EVENTS || name == guard::DYNAMIC_EVENTS }
 }
