@@ -191,8 +191,7 @@ extern "C" fn letter(_index: u32, reading: *mut Reading) -> i64 {
         let address = read_volatile(addr_of!((*parser).address));
         let words = read_volatile(addr_of!((*parser).words));
         if words == 0 || address >= read_volatile(addr_of!((*parser).end)) {
-            write_volatile(addr_of_mut!((*parser).outcome), at_the_end(parser, interpreter));
-            return 1;
+            return end(parser, at_the_end(parser, interpreter));
         }
         let chunk = address & !(CHUNK as u64 - 1);
         if chunk != read_volatile(addr_of!((*parser).chunk)) {

@@ -16,6 +16,7 @@ mod arguments;
 mod atomic;
 mod binprm;
 mod code;
+mod enrolment;
 mod filesystem;
 mod first_use;
 mod guard;

@@ -67,9 +67,7 @@ pub(super) unsafe fn path_letter(
             if meaning_of(word, address.wrapping_sub(word), number, WordKind::Operand as u32, 0) == INLINE {
                 return end(parser, TEXT);
             }
-            let is_noted = note_script(parser, started, hash);
-            write_volatile(addr_of_mut!((*parser).outcome), if is_noted { FILE } else { TEXT });
-            return 1;
+            return end(parser, if note_script(parser, started, hash) { FILE } else { TEXT });
         }
         let (due, more) = (read_volatile(addr_of!((*parser).due)), read_volatile(addr_of!((*parser).more_due)));
         if more == 0 {
@@ -85,11 +83,7 @@ pub(super) unsafe fn path_letter(
         if due == PROGRAM {
             write_volatile(addr_of_mut!((*parser).has_program), 1);
         }
-        if note_script(parser, started, hash) {
-            return 0;
-        }
-        write_volatile(addr_of_mut!((*parser).outcome), TEXT);
-        1
+        if note_script(parser, started, hash) { 0 } else { end(parser, TEXT) }
     }
 }
 
@@ -100,7 +94,7 @@ pub(super) unsafe fn path_letter(
 ///
 /// A value of a map.
 #[inline(always)]
-pub(super) unsafe fn expand(parser: *mut Parser, byte: u64) {
+unsafe fn expand(parser: *mut Parser, byte: u64) {
     // SAFETY: the caller's.
     unsafe {
         let expands = read_volatile(addr_of!((*parser).expands));
@@ -125,7 +119,7 @@ pub(super) unsafe fn expand(parser: *mut Parser, byte: u64) {
 ///
 /// Values of maps.
 #[inline(always)]
-pub(super) unsafe fn note_script(parser: *mut Parser, started: *mut Started, hash: u64) -> bool {
+unsafe fn note_script(parser: *mut Parser, started: *mut Started, hash: u64) -> bool {
     // SAFETY: the caller's.
     unsafe {
         let place = read_volatile(addr_of!((*parser).scripts));

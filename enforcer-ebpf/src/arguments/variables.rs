@@ -6,13 +6,13 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_probe_read_user_str}
 use enforcer_common::{VARIABLE_PREFIX, WORD_SIZE, WordKind};
 
 use super::{
-    CHUNK, FILE, Parser, Reading, VALUES,
+    CHUNK, FILE, Parser, Reading, VALUES, end,
     options::{INLINE, INLINE_OR_SCRIPT, SCRIPT, meaning_of},
 };
 
 // The states of the reading of whole words.
 pub(super) const BETWEEN_WORDS: u64 = 0;
-pub(super) const INSIDE_A_WORD: u64 = 1;
+const INSIDE_A_WORD: u64 = 1;
 
 /// One word of the arguments, which is passed over, or of the environment, or a part of a long one. 1 ends the reading: when it came to the end, with
 /// [`FILE`] as its outcome.
@@ -23,8 +23,7 @@ pub(super) extern "C" fn variable(_index: u32, reading: *mut Reading) -> i64 {
         let parser = addr_of_mut!((*started).parser);
         let address = read_volatile(addr_of!((*parser).address));
         if address >= read_volatile(addr_of!((*parser).end)) {
-            write_volatile(addr_of_mut!((*parser).outcome), FILE);
-            return 1;
+            return end(parser, FILE);
         }
         let buffer = addr_of_mut!((*parser).buffer);
         let length = bpf_probe_read_user_str(buffer.cast(), CHUNK as u32, address as *const _);
@@ -92,7 +91,7 @@ pub(super) extern "C" fn variable(_index: u32, reading: *mut Reading) -> i64 {
 ///
 /// A value of a map.
 #[inline(always)]
-pub(super) unsafe fn word_ends(parser: *mut Parser) {
+unsafe fn word_ends(parser: *mut Parser) {
     // SAFETY: the caller's.
     unsafe {
         let words = read_volatile(addr_of!((*parser).words));
@@ -108,7 +107,7 @@ pub(super) unsafe fn word_ends(parser: *mut Parser) {
 ///
 /// A value of a map.
 #[inline(always)]
-pub(super) unsafe fn equals_sign(buffer: *mut [u8; CHUNK]) -> u64 {
+unsafe fn equals_sign(buffer: *mut [u8; CHUNK]) -> u64 {
     for place in 1..WORD_SIZE {
         // SAFETY: the caller's.
         if unsafe { read_volatile(buffer.cast::<u8>().add(place)) } == b'=' {

@@ -1,18 +1,16 @@
 //! `inode_listxattr`: not a question, but how the daemon tells the programs which inodes are its own.
 //!
-//! User space cannot name an inode as the programs see it: on btrfs and overlayfs, `stat(2)` tells another device. So the daemon says in [`ENROLMENT`]
+//! User space cannot name an inode as the programs see it: on btrfs and overlayfs, `stat(2)` tells another device. So the daemon says in `ENROLMENT`
 //! what it is about to show, and lists the extended attributes of it, which any file or folder on any file system takes. In the same way it shows what ran
 //! before the programs were attached.
 #![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
-use core::ptr::{addr_of_mut, read_volatile};
-
-use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::lsm, programs::LsmContext};
+use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::{ENROL_CODE, ENROL_EXECUTABLE, ExecutableId, InodeId};
 
 use crate::{
-    kernel,
-    maps::{ENFORCER_PROGRAMS, ENROLMENT, GUARDED, SETTINGS},
+    enrolment, kernel,
+    maps::{ENFORCER_PROGRAMS, GUARDED, SETTINGS},
     measure, rights,
 };
 
@@ -25,12 +23,7 @@ pub(crate) fn inode_listxattr(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn enrol(dentry: u64) -> Option<()> {
-    let enrolment = ENROLMENT.get_ptr_mut(0)?;
-    // SAFETY: a map value that was checked for null; volatile, because user space writes it.
-    let (tid, flags) = unsafe { (read_volatile(addr_of_mut!((*enrolment).tid)), read_volatile(addr_of_mut!((*enrolment).flags))) };
-    if tid == 0 || tid != bpf_get_current_pid_tgid() as u32 {
-        return None;
-    }
+    let flags = enrolment::shown()?;
     let mut id = InodeId::default();
     if flags == ENROL_CODE {
         if !measure::enter(kernel::dentry_inode(dentry)) {
@@ -48,7 +41,5 @@ fn enrol(dentry: u64) -> Option<()> {
         let before = unsafe { GUARDED.get(&id) }.copied().unwrap_or(0);
         GUARDED.insert(&id, &(before | flags), 0).ok()?;
     }
-    // SAFETY: as above; only the enrolling thread gets here.
-    unsafe { *addr_of_mut!((*enrolment).done) += 1 };
-    Some(())
+    enrolment::take()
 }

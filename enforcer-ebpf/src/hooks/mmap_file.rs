@@ -3,15 +3,13 @@
 //! Libraries, programs started through the dynamic loader, `SHM_EXEC`, anonymous and shared memory. What counts is `prot`, into which the kernel has
 //! already worked `READ_IMPLIES_EXEC`, not `reqprot`.
 
-use core::ptr::{addr_of_mut, read_volatile};
-
-use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::lsm, programs::LsmContext};
+use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::{Digest, ENROL_MEASUREMENT, ENTITLEMENT_JIT, Hook, Reason, USE_LIBRARY};
 
 use crate::{
+    enrolment,
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, PROT_EXEC, PROT_READ, PROT_WRITE},
-    maps::ENROLMENT,
     measure, rights,
 };
 
@@ -60,10 +58,7 @@ fn try_mmap_file(ctx: &LsmContext) -> Result<Answer, Fault> {
 /// The daemon maps a file so that it is measured, for an interpreter that waits for that. It has no use for the mapping.
 #[inline(always)]
 fn measure_for_the_daemon(ctx: &LsmContext) -> Result<Answer, Fault> {
-    let Some(enrolment) = ENROLMENT.get_ptr_mut(0) else { return Ok(Answer::Allow) };
-    // SAFETY: a map value that was checked for null; volatile, because user space writes it.
-    let (tid, flags) = unsafe { (read_volatile(addr_of_mut!((*enrolment).tid)), read_volatile(addr_of_mut!((*enrolment).flags))) };
-    if tid != bpf_get_current_pid_tgid() as u32 || flags != ENROL_MEASUREMENT {
+    if enrolment::shown() != Some(ENROL_MEASUREMENT) {
         return Ok(Answer::Allow);
     }
     let file = kernel::file_argument(ctx, 0);
@@ -74,8 +69,7 @@ fn measure_for_the_daemon(ctx: &LsmContext) -> Result<Answer, Fault> {
     let mut digest = Digest::NONE;
     let is_measured = measure::locate(file, &mut subject).is_ok() && measure::measure(file, &mut subject, judge::settings()?, &mut digest).is_ok();
     if is_measured {
-        // SAFETY: as above; only this thread gets here.
-        unsafe { *addr_of_mut!((*enrolment).done) += 1 };
+        enrolment::take();
     }
     Ok(Answer::Deny)
 }
