@@ -81,6 +81,8 @@ pub const RESOLVES_LINKS: u32 = 1 << 11;
 pub const LONG_BEFORE_LETTERS: u32 = 1 << 12;
 /// In long options, `_` is `-` (Node.js).
 pub const FOLDS_UNDERSCORES: u32 = 1 << 13;
+/// There are folders in which every file is a script ([`WordKind::Folder`]).
+pub const HAS_SCRIPT_FOLDERS: u32 = 1 << 14;
 
 boundary_enum! {
     /// What a [`Word`] is to an interpreter.
@@ -97,6 +99,8 @@ boundary_enum! {
         VariablePrefix = 5 => "variable-prefix",
         /// The first word that is no option, where it is a command and no file.
         Operand = 6 => "operand",
+        /// The name of a folder below which every file is a script.
+        Folder = 7 => "folder",
     }
 }
 
@@ -126,7 +130,7 @@ boundary_enum! {
     }
 }
 
-/// The key of the map `WORDS`: a word that means something to an interpreter. The value is a [`WordMeaning`]; 1 for names and suffixes.
+/// The key of the map `WORDS`: a word that means something to an interpreter. The value is a [`WordMeaning`]; 1 for names, suffixes and folders.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Word {
@@ -142,6 +146,9 @@ const _: () = assert!(size_of::<Word>() == 8 + WORD_SIZE);
 
 /// Bytes of a [`Word`], of which the last is always zero.
 pub const WORD_SIZE: usize = 32;
+
+/// How many folders a file is looked for in, from its own upwards.
+pub const SCRIPT_FOLDER_DEPTH: usize = 8;
 
 /// Letters of a [`WordKind::VariablePrefix`].
 pub const VARIABLE_PREFIX: usize = 10;

@@ -82,4 +82,4 @@ pub(crate) fn fnv(hash: u64, byte: u64) -> u64 {
 }
 
 /// `include/uapi/linux/limits.h`; the end belongs to it.
-const PATH_MAX: u32 = 4096;
+pub(crate) const PATH_MAX: u32 = 4096;

@@ -1,16 +1,18 @@
 //! Interpreters: programs that run text. What they read as a script needs a verdict like a program; text that they are handed, the policy's consent.
 //!
 //! A process is held to what its program is: `INTERPRETERS` says it of a digest, and `EXECUTABLES` which digest a process runs. What counts as a script is
-//! told by the file's name, as it is and as it was opened by, or by the command line ([`arguments`](crate::arguments)): whatever goes by the name that
+//! told by the file's name and folder, as they are and as they were opened by ([`names`]), or by the command line ([`arguments`](crate::arguments)): whatever goes by the name that
 //! is given there is one.
 #![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
+mod names;
+
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_send_signal};
+use aya_ebpf::helpers::generated::bpf_send_signal;
 use enforcer_common::{
-    Digest, ENTITLEMENT_INLINE_CODE, ENTITLEMENT_PROTECTED, ExecutableId, Hook, Interpreter, PROGRAMS_MAY_CALL, RESOLVES_LINKS, Reason, Response,
-    SCRIPT_ARGUMENTS, Settings, USE_SCRIPT, WORD_SIZE, Word, WordKind,
+    Digest, ENTITLEMENT_INLINE_CODE, ENTITLEMENT_PROTECTED, ExecutableId, HAS_SCRIPT_FOLDERS, Hook, Interpreter, PROGRAMS_MAY_CALL, RESOLVES_LINKS,
+    Reason, Response, SCRIPT_ARGUMENTS, Settings, USE_SCRIPT,
 };
 
 use crate::{
@@ -20,9 +22,10 @@ use crate::{
     judge::{self, Answer, Denial, Fault, Question},
     kernel::{self, file},
     last_part::{Part, last_part},
-    maps::{self, EXECUTABLES, INTERPRETER_INODES, INTERPRETERS, STARTED, WORDS},
+    maps::{self, EXECUTABLES, INTERPRETER_INODES, INTERPRETERS, STARTED},
     rights,
 };
+use names::{is_script_name, leads_through_script_folder, lies_in_script_folder};
 
 /// What is kept with a task that has started an interpreter.
 #[repr(C)]
@@ -117,13 +120,14 @@ fn may_call(interpreter: *const Interpreter) -> bool {
     let programs_may = unsafe { read_volatile(addr_of!((*interpreter).flags)) } & PROGRAMS_MAY_CALL != 0;
     let mut id = ExecutableId::default();
     // A helper of the kernel's is called by no program.
-    programs_may && kernel::task_executable(kernel::current_task() as u64, &mut id) && !runs_interpreter(&id)
+    programs_may && kernel::task_executable(kernel::current_task() as u64, &mut id) && interpreter_of(&id).is_none()
 }
 
+/// What a program that was measured when it started is held to, if it is an interpreter.
 #[inline(always)]
-fn runs_interpreter(id: &ExecutableId) -> bool {
+fn interpreter_of(id: &ExecutableId) -> Option<*const Interpreter> {
     // SAFETY: user space replaces a value as a whole, and the kernel frees the old one later than this program ends.
-    unsafe { EXECUTABLES.get(id) }.is_some_and(|digest| interpreter(digest).is_some())
+    interpreter(unsafe { EXECUTABLES.get(id) }?)
 }
 
 /// What the current process is held to: by the program that it runs, or by the one that it has mapped.
@@ -133,10 +137,7 @@ fn held(task: *mut kernel::task_struct) -> Option<*const Interpreter> {
     if !kernel::task_executable(task as u64, &mut id) {
         return None;
     }
-    // SAFETY: as in `runs_interpreter`.
-    if let Some(digest) = unsafe { EXECUTABLES.get(&id) }
-        && let Some(interpreter) = interpreter(digest)
-    {
+    if let Some(interpreter) = interpreter_of(&id) {
         return Some(interpreter);
     }
     let started = STARTED.get(task);
@@ -144,7 +145,7 @@ fn held(task: *mut kernel::task_struct) -> Option<*const Interpreter> {
         return None;
     }
     // SAFETY: a map value that was checked for null, of this task alone.
-    INTERPRETERS.get_ptr(unsafe { &*addr_of!((*started).mapped) })
+    interpreter(unsafe { &*addr_of!((*started).mapped) })
 }
 
 /// Whether the program of a process may have anything noted of it, by its inode's number: a quick no for almost everybody.
@@ -203,9 +204,10 @@ extern "C" fn what_is_read(file: u64, inode: u64) -> u64 {
     let task = kernel::current_task();
     let Some(interpreter) = held(task) else { return NOTHING_SAID };
     // SAFETY: a map value that was checked for null.
-    let (number, unsigned, others, stdin) = unsafe {
+    let (number, flags, unsigned, others, stdin) = unsafe {
         (
             read_volatile(addr_of!((*interpreter).number)),
+            read_volatile(addr_of!((*interpreter).flags)),
             u64::from(read_volatile(addr_of!((*interpreter).unsigned))),
             u64::from(read_volatile(addr_of!((*interpreter).others))),
             u64::from(read_volatile(addr_of!((*interpreter).stdin))),
@@ -216,7 +218,7 @@ extern "C" fn what_is_read(file: u64, inode: u64) -> u64 {
         return NOTHING_SAID;
     }
     let has_content = kind == inode_at::REGULAR && has_content(inode);
-    if is_script(task, file, kind, number) {
+    if is_script(task, file, kind, number, flags) {
         return match (has_content, kind) {
             (true, _) => unsigned,
             (false, inode_at::REGULAR) => unsigned | NO_CONTENT,
@@ -289,17 +291,19 @@ fn has_content(inode: u64) -> bool {
 
 /// Whether a file is a script to this interpreter.
 #[inline(always)]
-fn is_script(task: *mut kernel::task_struct, file: u64, kind: u32, number: u32) -> bool {
+fn is_script(task: *mut kernel::task_struct, file: u64, kind: u32, number: u32, flags: u32) -> bool {
     let mut part = Part::NONE;
-    let known = kernel::dentry_name(kernel::path_dentry_at(file + u64::from(kernel::layout!(file_f_path))));
-    if last_part(known, &mut part) == 0 || is_script_name(known, &part, number) {
+    let dentry = kernel::path_dentry_at(file + u64::from(kernel::layout!(file_f_path)));
+    let known = kernel::dentry_name(dentry);
+    let has_folders = flags & HAS_SCRIPT_FOLDERS != 0;
+    if last_part(known, &mut part) == 0 || is_script_name(known, &part, number) || has_folders && lies_in_script_folder(dentry, number) != 0 {
         return true;
     }
     let opened = kernel::name_being_opened(task as u64);
     if opened == 0 {
         return false;
     }
-    if last_part(opened, &mut part) == 0 || is_script_name(opened, &part, number) {
+    if last_part(opened, &mut part) == 0 || is_script_name(opened, &part, number) || has_folders && leads_through_script_folder(opened, number) != 0 {
         return true;
     }
     let started = STARTED.get(task);
@@ -319,38 +323,6 @@ fn is_script(task: *mut kernel::task_struct, file: u64, kind: u32, number: u32) 
     true
 }
 
-/// Whether the name is that of a script, or ends like one.
-#[inline(always)]
-fn is_script_name(name: u64, part: &Part, number: u32) -> bool {
-    is_word(name + part.begin, number, WordKind::Name as u32) != 0
-        || part.dot > part.begin && is_word(name + part.dot, number, WordKind::Suffix as u32) != 0
-}
-
-/// Whether the text at a kernel address is one of the interpreter's words; so is what cannot be read.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn is_word(address: u64, number: u32, kind: u32) -> u64 {
-    let mut word = Word { interpreter: number, kind, bytes: [0; WORD_SIZE] };
-    // SAFETY: the helper checks the address, and writes no more than the buffer's size.
-    let length = unsafe { bpf_probe_read_kernel_str(addr_of_mut!(word.bytes).cast(), WORD_SIZE as u32, address as *const _) };
-    if length < 0 {
-        return 1;
-    }
-    if length == WORD_SIZE as i64 {
-        let mut end = 0_u8;
-        // SAFETY: as above, one byte; a local variable, which the helper wrote.
-        unsafe {
-            bpf_probe_read_kernel((&raw mut end).cast(), 1, (address + WORD_SIZE as u64 - 1) as *const _);
-            if read_volatile(&end) != 0 {
-                // Longer than any word.
-                return 0;
-            }
-        }
-    }
-    // SAFETY: initialised above; user space replaces a value as a whole.
-    u64::from(unsafe { WORDS.get(&word) }.is_some())
-}
-
 /// An interpreter has been started, and has not run yet: what it is told to run may be denied. There is no way back any more, so that ends it.
 #[inline(always)]
 pub(crate) fn started(bprm: *const LinuxBinprm) -> Result<Answer, Fault> {
@@ -361,9 +333,7 @@ pub(crate) fn started(bprm: *const LinuxBinprm) -> Result<Answer, Fault> {
     if !kernel::task_executable(kernel::current_task() as u64, &mut id) {
         return Ok(Answer::Allow);
     }
-    // SAFETY: as in `runs_interpreter`.
-    let Some(digest) = (unsafe { EXECUTABLES.get(&id) }) else { return Ok(Answer::Allow) };
-    let Some(interpreter) = interpreter(digest) else { return Ok(Answer::Allow) };
+    let Some(interpreter) = interpreter_of(&id) else { return Ok(Answer::Allow) };
     let started = STARTED.get(kernel::current_task());
     if started.is_null() {
         return Err(Fault::NoTask);

@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod charter;
 pub mod cli;
+pub mod code;
 pub mod daemon;
 pub mod inventory;
 pub mod kernel;

@@ -9,6 +9,7 @@ use super::output::{Cell, Style, Table};
 use super::sign::{tell, worse};
 use super::verify::{progress, security_versions};
 use super::{Exit, Failure, Output, PolicyOption, ReportOption};
+use crate::code;
 use crate::kernel::{self, SealError};
 use crate::measure::{self, MeasureError};
 use crate::policy::Policy;
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     let facts = Facts { now: UnixTime::now(), security_versions: &versions };
     let examiner = if arguments.all { None } else { Some(examiner(&arguments.policy.policy, &facts)?) };
     let progress = progress("sealing");
-    let found = arguments.files.iter().flat_map(|root| measure::code_files(root));
+    let found = arguments.files.iter().flat_map(|root| code::code_files(root));
     let outcomes = measure::in_parallel(found, |(path, found)| {
         let outcome = found.map_err(Obstacle::File).and_then(|()| seal(&path, examiner.as_ref(), &facts));
         progress.inc(1);
@@ -63,7 +64,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     if arguments.report.json {
         output.json(&reports)?;
     } else if reports.is_empty() {
-        output.line("nothing here is code: no ELF file, and no file with an executable bit")?;
+        output.line("nothing here is code: no ELF file, no file with an executable bit, and no script")?;
     } else {
         let mut table = Table::new(["FILE", "SEALED", "FS-VERITY DIGEST"]);
         for report in &reports {

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use enforcer_common::{Digest, INTERPRETER_NAME_SIZE, Interpreter, PROGRAMS_MAY_CALL, WORD_SIZE, Word, WordKind, WordMeaning};
+use enforcer_common::{Digest, HAS_SCRIPT_FOLDERS, INTERPRETER_NAME_SIZE, Interpreter, PROGRAMS_MAY_CALL, WORD_SIZE, Word, WordKind, WordMeaning};
 
 use crate::kernel::{KernelError, Maps, fsverity_digest};
 use crate::measure::{self, Stamp};
-use crate::policy::{self, Callers, Evidence, Label, Policy};
+use crate::policy::{self, Callers, Evidence, Label, Policy, ScriptName};
 use crate::signature::Verified;
 use crate::text::printable;
 
@@ -153,6 +153,7 @@ const GENERATION: u32 = !0xff;
 fn value(of: &policy::Interpreter, number: u32) -> Interpreter {
     let grammar = &of.grammar;
     let callers = if of.callers == Callers::Programs { PROGRAMS_MAY_CALL } else { 0 };
+    let folders = if of.scripts.iter().any(|name| matches!(name, ScriptName::Folder(_))) { HAS_SCRIPT_FOLDERS } else { 0 };
     let variables = grammar.variables.iter().chain(&grammar.inline_variables);
     Interpreter {
         inline_letters: letters(&grammar.inline),
@@ -171,7 +172,7 @@ fn value(of: &policy::Interpreter, number: u32) -> Interpreter {
         inline: of.inline as u32,
         stdin: of.stdin as u32,
         interactive: of.interactive as u32,
-        flags: grammar.flags | callers,
+        flags: grammar.flags | callers | folders,
         rank: 0,
         name: filled_up::<INTERPRETER_NAME_SIZE>(of.name.as_bytes()),
     }
@@ -194,9 +195,10 @@ fn bit(byte: u8) -> u64 {
 /// Everything that means something to an interpreter and does not fit into letters.
 fn words(of: &policy::Interpreter) -> impl Iterator<Item = (WordKind, &str, WordMeaning)> {
     let grammar = &of.grammar;
-    let scripts = of.scripts.iter().map(|name| match name.strip_prefix("*.") {
-        Some(ending) => (WordKind::Suffix, ending, WordMeaning::Nothing),
-        None => (WordKind::Name, name.as_str(), WordMeaning::Nothing),
+    let scripts = of.scripts.iter().map(|name| match name {
+        ScriptName::Whole(name) => (WordKind::Name, name.as_str(), WordMeaning::Nothing),
+        ScriptName::Ending(ending) => (WordKind::Suffix, ending.as_str(), WordMeaning::Nothing),
+        ScriptName::Folder(folder) => (WordKind::Folder, folder.as_str(), WordMeaning::Nothing),
     });
     let options = [
         (&grammar.inline, WordMeaning::Inline),

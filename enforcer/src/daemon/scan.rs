@@ -14,8 +14,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::tally::Loss;
 use super::{Ground, Shared, facts};
+use crate::code::code_files;
 use crate::kernel::set_nice;
-use crate::measure::{self, code_files, in_parallel};
+use crate::measure::{self, in_parallel};
 use crate::signature::ExamineError;
 use crate::worker::{self, Fault, Pool};
 

@@ -1,6 +1,6 @@
-//! Debian packages: an `ar` archive with a tar archive of files in it (deb(5)).
+//! Debian packages: an `ar` archive with two tar archives in it, of maintainer scripts and of files (deb(5)).
 //!
-//! Only the files are read; maintainer scripts are not, and nothing is installed. A .deb carries no signature of its own: apt's signed index
+//! Nothing is installed. A .deb carries no signature of its own: apt's signed index
 //! names its SHA-256, which [`super::debian`] compares.
 
 use std::cell::RefCell;
@@ -64,15 +64,16 @@ impl DebError {
 /// [`DebError`]: it is no package, is broken, or passes a bound.
 pub fn read(input: impl Read, bounds: &Bounds) -> Result<Contents, DebError> {
     let outer = Outer(Rc::new(RefCell::new(Peeking::new(Hashing::new(input)))));
-    let files = files(&outer, bounds)?;
+    let (scripts, files) = members(&outer, bounds)?;
     // What lies behind the last member counts for the digest too.
     let digest = outer.0.borrow_mut().inner_mut().finish().map_err(DebError::Read)?;
-    Ok(Contents { digest, files })
+    Ok(Contents { digest, files, scripts })
 }
 
-fn files<R: Read>(outer: &Outer<R>, bounds: &Bounds) -> Result<Vec<PackedFile>, DebError> {
+/// The maintainer scripts, and the files.
+fn members<R: Read>(outer: &Outer<R>, bounds: &Bounds) -> Result<(Vec<PackedFile>, Vec<PackedFile>), DebError> {
     let mut archive = ar::Archive::new(outer.clone());
-    let mut files = None;
+    let (mut scripts, mut files) = (Vec::new(), None);
     let mut before_name = AR_MAGIC.len();
     for position in 0.. {
         // Looked at before the library does, which keeps long names in memory, however long they are; here no name is long.
@@ -85,23 +86,31 @@ fn files<R: Read>(outer: &Outer<R>, bounds: &Bounds) -> Result<Vec<PackedFile>, 
         let mut entry = Whole { inner: entry, left: size };
         match member {
             Member::Version => check_version(&mut entry)?,
-            Member::Data => {
-                let mut tree = Tree::new(bounds);
-                tarball::read(decompressed(&mut entry, bounds)?, bounds, |entry| tree.add(entry))?;
-                files = Some(tree.into_files());
+            Member::Control => {
+                scripts = unpacked(&mut entry, bounds)?;
+                scripts.retain(PackedFile::may_be_code);
             }
+            Member::Data => files = Some(unpacked(&mut entry, bounds)?),
             Member::PassedOver => {}
         }
         io::copy(&mut entry, &mut io::sink()).map_err(DebError::Read)?;
     }
-    files.ok_or(DebError::NoData)
+    Ok((scripts, files.ok_or(DebError::NoData)?))
+}
+
+fn unpacked(member: impl Read, bounds: &Bounds) -> Result<Vec<PackedFile>, DebError> {
+    let mut tree = Tree::new(bounds);
+    tarball::read(decompressed(member, bounds)?, bounds, |entry| tree.add(entry))?;
+    Ok(tree.into_files())
 }
 
 /// What a member is there for, by its name.
 enum Member {
     Version,
+    /// What dpkg is told of the package, with the maintainer scripts.
+    Control,
     Data,
-    /// The maintainer's scripts, and what dpkg passes over too: `debsigs` puts its signature into such members.
+    /// What dpkg passes over too: `debsigs` puts its signature into such members.
     PassedOver,
 }
 
@@ -111,7 +120,7 @@ impl Member {
             "debian-binary" if position == 0 => Ok(Self::Version),
             _ if position == 0 => Err(DebError::NotOne(name.to_owned())),
             _ if position > MAX_MEMBERS => Err(DebError::Member(name.to_owned())),
-            _ if name.starts_with("control.tar") && position == 1 => Ok(Self::PassedOver),
+            _ if name.starts_with("control.tar") && position == 1 => Ok(Self::Control),
             _ if name.starts_with("data.tar") && !has_data => Ok(Self::Data),
             _ if name.starts_with('_') => Ok(Self::PassedOver),
             _ => Err(DebError::Member(name.to_owned())),

@@ -19,6 +19,8 @@ use enforcer_common::Digest;
 
 pub use error::ArchiveError;
 
+use crate::code::{Beginning, may_be_code};
+
 /// A package that was read to its end.
 #[derive(Clone, Debug)]
 pub struct Contents {
@@ -26,6 +28,9 @@ pub struct Contents {
     pub digest: Digest,
     /// Every regular file in it, in the order of their paths.
     pub files: Vec<PackedFile>,
+    /// What is run when it is installed or removed: maintainer scripts, by their names (deb-preinst(5) and others). They are files of the package manager's, and
+    /// not of the package.
+    pub scripts: Vec<PackedFile>,
 }
 
 /// A regular file in a package or an image.
@@ -46,14 +51,14 @@ pub struct Content {
     pub size: u64,
     /// Whether it has an executable bit.
     pub executable: bool,
-    /// Whether it begins as ELF files do.
-    pub elf: bool,
+    /// How it begins.
+    pub beginning: Beginning,
 }
 
-impl Content {
-    /// The rule of [`crate::measure::code_files`]: ELF files, and files with an executable bit.
-    pub fn is_code(&self) -> bool {
-        self.elf || self.executable
+impl PackedFile {
+    /// By the rule of [`crate::code`].
+    pub fn may_be_code(&self) -> bool {
+        may_be_code(&self.path, self.content.executable, self.content.beginning)
     }
 }
 

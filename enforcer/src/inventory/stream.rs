@@ -12,6 +12,7 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::{ArchiveError, Bounds, Content};
+use crate::code::Beginning;
 
 /// A reader that computes a digest of what passes through it.
 pub(super) struct Hashing<R> {
@@ -52,7 +53,7 @@ impl<R: Read> Read for Hashing<R> {
 pub(super) fn content(mut input: impl Read, executable: bool) -> io::Result<Content> {
     let mut context = digest::Context::new(&digest::SHA256);
     let mut buffer = vec![0; BUFFER];
-    let mut head: Vec<u8> = Vec::with_capacity(ELF.len());
+    let mut head: Vec<u8> = Vec::with_capacity(Beginning::SIZE);
     let mut size = 0;
     loop {
         let read = match input.read(&mut buffer) {
@@ -61,11 +62,11 @@ pub(super) fn content(mut input: impl Read, executable: bool) -> io::Result<Cont
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        head.extend(buffer[..read].iter().take(ELF.len() - head.len()));
+        head.extend(buffer[..read].iter().take(Beginning::SIZE - head.len()));
         context.update(&buffer[..read]);
         size += read as u64;
     }
-    Ok(Content { digest: sha256(&context.finish()), size, executable, elf: head == ELF })
+    Ok(Content { digest: sha256(&context.finish()), size, executable, beginning: Beginning::of(&head) })
 }
 
 fn sha256(digest: &digest::Digest) -> Digest {
@@ -283,7 +284,6 @@ impl<R: BufRead> Read for ZstdFrames<R> {
 }
 
 const BUFFER: usize = 64 * 1024;
-const ELF: [u8; 4] = *b"\x7fELF";
 /// `xz -9` needs 64 MiB for its dictionary, and a little beside it.
 const XZ_MEMORY_KIB: u32 = 65 * 1024;
 /// What dpkg, rpm and the image builders use is far below; the decoder's buffer may be twice as large.

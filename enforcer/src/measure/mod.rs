@@ -5,8 +5,8 @@
 
 mod digests;
 mod error;
+mod parallel;
 mod pass;
-mod walk;
 
 use std::fs::File;
 use std::io::Read;
@@ -18,8 +18,8 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 pub use digests::{Algorithm, ContentDigest};
 pub use error::MeasureError;
+pub use parallel::in_parallel;
 pub use pass::{Measurement, Part, Plan, Region, Witness, measure};
-pub use walk::{code_files, in_parallel};
 
 /// Opens a file for measuring. A FIFO without a writer, a terminal or a device is refused and never waited for.
 pub fn open(path: &Path) -> Result<File, MeasureError> {

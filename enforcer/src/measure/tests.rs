@@ -94,23 +94,3 @@ fn a_sparse_file_beyond_the_bound_is_refused_without_reading_it() {
     file.set_len(10 << 30).unwrap();
     assert!(matches!(sha256(&file, 1 << 30), Err(MeasureError::TooLarge { size, limit }) if size == 10 << 30 && limit == 1 << 30));
 }
-
-#[test]
-fn code_is_what_is_executable_or_begins_as_elf_files_do_and_nothing_else() {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, content: &[u8], mode| {
-        std::fs::write(folder.path().join(name), content).unwrap();
-        std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
-    };
-    file("empty", b"", 0o644);
-    file("executable-empty", b"", 0o755);
-    file("library", b"\x7fELF\x02", 0o644);
-    file("magic-alone", b"\x7fELF", 0o600);
-    file("nearly", b"\x7fEL", 0o644);
-    file("others-only", b"#!", 0o641);
-    file("text", b"text", 0o644);
-    symlink("library", folder.path().join("link")).unwrap();
-    let found: Vec<_> = code_files(folder.path()).map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
-    assert_eq!(found, ["executable-empty", "library", "magic-alone", "others-only"]);
-}

@@ -1,13 +1,17 @@
 //! Interpreters: which programs run text, what each of them reads as a script, and how it is told what to run.
 
 mod known;
+mod name;
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use enforcer_common::Response;
 use glob::{MatchOptions, Pattern};
 
 pub(super) use known::{KNOWN, Known};
+pub use name::ScriptName;
 
 /// A program that runs text, and what it is held to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +22,8 @@ pub struct Interpreter {
     pub is_written: bool,
     /// The paths of its programs, as patterns (`glob(7)`). Whatever has the content of one of them is this interpreter, wherever it lies.
     pub programs: Vec<Pattern>,
-    /// The names of files that are scripts to it: whole names, or `*.` and what stands behind the last dot.
-    pub scripts: Vec<String>,
+    /// The names of files that are scripts to it.
+    pub scripts: Vec<ScriptName>,
     /// What happens to a script without a verdict.
     pub unsigned: Response,
     /// What happens to any other regular file that it reads without a verdict.
@@ -160,6 +164,13 @@ impl Interpreter {
             || path.strip_prefix("/").ok().filter(|below| !below.starts_with("usr")).and_then(|below| matches(&Path::new("/usr").join(below)));
         matches(path).or_else(merged)
     }
+}
+
+/// Whether a file at this path is a script to any interpreter that is known without the policy's saying.
+pub fn is_known_script(path: &Path) -> bool {
+    static NAMES: LazyLock<HashSet<ScriptName>> =
+        LazyLock::new(|| KNOWN.iter().filter(|known| !known.is_optional).flat_map(Known::script_names).collect());
+    NAMES.iter().any(|name| name.fits(path))
 }
 
 /// The interpreter that a program is which merely says that it is one (by the entitlement [`GENERIC`]).

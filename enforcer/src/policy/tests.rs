@@ -283,7 +283,7 @@ fn the_interpreters_of_debian_are_known_and_can_be_held_to_something_else() {
     let policy = parse(&format!(
         "{HEAD}[scripts]\ninline = \"deny\"\nstdin = \"audit\"\ncallers = \"programs\"\n\
          [[interpreter]]\nname = \"awk\"\nunsigned = \"audit\"\n\
-         [[interpreter]]\nname = \"mylang\"\nlike = \"bash\"\nprograms = [\"/opt/*/mylang\"]\nscripts = [\"*.my\", \".myrc\"]\n\
+         [[interpreter]]\nname = \"mylang\"\nlike = \"bash\"\nprograms = [\"/opt/*/mylang\"]\nscripts = [\"*.my\", \".myrc\", \"mine/\"]\n\
          [[interpreter]]\nname = \"other\"\nprograms = [\"/opt/other\"]\ninline-options = [\"-e\", \"--eval\"]\ninline = \"allow\"\n"
     ))
     .unwrap();
@@ -291,7 +291,8 @@ fn the_interpreters_of_debian_are_known_and_can_be_held_to_something_else() {
     let (bash, awk, mylang, other) = (named("bash"), named("awk"), named("mylang"), named("other"));
     assert_eq!((bash.unsigned, bash.others, bash.inline, bash.stdin), (Response::Deny, Response::Allow, Response::Deny, Response::Audit));
     assert_eq!((awk.unsigned, awk.inline, awk.callers), (Response::Audit, Response::Deny, Callers::Programs));
-    assert_eq!((&mylang.grammar, mylang.scripts.as_slice()), (&bash.grammar, ["*.my".to_owned(), ".myrc".to_owned()].as_slice()));
+    let names = ["*.my", ".myrc", "mine/"].map(|name| ScriptName::parse(name).unwrap());
+    assert_eq!((&mylang.grammar, mylang.scripts.as_slice()), (&bash.grammar, names.as_slice()));
     assert_eq!((other.inline, other.grammar.inline.as_slice()), (Response::Allow, ["-e".to_owned(), "--eval".to_owned()].as_slice()));
     assert!(!policy.interpreters.0.iter().any(|interpreter| interpreter.name == "vim"), "only where the policy names it");
     let label = |evidence: Evidence<'_>, entitlements: &[&str]| policy.interpreters.label(evidence, entitlements.iter().copied());

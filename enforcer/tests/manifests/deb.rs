@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::workshop::{Workshop, status, stderr};
+use crate::workshop::{Digests, Workshop, is_code, status, stderr};
 
 /// A package of a folder, by `dpkg-deb`.
 pub fn build(workshop: &Workshop, tree: &Path, compression: &str) -> PathBuf {
@@ -12,6 +12,10 @@ pub fn build(workshop: &Workshop, tree: &Path, compression: &str) -> PathBuf {
     fs::create_dir_all(&control).unwrap();
     fs::write(control.join("control"), "Package: tool\nVersion: 1:2-3\nArchitecture: all\nMaintainer: nobody <n@example.org>\nDescription: a tool\n")
         .unwrap();
+    for script in ["preinst", "postrm"] {
+        fs::write(control.join(script), format!("#!/bin/sh\necho {script}\n")).unwrap();
+        workshop.run("chmod", &["755".as_ref(), control.join(script).as_os_str()]);
+    }
     let package = workshop.path(&format!("tool-{compression}.deb"));
     let flag = format!("-Z{compression}");
     workshop.run("dpkg-deb", &["--root-owner-group".as_ref(), flag.as_ref(), "--build".as_ref(), tree.as_os_str(), package.as_os_str()]);
@@ -19,14 +23,29 @@ pub fn build(workshop: &Workshop, tree: &Path, compression: &str) -> PathBuf {
     package
 }
 
-/// What `dpkg-deb` unpacks is what is listed.
+/// What `dpkg-deb` unpacks is what is listed, with the maintainer scripts where dpkg runs them.
 fn agrees_with_dpkg(workshop: &Workshop, package: &Path) {
     let unpacked = workshop.path("unpacked");
     _ = fs::remove_dir_all(&unpacked);
     workshop.run("dpkg-deb", &["-x".as_ref(), package.as_os_str(), unpacked.as_os_str()]);
-    let expected = workshop.digests_of_code(&unpacked);
+    let mut expected = workshop.digests_of_code(&unpacked);
     assert!(!expected.is_empty());
+    let control = workshop.path("control");
+    _ = fs::remove_dir_all(&control);
+    workshop.run("dpkg-deb", &["-e".as_ref(), package.as_os_str(), control.as_os_str()]);
+    expected.extend(scripts(workshop, &control));
     assert_eq!(workshop.create(&[package.to_str().unwrap()]), expected, "{}", package.display());
+}
+
+/// The maintainer scripts in a folder, under the paths at which dpkg runs them.
+fn scripts(workshop: &Workshop, control: &Path) -> Digests {
+    let scripts: Vec<PathBuf> = fs::read_dir(control).unwrap().map(|entry| entry.unwrap().path()).filter(|path| is_code(path)).collect();
+    if scripts.is_empty() {
+        return Digests::default();
+    }
+    let sums = String::from_utf8(workshop.run("sha256sum", &scripts)).unwrap();
+    let listed_as = |path: &str| format!("/var/lib/dpkg/tmp.ci/{}", Path::new(path).file_name().unwrap().to_str().unwrap());
+    sums.lines().map(|line| (listed_as(&line[66..]), line[..64].to_owned())).collect()
 }
 
 #[test]
@@ -39,6 +58,7 @@ fn the_code_in_packages_of_every_compression_is_listed_as_dpkg_would_install_it(
         let listed = workshop.create(&[package.to_str().unwrap()]);
         assert_eq!(listed["/usr/bin/alias"], listed["/usr/bin/tool"], "a hard link has the content of what it links to");
         assert!(!listed.contains_key("/usr/bin/link") && !listed.contains_key("/etc/tool.conf"), "{listed:?}");
+        assert!(listed.contains_key("/var/lib/dpkg/tmp.ci/preinst") && !listed.contains_key("/var/lib/dpkg/tmp.ci/control"), "{listed:?}");
     }
 }
 
@@ -57,7 +77,10 @@ fn packages_and_folders_are_listed_together_and_nothing_twice() {
     let tree = workshop.tree("tree");
     let package = build(&workshop, &tree, "xz");
     let package = package.to_str().unwrap();
+    let control = workshop.path("control");
+    workshop.run("dpkg-deb", &["-e", package, control.to_str().unwrap()]);
     let mut expected = workshop.digests_of_code(&tree);
+    expected.extend(scripts(&workshop, &control));
     for (path, digest) in workshop.digests_of_code(&tree) {
         expected.insert(format!("{}{path}", tree.display()), digest);
     }

@@ -32,20 +32,29 @@ fn untouched_packages_are_listed_whole_by_what_apt_provides() {
     let listed = workshop.create(&[&["--debian"], &named[..]].concat());
     let owned = String::from_utf8(workshop.run("dpkg-query", &[&["-L"], &named[..]].concat())).unwrap();
     let on_disk = owned.lines().filter(|line| line.starts_with('/')).map(PathBuf::from);
-    let code: Vec<PathBuf> = on_disk.filter(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) && is_code(path)).collect();
+    let control = |name: &&str| String::from_utf8(workshop.run("dpkg-query", &["--control-path", name])).unwrap();
+    let scripts: Vec<PathBuf> = named.iter().flat_map(|name| control(name).lines().map(PathBuf::from).collect::<Vec<_>>()).collect();
+    let code: Vec<PathBuf> =
+        on_disk.chain(scripts).filter(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) && is_code(path)).collect();
     assert!(!code.is_empty());
     let real = |path: &PathBuf| path.parent().unwrap().canonicalize().unwrap().join(path.file_name().unwrap()).to_str().unwrap().to_owned();
     let sums = String::from_utf8(workshop.run("sha256sum", &code)).unwrap();
     let expected: crate::workshop::Digests = sums.lines().map(|line| (real(&PathBuf::from(&line[66..])), line[..64].to_owned())).collect();
     assert_eq!(listed, expected);
     assert!(listed.contains_key("/usr/bin/dash"), "/bin is a link: {listed:?}");
+    assert!(listed.contains_key("/var/lib/dpkg/info/dash.postinst"), "a maintainer script: {listed:?}");
 }
 
 /// Runs `create --json -o made --debian debconf` where `change` has been done to a copy of /usr/share/debconf, which lies over it in a mount
 /// namespace of its own: the machine stays as it is.
 fn report_after(workshop: &Workshop, change: &str, arguments: &[&str]) -> (i32, Value) {
+    report_after_in(workshop, "/usr/share/debconf", change, arguments)
+}
+
+/// The same of another folder.
+fn report_after_in(workshop: &Workshop, folder: &str, change: &str, arguments: &[&str]) -> (i32, Value) {
     let script = format!(
-        "rm -rf copy; cp -r --preserve=mode,links /usr/share/debconf copy; (cd copy; {change}); mount --bind copy /usr/share/debconf; \
+        "rm -rf copy; cp -r --preserve=mode,links {folder} copy; (cd copy; {change}); mount --bind copy {folder}; \
          exec {} manifest create --json -o made --debian debconf {}",
         env!("CARGO_BIN_EXE_enforcer"),
         arguments.join(" ")
@@ -74,7 +83,7 @@ fn changed_files_are_left_out_told_and_make_the_answer_no() {
         assert!(!fs::read_to_string(workshop.path("made")).unwrap().contains("frontend"));
     }
     // A text that was made executable would run, so it is listed too.
-    let (status, report) = report_after(&workshop, "chmod 755 confmodule.sh", &[]);
+    let (status, report) = report_after_in(&workshop, "/etc/apt/apt.conf.d", "chmod 755 70debconf", &[]);
     assert_eq!((status, &report["left_out"], &report["entries"]), (0, &serde_json::json!([]), &(count + 1).into()), "{report}");
 }
 

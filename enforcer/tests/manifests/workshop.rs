@@ -50,7 +50,7 @@ impl Workshop {
     /// Files of every kind that matters: programs, a library without an executable bit, scripts, texts, and both kinds of link.
     pub fn tree(&self, name: &str) -> PathBuf {
         let tree = self.path(name);
-        for folder in ["usr/bin", "usr/lib/tool", "usr/share/doc/tool", "etc"] {
+        for folder in ["usr/bin", "usr/lib/tool", "usr/share/doc/tool", "usr/share/bash-completion/completions", "etc"] {
             fs::create_dir_all(tree.join(folder)).unwrap();
         }
         fs::copy("/bin/true", tree.join("usr/bin/tool")).unwrap();
@@ -62,6 +62,9 @@ impl Workshop {
             ("usr/bin/script", "#!/bin/sh\necho hello\n", 0o755),
             ("usr/share/doc/tool/README", "text\n", 0o644),
             ("usr/lib/tool/empty", "", 0o755),
+            ("usr/lib/tool/module.py", "pass\n", 0o644),
+            ("usr/lib/tool/named", "#!/bin/sh\n", 0o644),
+            ("usr/share/bash-completion/completions/tool", "complete -W words tool\n", 0o644),
             ("etc/tool.conf", "key = 1\n", 0o644),
             (&format!("usr/lib/tool/{}", "long-name-".repeat(15)), "#!/bin/sh\n", 0o755),
         ] {
@@ -88,10 +91,14 @@ impl Workshop {
     }
 }
 
+/// As far as the packages of these tests go.
 pub fn is_code(path: &Path) -> bool {
     let mut head = Vec::new();
     fs::File::open(path).unwrap().take(4).read_to_end(&mut head).unwrap();
-    head == b"\x7fELF" || fs::metadata(path).unwrap().permissions().mode() & 0o111 != 0
+    let is_script = head.starts_with(b"#!")
+        || path.extension().is_some_and(|ending| ["sh", "py", "pm", "pl"].iter().any(|known| ending == *known))
+        || path.components().any(|part| ["debconf", "bash-completion"].iter().any(|known| part.as_os_str() == *known));
+    head == b"\x7fELF" || is_script || fs::metadata(path).unwrap().permissions().mode() & 0o111 != 0
 }
 
 /// The SHA256 lines of a manifest.
@@ -106,7 +113,7 @@ pub fn lines(manifest: &str) -> Digests {
 /// The code in a package.
 pub fn code(contents: &Contents) -> Digests {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let code = contents.files.iter().filter(|file| file.content.is_code());
+    let code = contents.files.iter().filter(|file| file.may_be_code());
     code.map(|file| (file.path.to_str().unwrap().to_owned(), hex(&file.content.digest.bytes))).collect()
 }
 

@@ -17,6 +17,12 @@ use crate::service::{self, Policy};
 
 pub const TESTS: &[Test] = &[
     Test::new("unsigned_script_is_not_read_by_its_interpreter", "`bash x`, `. ./x.sh`, `python3 x.py`, `import x`, and their signed twin", read),
+    Test::new("file_in_a_folder_of_scripts_is_a_script", "sourced by its place, by a link from there, and from elsewhere", placed),
+    Test::new(
+        "data_is_not_read_where_the_policy_says",
+        "a file without a script's name, sourced by an interpreter that may read signed files only",
+        data,
+    ),
     Test::new("text_is_denied_where_the_policy_says", "`sh -c`, a pipe into `sh`, and who may hand text over all the same", text),
     Test::new("interpreter_that_asks_is_answered", "`execveat` with `AT_EXECVE_CHECK` about signed and unsigned scripts", asked),
     Test::new("protected_process_runs_no_other_code", "a library of another signer, one of its own, and an interpreter", protected),
@@ -45,6 +51,48 @@ fn read(scene: &Scene) -> Result<String> {
     let twin = child::run(Command::new("bash").arg(signed))?;
     ensure!(twin.ran("signed code"), "the signed one: it {}", twin.describe());
     Ok("none was read but the signed one".to_owned())
+}
+
+fn placed(scene: &Scene) -> Result<String> {
+    let elsewhere = write(scene, "elsewhere", SAY)?;
+    let folder = scene.disk("bash-completion");
+    fs::create_dir_all(folder.join("completions"))?;
+    let file = write(scene, "bash-completion/completions/tool", SAY)?;
+    let link = folder.join("link");
+    std::os::unix::fs::symlink(&elsewhere, &link)?;
+    let sources = |path: &Path| child::run(Command::new("bash").args(["-c", &format!(". {}", path.display())]));
+    for path in [&file, &link] {
+        let mark = Mark::now();
+        let ended = sources(path)?;
+        ensure!(!ended.said(RAN) && !ended.status.success(), "{}: it {}", path.display(), ended.describe());
+        let event = mark.wait_for("of the file", |event| event["pid"] == ended.pid && event["denied"] == true)?;
+        ensure!(event["hook"] == "file_post_open" && event["reason"] == "untrusted", "{event}");
+    }
+    let twin = sources(&elsewhere)?;
+    ensure!(twin.ran(RAN), "a file of no script's name and place: it {}", twin.describe());
+    Ok("it is one by its place, and by the place of a link".to_owned())
+}
+
+fn data(scene: &Scene) -> Result<String> {
+    let sources = |path: &Path| child::run(Command::new("dash").args(["-c", &format!(". {}", path.display())]));
+    let (unsigned, signed) = (write(scene, "data", SAY)?, scene.copy("bin/script.sh", "signed-data")?);
+    let before = sources(&unsigned)?;
+    ensure!(before.ran(RAN), "where the policy does not say so: it {}", before.describe());
+    let policy = Policy::open()?;
+    policy.write(&format!("{}\n[[interpreter]]\nname = \"dash\"\nothers = \"deny\"\n", policy.original()))?;
+    service::reload_in_force()?;
+    let mark = Mark::now();
+    let ended = sources(&unsigned)?;
+    ensure!(!ended.said(RAN) && !ended.status.success(), "it {}", ended.describe());
+    let event = mark.wait_for("of the file", |event| event["pid"] == ended.pid && event["denied"] == true)?;
+    ensure!(event["hook"] == "file_post_open" && event["reason"] == "untrusted", "{event}");
+    let twin = sources(&signed)?;
+    ensure!(twin.ran("signed code"), "the signed one: it {}", twin.describe());
+    let other = child::run(Command::new("bash").args(["-c", &format!(". {}", unsigned.display())]))?;
+    ensure!(other.ran(RAN), "another interpreter: it {}", other.describe());
+    drop(policy);
+    service::reload_in_force()?;
+    Ok("the signed file was read, and the other one not".to_owned())
 }
 
 fn text(scene: &Scene) -> Result<String> {

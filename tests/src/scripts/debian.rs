@@ -1,5 +1,6 @@
 //! What a plain Debian system does, with scripts enforced and everything else as a distribution leaves it: nothing of it may be denied.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +22,8 @@ pub const PACKAGES: &str = "packages";
 /// Runs everything, and leaves no service behind that would start something by itself.
 pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
     type Check = fn(&Scene) -> Result<String>;
-    let checks: [(&str, &str, &str, Check); 5] = [
+    let checks: [(&str, &str, &str, Check); 6] = [
+        ("debian::manifest_lists_all_that_is_code", "enforcer manifest create /, beside the list that is in force", "nothing is missing", lists),
         ("debian::package_is_installed_and_removed", "apt-get install, with maintainer scripts of a manifest", "its scripts run", installs),
         ("debian::package_with_unsigned_scripts_is_not_installed", "the same with scripts that nobody signed", "dpkg gives up", does_not_install),
         ("debian::cron_runs_its_jobs", "a signed script in /etc/cron.d", "it runs", cron),
@@ -32,6 +34,22 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
         suite::check(report, name, title, expected, || run(scene))?;
     }
     service::succeed("systemctl", &["stop", "cron.service", "logrotate.timer"]).map(drop)
+}
+
+/// Everything below runs with a list of which code it needs that somebody else made; the enforcer's own has no less.
+fn lists(_: &Scene) -> Result<String> {
+    let mut create = Command::new("enforcer");
+    create.args(["manifest", "create", "--output", LISTED]).args(FOLDERS);
+    succeed(&mut create)?;
+    let text = fs::read_to_string(LISTED)?;
+    let listed: HashSet<&str> = text.lines().collect();
+    let in_force = fs::read_to_string(IN_FORCE).context(IN_FORCE)?;
+    let of_these = |line: &&str| FOLDERS.iter().any(|folder| line.starts_with(&format!("SHA256 ({folder}/")));
+    let expected: Vec<&str> = in_force.lines().filter(of_these).collect();
+    ensure!(expected.len() > 1000, "only {} lines are in force", expected.len());
+    let missing: Vec<&&str> = expected.iter().filter(|line| !listed.contains(**line)).take(5).collect();
+    ensure!(missing.is_empty(), "not listed: {missing:?}");
+    Ok(format!("{} digests, of which {} are in force", listed.len(), expected.len()))
 }
 
 fn installs(scene: &Scene) -> Result<String> {
@@ -137,6 +155,10 @@ fn forget(file: &str) -> Result<()> {
     }
 }
 
+/// Where a Debian system has its code.
+const FOLDERS: [&str; 3] = ["/usr", "/etc", "/root"];
+const LISTED: &str = "/run/enforcer-tests.manifest";
+const IN_FORCE: &str = "/etc/enforcer/manifests/root.manifest";
 const SIGNED: &str = "enforcer-test-signed";
 const UNSIGNED: &str = "enforcer-test-unsigned";
 const CRON_TABLE: &str = "/etc/cron.d/enforcer-tests";

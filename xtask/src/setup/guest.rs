@@ -78,7 +78,7 @@ impl Image {
     fn item(self) -> Result<Item> {
         let files: String = FILES.iter().map(|(path, mode, content)| format!("{path} {mode:o} {content}\n")).collect();
         let (release, fingerprint) = (packages::release()?, pki::open()?.fingerprint()?);
-        let listed = format!("{} {}", scripts::SUFFIXES.join(" "), scripts::PLACES.join(" "));
+        let listed = [&scripts::SUFFIXES[..], &scripts::NAMES, &scripts::FOLDERS].concat().join(" ");
         match self {
             Self::Plain => Item::new("guest", &format!("3 {release} {PACKAGES} {listed} {MASKED} {files} {fingerprint}")),
             Self::Scripts => {

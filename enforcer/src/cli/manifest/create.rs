@@ -11,6 +11,7 @@ use super::super::{Exit, Failure, Output, ReportOption};
 use super::counted;
 use super::left_out::LeftOutReport;
 use super::listing::{Listing, Trouble, all_or_nothing, digests};
+use crate::code;
 use crate::inventory::debian::{self, DebianError, LeftOut};
 use crate::inventory::oci::{self, Platform, Reference};
 use crate::inventory::{Bounds, Contents, deb, rpm};
@@ -20,8 +21,9 @@ use crate::text::{chain, printable};
 
 /// List the digests of code: below folders, in packages and images, or of what Debian packages installed.
 ///
-/// ELF files and files with an executable bit are listed, as `sha256sum --tag` would; files on disk that have fs-verity get their fs-verity
-/// digest too. Files of packages and images are listed under the paths that they are installed at. Sources can be mixed.
+/// ELF files, files with an executable bit and scripts (by their first line, or by a name that an interpreter goes by) are listed, as `sha256sum --tag`
+/// would; files on disk that have fs-verity get their fs-verity digest too. Files of packages and images are listed under the paths that they are
+/// installed at, and so are the maintainer scripts of Debian packages. Sources can be mixed.
 ///
 /// With --debian, each file is compared with the package that apt's signed index names, and listed only if it is the same. What was left out is
 /// told on stderr, and if a package's code was changed or cannot be compared, the exit status is 1.
@@ -144,7 +146,7 @@ fn add_folders(roots: &[PathBuf], listing: &mut Listing) -> Result<(), Failure> 
     let roots = roots.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
     let roots = roots.map_err(|error| Failure::because(Exit::System, &error))?;
     let progress = progress("measuring");
-    let found = roots.iter().flat_map(|root| measure::code_files(root));
+    let found = roots.iter().flat_map(|root| code::code_files(root));
     let measured = measure::in_parallel(found, |(path, found)| {
         let digests = found.and_then(|()| digests(&path)).map_err(Trouble::from);
         progress.inc(1);
@@ -167,9 +169,15 @@ fn add_packages(packages: Vec<PathBuf>, listing: &mut Listing) -> Result<(), Fai
     progress.finish_and_clear();
     for (_, contents) in all_or_nothing("packages", read)? {
         listing.add_packed(&contents.files);
+        for script in &contents.scripts {
+            listing.add(&Path::new(UNPACKED).join(script.path.file_name().unwrap_or_default()), script.content.digest);
+        }
     }
     Ok(())
 }
+
+/// Where dpkg runs the maintainer scripts of a package that it is about to install, whatever its name.
+const UNPACKED: &str = "/var/lib/dpkg/tmp.ci";
 
 /// A file of which the caller means what is in it.
 enum Package {

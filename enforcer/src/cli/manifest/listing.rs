@@ -31,7 +31,7 @@ impl Listing {
 
     /// The code among the files of a package or an image.
     pub(super) fn add_packed(&mut self, files: &[PackedFile]) {
-        for file in files.iter().filter(|file| file.content.is_code()) {
+        for file in files.iter().filter(|file| file.may_be_code()) {
             self.add(&file.path, file.content.digest);
         }
     }

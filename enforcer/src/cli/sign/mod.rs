@@ -18,7 +18,7 @@ use options::{DestinationOption, FormOption, StepOption};
 use super::output::{Cell, Style, Table};
 use super::verify::progress;
 use super::{Exit, Failure, Output, ReportOption};
-use crate::measure;
+use crate::code;
 use crate::signature::sign::{self, Answer, Identity, SignError, Signed};
 use crate::text::{hex, printable};
 
@@ -26,7 +26,7 @@ use crate::text::{hex, printable};
 ///
 /// ELF files get the signature inside and still run; other files get FILE.p7s beside them, and scripts may have it as comments at their end. A file is
 /// replaced whole or not at all, with its mode, owner and extended attributes, and an earlier signature of the same kind is replaced. In folders, ELF
-/// files and files with an executable bit are signed; symbolic links are not followed. `openssl cms -verify` can check every signature: see
+/// files, files with an executable bit and scripts are signed; symbolic links are not followed. `openssl cms -verify` can check every signature: see
 /// docs/signing.md.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -79,7 +79,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
         return interrupt::unless(&stop).map(|()| exit);
     }
     let has_folders = arguments.files.iter().any(|file| file.is_dir());
-    let found = arguments.files.iter().flat_map(|root| measure::code_files(root));
+    let found = arguments.files.iter().flat_map(|root| code::code_files(root));
     let (settings, destination) = (arguments.form.settle(arguments.claims), arguments.destination.settle()?);
     // clap requires it wherever it is needed.
     let certificate = arguments.certificate.unwrap_or_default();
@@ -114,7 +114,7 @@ fn report(mut answers: Vec<Answer>, json: bool, has_folders: bool, started: Inst
     if json {
         output.json(&reports)?;
     } else if answers.is_empty() {
-        output.line("nothing here is code: no ELF file, and no file with an executable bit")?;
+        output.line("nothing here is code: no ELF file, no file with an executable bit, and no script")?;
     } else if has_folders {
         output.line(summary(&reports, answers.len() - reports.len(), started))?;
     } else if !reports.is_empty() {

@@ -15,6 +15,7 @@ use rustls_pki_types::UnixTime;
 use super::output::{Cell, Style, Table};
 use super::sign::{tell, worse};
 use super::{Exit, Failure, Output, PolicyOption, ReportOption};
+use crate::code;
 use crate::daemon::STATE_FOLDER;
 use crate::measure;
 use crate::policy::Policy;
@@ -62,7 +63,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
         tell("hint", &error.path, error.hint());
     }
     let progress = progress("verifying");
-    let found = arguments.files.iter().flat_map(|root| measure::code_files(root));
+    let found = arguments.files.iter().flat_map(|root| code::code_files(root));
     let answers = measure::in_parallel(found, |(path, found)| {
         // The kernel tells the daemon the name behind symbolic links, and beside that one lies the signature.
         let place = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -74,7 +75,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     if arguments.report.json {
         output.json(&answers)?;
     } else if answers.is_empty() {
-        output.line("nothing here is code: no ELF file, and no file with an executable bit")?;
+        output.line("nothing here is code: no ELF file, no file with an executable bit, and no script")?;
     } else if arguments.explain || (answers.len() == 1 && arguments.files[0] == Path::new(&answers[0].path)) {
         answers.iter().try_for_each(|answer| tree::show(answer, output))?;
     } else {

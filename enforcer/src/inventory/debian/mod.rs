@@ -1,6 +1,6 @@
 //! What is installed of Debian packages, held against what apt verified.
 //!
-//! apt's signed index names the SHA-256 of each .deb. The .deb of exactly the installed version is read, and each code file in it is compared with
+//! apt's signed index names the SHA-256 of each .deb. The .deb of exactly the installed version is read, and each code file and maintainer script in it is compared with
 //! the one on disk. dpkg's own list of MD5 sums is never looked at: it is neither signed nor collision-resistant.
 
 mod apt;
@@ -17,6 +17,7 @@ use std::process::Command;
 use enforcer_common::Digest;
 
 use super::{Bounds, Contents, deb};
+use crate::code;
 use crate::measure::{self, MeasureError, Plan};
 use crate::text::{chain, printable};
 use dpkg::{Diversions, Package};
@@ -279,7 +280,7 @@ fn compare(package: &Package, digests: &[Digest], deb: &Path, diversions: &Diver
         let path = places.real(diverted);
         let metadata = fs::symlink_metadata(&path);
         let made_executable = metadata.as_ref().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0);
-        if !file.content.is_code() && !made_executable {
+        if !file.may_be_code() && !made_executable {
             continue;
         }
         let outcome = match metadata {
@@ -288,6 +289,20 @@ fn compare(package: &Package, digests: &[Digest], deb: &Path, diversions: &Diver
             Ok(metadata) if metadata.is_symlink() => Err(Reason::Replaced("a symbolic link")),
             Ok(metadata) if metadata.is_dir() => Err(Reason::Replaced("a folder")),
             Ok(_) => installed(&path, &file.content.digest),
+        };
+        match outcome {
+            Ok(digests) => found.files.push(InstalledFile { path, digests }),
+            Err(reason) => found.left_out.push(LeftOut { package: Some(package.name.clone()), path: Some(path), reason }),
+        }
+    }
+    for script in &contents.scripts {
+        // A package's name has its architecture there only where several can be installed together.
+        let name = script.path.file_name().unwrap_or_default().to_string_lossy();
+        let path = Path::new(INFO).join(format!("{}.{name}", package.name));
+        let outcome = match fs::symlink_metadata(&path) {
+            // dpkg forgets what it needs no more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            _ => installed(&path, &script.content.digest),
         };
         match outcome {
             Ok(digests) => found.files.push(InstalledFile { path, digests }),
@@ -333,7 +348,9 @@ fn unowned(packages: &[Package]) -> Result<Vec<LeftOut>, DebianError> {
     let mut places = Places::default();
     let owned: HashSet<PathBuf> = dpkg::paths(packages)?.iter().map(|path| places.real(path)).collect();
     let roots = ROOTS.iter().map(Path::new).filter(|root| root.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
-    let found = roots.flat_map(measure::code_files).filter(|(path, _)| !owned.contains(path));
+    // What Python compiled for itself is of no package, and nothing is lost with it: it reads the source then.
+    let is_cache = |path: &Path| path.parent().is_some_and(|folder| folder.ends_with("__pycache__"));
+    let found = roots.flat_map(code::code_files).filter(|(path, _)| !owned.contains(path) && !is_cache(path));
     Ok(found.map(|(path, _)| LeftOut { package: None, path: Some(path), reason: Reason::NoPackage }).collect())
 }
 
@@ -347,5 +364,7 @@ fn run(program: &'static str, arguments: &[OsString], folder: &Path) -> Result<(
 
 /// Packages whose .debs are fetched at a time, so that a whole system does not fill the disk.
 const BATCH: usize = 32;
+/// Where dpkg keeps maintainer scripts.
+const INFO: &str = "/var/lib/dpkg/info";
 /// Where packages put code.
 const ROOTS: [&str; 9] = ["/usr", "/opt", "/etc", "/boot", "/bin", "/sbin", "/lib", "/lib32", "/lib64"];

@@ -92,7 +92,7 @@ pub fn read(input: impl Read, bounds: &Bounds) -> Result<Contents, RpmError> {
         Err(error) => return Err(library(error)),
     }
     let digest = package.finish().map_err(RpmError::Read)?;
-    Ok(Contents { digest, files })
+    Ok(Contents { digest, files, scripts: Vec::new() })
 }
 
 fn files(archive: impl Read, bounds: &Bounds) -> Result<Vec<super::PackedFile>, RpmError> {

@@ -5,13 +5,13 @@ use enforcer_common::{
     LONG_BEFORE_LETTERS, OPERANDS_ARE_DATA, OPTIONS_UNKNOWN, PLUS_OPTIONS, RESOLVES_LINKS, Response, UNKNOWN_OPTIONS_ARE_TEXT,
 };
 
-use super::{GENERIC, Grammar};
+use super::{GENERIC, Grammar, ScriptName};
 
 /// An interpreter as it is known without the policy's saying.
 pub(in crate::policy) struct Known {
     pub(in crate::policy) name: &'static str,
     pub(in crate::policy) programs: &'static [&'static str],
-    pub(in crate::policy) scripts: &'static [&'static str],
+    scripts: &'static [&'static str],
     /// Another response to text than that of `[scripts]`.
     pub(in crate::policy) inline_by_default: Option<Response>,
     /// Only in force where the policy names it.
@@ -55,6 +55,11 @@ impl Known {
         flags: 0,
     };
 
+    /// The names of its scripts.
+    pub(in crate::policy) fn script_names(&self) -> impl Iterator<Item = ScriptName> {
+        self.scripts.iter().filter_map(|name| ScriptName::parse(name))
+    }
+
     pub(in crate::policy) fn grammar(&self) -> Grammar {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Grammar {
@@ -96,6 +101,10 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
             "bash.bash_logout",
             "bash_completion",
             "bashdb-main.inc",
+            "bash_completion.d/",
+            "bash-completion/",
+            "debconf/",
+            "lsb/",
         ],
         inline: &["-c"],
         argument: &["-o", "-O"],
@@ -112,7 +121,7 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
     Known {
         name: "dash",
         programs: &["/usr/bin/dash", "/usr/lib/klibc/bin/sh"],
-        scripts: &["*.sh", ".profile", "profile"],
+        scripts: &["*.sh", ".profile", "profile", "debconf/", "lsb/"],
         inline: &["-c"],
         argument: &["-o"],
         stdin: &["-s"],
@@ -160,8 +169,8 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
             "zshrc",
             "zlogin",
             "zlogout",
-            "newuser.zshrc.recommended",
             "profile",
+            "zsh/",
         ],
         // Behind -b there are no options any more.
         inline: &["-c", "-b"],
@@ -370,7 +379,7 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
     Known {
         name: "tcl",
         programs: &["/usr/bin/tclsh", "/usr/bin/tclsh[0-9]*"],
-        scripts: &["*.tcl", "*.tm", ".tclshrc", "tclIndex"],
+        scripts: &["*.tcl", "*.tm", "*.msg", ".tclshrc", "tclIndex", "tzdata/"],
         argument: &["-encoding"],
         // A first word with a dash is no file, so that the program comes through standard input.
         flags: LONG_AFTER_ONE_DASH | UNKNOWN_OPTIONS_ARE_TEXT | DASHES_END_ALL,
@@ -379,7 +388,7 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
     Known {
         name: "wish",
         programs: &["/usr/bin/wish", "/usr/bin/wish[0-9]*"],
-        scripts: &["*.tcl", "*.tm", ".wishrc", "tclIndex"],
+        scripts: &["*.tcl", "*.tm", "*.msg", ".wishrc", "tclIndex", "tzdata/"],
         argument: &["-encoding", "-colormap", "-display", "-geometry", "-name", "-use", "-visual"],
         nothing: &["-sync"],
         flags: LONG_AFTER_ONE_DASH | UNKNOWN_OPTIONS_ARE_TEXT | DASHES_END_ALL,
@@ -388,7 +397,7 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
     Known {
         name: "expect",
         programs: &["/usr/bin/expect", "/usr/bin/expectk"],
-        scripts: &["*.exp", "*.expect", "*.tcl", "*.tm", ".expect.rc", "expect.rc", "tclIndex"],
+        scripts: &["*.exp", "*.expect", "*.tcl", "*.tm", "*.msg", ".expect.rc", "expect.rc", "tclIndex", "tzdata/"],
         inline: &["-c"],
         argument: &["-D"],
         program: &["-f", "-b"],

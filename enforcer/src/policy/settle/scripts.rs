@@ -7,7 +7,7 @@ use glob::Pattern;
 
 use super::super::error::Problem;
 use super::super::raw::{At, RawInterpreter, RawScripts};
-use super::super::scripts::{Callers, Grammar, Interpreter, Interpreters, KNOWN, Known};
+use super::super::scripts::{Callers, Grammar, Interpreter, Interpreters, KNOWN, Known, ScriptName};
 use super::Desk;
 use crate::text::printable;
 
@@ -81,7 +81,7 @@ impl Desk {
                 Vec::new()
             }
         };
-        let scripts = raw.scripts.map_or(begun.scripts, |names| names.into_iter().map(|name| self.script_name(name)).collect());
+        let scripts = raw.scripts.map_or(begun.scripts, |names| names.into_iter().filter_map(|name| self.script_name(name)).collect());
         let mut grammar = begun.grammar;
         for (written, options) in [
             (raw.inline_options, &mut grammar.inline),
@@ -123,18 +123,18 @@ impl Desk {
             .ok()
     }
 
-    /// A whole name, or `*.` and an ending.
-    fn script_name(&mut self, written: At<String>) -> String {
+    fn script_name(&mut self, written: At<String>) -> Option<ScriptName> {
         let (place, text) = (written.span(), written.into_inner());
-        let (name, is_ending) = text.strip_prefix("*.").map_or((text.as_str(), false), |ending| (ending, true));
-        if name.is_empty() || name.len() >= WORD_SIZE || name.contains(['/', '\0', '*', '?', '[']) || is_ending && name.contains('.') {
+        let name = ScriptName::parse(&text);
+        if name.is_none() {
             let problem = Problem::new(place, format!("`{}` is no name of a script", printable(&text)));
             self.refuse(problem.remedy(format!(
-                "write a whole file name such as \".bashrc\", or an ending such as \"*.py\" (what stands behind the last dot), of at most {} bytes",
+                "write a whole file name such as \".bashrc\", an ending such as \"*.py\" (what stands behind the last dot), or a folder's name such as \"completions/\", \
+                 of at most {} bytes",
                 WORD_SIZE - 1
             )));
         }
-        text
+        name
     }
 
     fn option(&mut self, written: At<String>) -> String {
@@ -161,11 +161,10 @@ impl Desk {
 
 impl Defaults {
     fn of(&self, known: &Known) -> Interpreter {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Interpreter {
             name: known.name.to_owned(),
             programs: known.programs.iter().filter_map(|program| Pattern::new(program).ok()).collect(),
-            scripts: words(known.scripts),
+            scripts: known.script_names().collect(),
             inline: self.inline.or(known.inline_by_default).unwrap_or(Response::Allow),
             grammar: known.grammar(),
             ..self.of_none()

@@ -1,0 +1,125 @@
+//! Which files may be code, by what is seen of them in passing: their first bytes, their mode, and their name.
+//!
+//! One rule for all that looks through folders, packages and images: ELF files, files with an executable bit, files that name their interpreter in their first
+//! line, and files that an interpreter takes for scripts by their name. It decides about no file: whatever is missed by it is verified when it is used.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use walkdir::{DirEntry, WalkDir};
+
+use crate::measure::{MeasureError, in_parallel};
+use crate::policy::is_known_script;
+
+/// How a file begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// As ELF files do.
+    Elf,
+    /// With the two bytes that an interpreter's name follows.
+    Interpreter,
+    /// In another way.
+    Other,
+}
+
+impl Beginning {
+    /// How many bytes tell.
+    pub const SIZE: usize = ELF.len();
+
+    /// By a file's first [`Beginning::SIZE`] bytes, or all that it has.
+    pub fn of(bytes: &[u8]) -> Self {
+        if bytes.starts_with(ELF) {
+            Self::Elf
+        } else if bytes.starts_with(b"#!") {
+            Self::Interpreter
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// The rule, of a file that is at `path` where it is used.
+pub fn may_be_code(path: &Path, is_executable: bool, beginning: Beginning) -> bool {
+    is_executable || beginning != Beginning::Other || is_known_script(path)
+}
+
+/// The files below `root` that may be code. Symbolic links are not followed. A root that is a file is itself the answer, whatever it is.
+pub fn code_files(root: &Path) -> impl Iterator<Item = (PathBuf, Result<(), MeasureError>)> + use<> {
+    let named = root.to_owned();
+    let mut walk = WalkDir::new(root).sort_by_file_name().into_iter();
+    let batches = std::iter::from_fn(move || {
+        let batch: Vec<_> = walk.by_ref().filter(is_candidate).take(BATCH).collect();
+        (!batch.is_empty()).then_some(batch)
+    });
+    // Most files of a system are no code; looking into all of them is work for all processors.
+    batches.flat_map(move |batch| in_parallel(batch.into_iter(), |entry| code(entry, &named)).into_iter().flatten())
+}
+
+/// What may be code by what the folder says of it: no folder, no link, no device.
+fn is_candidate(entry: &walkdir::Result<DirEntry>) -> bool {
+    entry.as_ref().map_or(true, |entry| entry.file_type().is_file() || (entry.depth() == 0 && !entry.file_type().is_dir()))
+}
+
+fn code(entry: walkdir::Result<DirEntry>, root: &Path) -> Option<(PathBuf, Result<(), MeasureError>)> {
+    match entry {
+        Ok(entry) if entry.depth() == 0 || is_code(entry.path()) => Some((entry.into_path(), Ok(()))),
+        Ok(_) => None,
+        Err(error) => {
+            let path = error.path().unwrap_or(root).to_owned();
+            let looping = || io::Error::other("a folder contains itself");
+            Some((path, Err(MeasureError::Open { source: error.into_io_error().unwrap_or_else(looping) })))
+        }
+    }
+}
+
+/// A file that cannot be opened may be anything: the error belongs to whoever examines it.
+fn is_code(path: &Path) -> bool {
+    // The folder has said that it is a regular file: nothing has to be looked at before it is opened.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(File::from) else { return true };
+    let Ok(metadata) = file.metadata() else { return true };
+    let mut bytes = [0; Beginning::SIZE];
+    let beginning = file.read_at(&mut bytes, 0).map_or(Beginning::Other, |read| Beginning::of(&bytes[..read]));
+    may_be_code(path, metadata.permissions().mode() & 0o111 != 0, beginning)
+}
+
+const ELF: &[u8] = b"\x7fELF";
+/// Files that are looked into at a time.
+const BATCH: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn code_is_what_is_executable_begins_as_code_does_or_is_called_like_a_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &[u8], mode| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        };
+        file("empty", b"", 0o644);
+        file("executable-empty", b"", 0o755);
+        file("library", b"\x7fELF\x02", 0o644);
+        file("magic-alone", b"\x7fELF", 0o600);
+        file("module.py", b"", 0o644);
+        file("names-interpreter", b"#!", 0o600);
+        file("nearly", b"\x7fEL", 0o644);
+        file("nearly-script", b"#", 0o644);
+        file("others-only", b"text", 0o641);
+        file("text", b"text", 0o644);
+        file("zsh/functions/_ls", b"text", 0o644);
+        symlink("library", folder.path().join("link")).unwrap();
+        let found: Vec<_> = code_files(folder.path()).map(|(path, _)| path.strip_prefix(folder.path()).unwrap().to_owned()).collect();
+        let expected = ["executable-empty", "library", "magic-alone", "module.py", "names-interpreter", "others-only", "zsh/functions/_ls"];
+        assert_eq!(found, expected.map(PathBuf::from));
+    }
+}
