@@ -25,7 +25,7 @@ use crate::{
     maps::{self, EXECUTABLES, INTERPRETER_INODES, INTERPRETERS, STARTED},
     rights,
 };
-use names::{is_script_name, leads_through_script_folder, lies_in_script_folder};
+use names::{is_folder_name, is_script_name, leads_through_script_folder, lies_in_script_folder};
 
 /// What is kept with a task that has started an interpreter.
 #[repr(C)]
@@ -252,7 +252,12 @@ extern "C" fn note_link(dentry: u64) -> u64 {
         let mut part = Part::NONE;
         let name = kernel::dentry_name(dentry);
         let number = read_volatile(addr_of!((*interpreter).number));
-        if last_part(name, &mut part) == 0 || is_script_name(name, &part, number) || is_told(started, part.hash) {
+        let has_folders = read_volatile(addr_of!((*interpreter).flags)) & HAS_SCRIPT_FOLDERS != 0;
+        if last_part(name, &mut part) == 0
+            || is_script_name(name, &part, number)
+            || is_told(started, part.hash)
+            || has_folders && (is_folder_name(name, number) || lies_in_script_folder(dentry, number) != 0)
+        {
             write_volatile(addr_of_mut!((*started).link_read), 1);
         }
     }

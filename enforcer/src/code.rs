@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::measure::{MeasureError, in_parallel};
-use crate::policy::is_known_script;
+use crate::policy::ScriptNames;
 
 /// How a file begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,34 +41,49 @@ impl Beginning {
     }
 }
 
-/// The rule, of a file that is at `path` where it is used.
-pub fn may_be_code(path: &Path, is_executable: bool, beginning: Beginning) -> bool {
-    is_executable || beginning != Beginning::Other || is_known_script(path)
+/// The rule, of a file that is at `path` where it is used. A signature beside a file is none, whatever folder the file is in.
+pub fn may_be_code(path: &Path, is_executable: bool, beginning: Beginning, names: &ScriptNames) -> bool {
+    let is_signature = || path.extension().is_some_and(|ending| ending == SIGNATURE);
+    is_executable || beginning != Beginning::Other || names.fit(path) && !is_signature()
 }
 
-/// The files below `root` that may be code. Symbolic links are not followed. A root that is a file is itself the answer, whatever it is.
-pub fn code_files(root: &Path) -> impl Iterator<Item = (PathBuf, Result<(), MeasureError>)> + use<> {
-    let named = root.to_owned();
+/// The files below `root` that may be code, where scripts go by these names. Symbolic links are not followed. A root that is a file is itself the answer,
+/// whatever it is.
+pub fn code_files<'a>(root: &Path, names: &'a ScriptNames) -> impl Iterator<Item = (PathBuf, Result<(), MeasureError>)> + use<'a> {
+    // Where it really lies, the folders above it count.
+    let named = Root { written: root.to_owned(), real: root.canonicalize().unwrap_or_else(|_| root.to_owned()) };
     let mut walk = WalkDir::new(root).sort_by_file_name().into_iter();
     let batches = std::iter::from_fn(move || {
         let batch: Vec<_> = walk.by_ref().filter(is_candidate).take(BATCH).collect();
         (!batch.is_empty()).then_some(batch)
     });
     // Most files of a system are no code; looking into all of them is work for all processors.
-    batches.flat_map(move |batch| in_parallel(batch.into_iter(), |entry| code(entry, &named)).into_iter().flatten())
+    batches.flat_map(move |batch| in_parallel(batch.into_iter(), |entry| code(entry, &named, names)).into_iter().flatten())
 }
 
 /// What may be code by what the folder says of it: no folder, no link, no device.
 fn is_candidate(entry: &walkdir::Result<DirEntry>) -> bool {
-    entry.as_ref().map_or(true, |entry| entry.file_type().is_file() || (entry.depth() == 0 && !entry.file_type().is_dir()))
+    entry.as_ref().map_or(true, |entry| entry.file_type().is_file() || entry.depth() == 0 && !entry.path().is_dir())
 }
 
-fn code(entry: walkdir::Result<DirEntry>, root: &Path) -> Option<(PathBuf, Result<(), MeasureError>)> {
+/// A folder that is searched.
+struct Root {
+    written: PathBuf,
+    real: PathBuf,
+}
+
+impl Root {
+    fn real_path(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.written).map_or_else(|_| path.to_owned(), |below| self.real.join(below))
+    }
+}
+
+fn code(entry: walkdir::Result<DirEntry>, root: &Root, names: &ScriptNames) -> Option<(PathBuf, Result<(), MeasureError>)> {
     match entry {
-        Ok(entry) if entry.depth() == 0 || is_code(entry.path()) => Some((entry.into_path(), Ok(()))),
+        Ok(entry) if entry.depth() == 0 || is_code(entry.path(), root, names) => Some((entry.into_path(), Ok(()))),
         Ok(_) => None,
         Err(error) => {
-            let path = error.path().unwrap_or(root).to_owned();
+            let path = error.path().unwrap_or(&root.written).to_owned();
             let looping = || io::Error::other("a folder contains itself");
             Some((path, Err(MeasureError::Open { source: error.into_io_error().unwrap_or_else(looping) })))
         }
@@ -76,17 +91,19 @@ fn code(entry: walkdir::Result<DirEntry>, root: &Path) -> Option<(PathBuf, Resul
 }
 
 /// A file that cannot be opened may be anything: the error belongs to whoever examines it.
-fn is_code(path: &Path) -> bool {
+fn is_code(path: &Path, root: &Root, names: &ScriptNames) -> bool {
     // The folder has said that it is a regular file: nothing has to be looked at before it is opened.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(File::from) else { return true };
     let Ok(metadata) = file.metadata() else { return true };
     let mut bytes = [0; Beginning::SIZE];
     let beginning = file.read_at(&mut bytes, 0).map_or(Beginning::Other, |read| Beginning::of(&bytes[..read]));
-    may_be_code(path, metadata.permissions().mode() & 0o111 != 0, beginning)
+    may_be_code(&root.real_path(path), metadata.permissions().mode() & 0o111 != 0, beginning, names)
 }
 
 const ELF: &[u8] = b"\x7fELF";
+/// What a detached signature's name ends with.
+const SIGNATURE: &str = "p7s";
 /// Files that are looked into at a time.
 const BATCH: usize = 1024;
 
@@ -96,6 +113,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::policy::known_script_names;
 
     #[test]
     fn code_is_what_is_executable_begins_as_code_does_or_is_called_like_a_script() {
@@ -117,9 +135,15 @@ mod tests {
         file("others-only", b"text", 0o641);
         file("text", b"text", 0o644);
         file("zsh/functions/_ls", b"text", 0o644);
+        file("zsh/functions/_ls.p7s", b"text", 0o644);
         symlink("library", folder.path().join("link")).unwrap();
-        let found: Vec<_> = code_files(folder.path()).map(|(path, _)| path.strip_prefix(folder.path()).unwrap().to_owned()).collect();
+        let names = known_script_names();
+        let found: Vec<_> = code_files(folder.path(), names).map(|(path, _)| path.strip_prefix(folder.path()).unwrap().to_owned()).collect();
         let expected = ["executable-empty", "library", "magic-alone", "module.py", "names-interpreter", "others-only", "zsh/functions/_ls"];
         assert_eq!(found, expected.map(PathBuf::from));
+        symlink("zsh/functions", folder.path().join("by-a-link")).unwrap();
+        let by_link = folder.path().join("by-a-link");
+        let found: Vec<_> = code_files(&by_link, names).map(|(path, _)| path).collect();
+        assert_eq!(found, [by_link.join("_ls")], "a folder is what it is, however it is called");
     }
 }

@@ -19,6 +19,12 @@ pub(super) fn is_script_name(name: u64, part: &Part, number: u32) -> bool {
         || part.dot > part.begin && is_word(name + part.dot, number, WordKind::Suffix as u32) != 0
 }
 
+/// Whether the name is that of a folder in which everything is a script.
+#[inline(always)]
+pub(super) fn is_folder_name(name: u64, number: u32) -> bool {
+    is_word(name, number, WordKind::Folder as u32) != 0
+}
+
 /// Whether the text at a kernel address is one of the interpreter's words; so is what cannot be read.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -54,7 +60,7 @@ pub(super) extern "C" fn lies_in_script_folder(dentry: u64, number: u32) -> u64 
         if parent == folder {
             break;
         }
-        if parent == 0 || is_word(kernel::dentry_name(parent), number, WordKind::Folder as u32) != 0 {
+        if parent == 0 || is_folder_name(kernel::dentry_name(parent), number) {
             return 1;
         }
         folder = parent;

@@ -12,7 +12,7 @@ use super::{Exit, Failure, Output, PolicyOption, ReportOption};
 use crate::code;
 use crate::kernel::{self, SealError};
 use crate::measure::{self, MeasureError};
-use crate::policy::Policy;
+use crate::policy::{Policy, ScriptNames};
 use crate::signature::{Examiner, Facts};
 use crate::text::hex;
 use crate::trust::TrustStore;
@@ -20,8 +20,8 @@ use crate::trust::TrustStore;
 /// Make files unchangeable with fs-verity.
 ///
 /// The kernel then guarantees their bytes whenever they are read, and measuring them takes no time, however large they are. Only files that would
-/// run under the policy are sealed. It cannot be undone: a sealed file can be replaced or removed, and never be written again. So sign first, and
-/// seal afterwards.
+/// run under the policy are sealed; in folders, those that can be started and ELF files, since what interpreters read otherwise (`/etc/profile`) is
+/// edited now and then. It cannot be undone: a sealed file can be replaced or removed, and never be written again. So sign first, and seal afterwards.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   enforcer seal /opt/tool
@@ -44,7 +44,8 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     let facts = Facts { now: UnixTime::now(), security_versions: &versions };
     let examiner = if arguments.all { None } else { Some(examiner(&arguments.policy.policy, &facts)?) };
     let progress = progress("sealing");
-    let found = arguments.files.iter().flat_map(|root| code::code_files(root));
+    let names = ScriptNames::default();
+    let found = arguments.files.iter().flat_map(|root| code::code_files(root, &names));
     let outcomes = measure::in_parallel(found, |(path, found)| {
         let outcome = found.map_err(Obstacle::File).and_then(|()| seal(&path, examiner.as_ref(), &facts));
         progress.inc(1);
@@ -64,7 +65,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     if arguments.report.json {
         output.json(&reports)?;
     } else if reports.is_empty() {
-        output.line("nothing here is code: no ELF file, no file with an executable bit, and no script")?;
+        output.line("nothing here is code: no ELF file, and no file that can be started")?;
     } else {
         let mut table = Table::new(["FILE", "SEALED", "FS-VERITY DIGEST"]);
         for report in &reports {

@@ -52,8 +52,9 @@ fn scan(shared: &Shared) {
     };
     let progress = progress_bar();
     let is_current = || shared.ground().generation == ground.generation;
+    let names = ground.policy.interpreters.script_names();
     for folder in ground.policy.scan.iter().filter(|folder| folder.exists()) {
-        let files = code_files(folder).take_while(|_| is_current());
+        let files = code_files(folder, &names).take_while(|_| is_current());
         in_parallel(files, |(path, found)| {
             progress.inc(1);
             let outcome = found.map_err(ExamineError::from).and_then(|()| verify(shared, &workers, &ground, &path));

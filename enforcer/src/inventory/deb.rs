@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, Read};
+use std::path::Path;
 use std::rc::Rc;
 
 use super::stream::{Hashing, Peeking, decompressed};
@@ -32,7 +33,7 @@ pub enum DebError {
     #[error("it ends before its files (`data.tar`)")]
     NoData,
     /// The files are not as they should be.
-    #[error("its files: {0}")]
+    #[error("its files or scripts: {0}")]
     Files(#[from] ArchiveError),
 }
 
@@ -88,7 +89,7 @@ fn members<R: Read>(outer: &Outer<R>, bounds: &Bounds) -> Result<(Vec<PackedFile
             Member::Version => check_version(&mut entry)?,
             Member::Control => {
                 scripts = unpacked(&mut entry, bounds)?;
-                scripts.retain(PackedFile::may_be_code);
+                scripts.retain(|file| SCRIPTS.iter().any(|name| file.path == Path::new("/").join(name)));
             }
             Member::Data => files = Some(unpacked(&mut entry, bounds)?),
             Member::PassedOver => {}
@@ -181,6 +182,8 @@ impl<R: Read> Read for Whole<R> {
     }
 }
 
+/// The maintainer scripts that dpkg and debconf run.
+pub(super) const SCRIPTS: [&str; 5] = ["preinst", "postinst", "prerm", "postrm", "config"];
 const AR_MAGIC: &[u8] = b"!<arch>\n";
 /// Bytes of a member's name.
 const NAME: usize = 16;

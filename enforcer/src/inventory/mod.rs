@@ -20,6 +20,7 @@ use enforcer_common::Digest;
 pub use error::ArchiveError;
 
 use crate::code::{Beginning, may_be_code};
+use crate::policy::known_script_names;
 
 /// A package that was read to its end.
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ pub struct Content {
 impl PackedFile {
     /// By the rule of [`crate::code`].
     pub fn may_be_code(&self) -> bool {
-        may_be_code(&self.path, self.content.executable, self.content.beginning)
+        may_be_code(&self.path, self.content.executable, self.content.beginning, known_script_names())
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use enforcer_common::{Mode, Response};
 pub(crate) use error::from_toml;
 pub use error::{Invalid, Place, PolicyError, Problem};
-pub use scripts::{Callers, Evidence, Grammar, Interpreter, Interpreters, Label, ScriptName, is_known_script};
+pub use scripts::{Callers, Evidence, Grammar, Interpreter, Interpreters, Label, ScriptName, ScriptNames, known_script_names};
 pub(crate) use size::display as display_size;
 
 /// Where the policy is looked for when nobody names another place.

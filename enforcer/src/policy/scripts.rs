@@ -3,7 +3,6 @@
 mod known;
 mod name;
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -11,7 +10,7 @@ use enforcer_common::Response;
 use glob::{MatchOptions, Pattern};
 
 pub(super) use known::{KNOWN, Known};
-pub use name::ScriptName;
+pub use name::{ScriptName, ScriptNames};
 
 /// A program that runs text, and what it is held to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +94,12 @@ impl Interpreters {
         )
     }
 
+    /// The names of what needs a verdict when an interpreter reads it.
+    pub fn script_names(&self) -> ScriptNames {
+        let judged = self.0.iter().filter(|interpreter| interpreter.unsigned != Response::Allow);
+        judged.flat_map(|interpreter| interpreter.scripts.iter().cloned()).collect()
+    }
+
     fn labelled(&self, place: usize, rank: u32) -> Option<Label> {
         Some(Label { number: u32::try_from(place + 1).ok()?, rank: rank << 1 | u32::from(self.0[place].is_written) })
     }
@@ -166,11 +171,10 @@ impl Interpreter {
     }
 }
 
-/// Whether a file at this path is a script to any interpreter that is known without the policy's saying.
-pub fn is_known_script(path: &Path) -> bool {
-    static NAMES: LazyLock<HashSet<ScriptName>> =
-        LazyLock::new(|| KNOWN.iter().filter(|known| !known.is_optional).flat_map(Known::script_names).collect());
-    NAMES.iter().any(|name| name.fits(path))
+/// The names of what is a script to any interpreter that is known without the policy's saying.
+pub fn known_script_names() -> &'static ScriptNames {
+    static NAMES: LazyLock<ScriptNames> = LazyLock::new(|| KNOWN.iter().filter(|known| !known.is_optional).flat_map(Known::script_names).collect());
+    &NAMES
 }
 
 /// The interpreter that a program is which merely says that it is one (by the entitlement [`GENERIC`]).

@@ -20,10 +20,27 @@ pub(super) const SUFFIXES: [&str; 26] = [
 ];
 
 /// What shells read at their start.
-pub(super) const NAMES: [&str; 5] = ["profile", ".profile", "bash.bashrc", ".bashrc", ".bash_logout"];
+pub(super) const NAMES: [&str; 15] = [
+    "profile",
+    ".profile",
+    "dot.profile",
+    "bash.bashrc",
+    ".bashrc",
+    "dot.bashrc",
+    ".bash_logout",
+    "zshenv",
+    ".zshenv",
+    "zprofile",
+    "zshrc",
+    ".zshrc",
+    "zlogin",
+    "zlogout",
+    "newuser.zshrc.recommended",
+];
 
 /// Folders in which everything is a script: parts of others.
-pub(super) const FOLDERS: [&str; 6] = ["bash_completion.d", "bash-completion", "debconf", "lsb", "tzdata", "zsh"];
+pub(super) const FOLDERS: [&str; 9] =
+    ["bash_completion.d", "bash-completion", "debconf", "functions", "lsb", "site-functions", "tzdata", "vendor-completions", "vendor-functions"];
 
 /// Whether the manifest lists a file: programs and libraries as everywhere, and scripts.
 pub(super) fn is_code(path: &str, entry: &fs::DirEntry) -> io::Result<bool> {

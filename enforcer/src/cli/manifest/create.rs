@@ -16,6 +16,7 @@ use crate::inventory::debian::{self, DebianError, LeftOut};
 use crate::inventory::oci::{self, Platform, Reference};
 use crate::inventory::{Bounds, Contents, deb, rpm};
 use crate::measure;
+use crate::policy::known_script_names;
 use crate::signature::sign::write_whole;
 use crate::text::{chain, printable};
 
@@ -146,7 +147,7 @@ fn add_folders(roots: &[PathBuf], listing: &mut Listing) -> Result<(), Failure> 
     let roots = roots.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
     let roots = roots.map_err(|error| Failure::because(Exit::System, &error))?;
     let progress = progress("measuring");
-    let found = roots.iter().flat_map(|root| code::code_files(root));
+    let found = roots.iter().flat_map(|root| code::code_files(root, known_script_names()));
     let measured = measure::in_parallel(found, |(path, found)| {
         let digests = found.and_then(|()| digests(&path)).map_err(Trouble::from);
         progress.inc(1);

@@ -19,6 +19,7 @@ use super::output::{Cell, Style, Table};
 use super::verify::progress;
 use super::{Exit, Failure, Output, ReportOption};
 use crate::code;
+use crate::policy::known_script_names;
 use crate::signature::sign::{self, Answer, Identity, SignError, Signed};
 use crate::text::{hex, printable};
 
@@ -79,7 +80,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
         return interrupt::unless(&stop).map(|()| exit);
     }
     let has_folders = arguments.files.iter().any(|file| file.is_dir());
-    let found = arguments.files.iter().flat_map(|root| code::code_files(root));
+    let found = arguments.files.iter().flat_map(|root| code::code_files(root, known_script_names()));
     let (settings, destination) = (arguments.form.settle(arguments.claims), arguments.destination.settle()?);
     // clap requires it wherever it is needed.
     let certificate = arguments.certificate.unwrap_or_default();

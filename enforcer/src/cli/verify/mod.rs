@@ -25,8 +25,8 @@ use answer::{Answer, Reason};
 
 /// Would these files run, by whose signature, or why not?
 ///
-/// Looks at the files as the daemon would, by the same policy, and changes nothing. In folders, ELF files and files with an executable
-/// bit are looked at; symbolic links are not followed. A single file is explained step by step, several make a table.
+/// Looks at the files as the daemon would, by the same policy, and changes nothing. In folders, ELF files, files with an
+/// executable bit and what the policy calls scripts are looked at; symbolic links are not followed. A single file is explained step by step, several make a table.
 ///
 /// The exit status is 0 when all would run, 1 when some would not, 2 when what was asked makes no sense, 3 when something cannot be read.
 #[derive(clap::Args)]
@@ -63,7 +63,8 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
         tell("hint", &error.path, error.hint());
     }
     let progress = progress("verifying");
-    let found = arguments.files.iter().flat_map(|root| code::code_files(root));
+    let names = policy.interpreters.script_names();
+    let found = arguments.files.iter().flat_map(|root| code::code_files(root, &names));
     let answers = measure::in_parallel(found, |(path, found)| {
         // The kernel tells the daemon the name behind symbolic links, and beside that one lies the signature.
         let place = path.canonicalize().unwrap_or_else(|_| path.clone());

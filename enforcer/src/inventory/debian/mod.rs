@@ -19,6 +19,7 @@ use enforcer_common::Digest;
 use super::{Bounds, Contents, deb};
 use crate::code;
 use crate::measure::{self, MeasureError, Plan};
+use crate::policy::known_script_names;
 use crate::text::{chain, printable};
 use dpkg::{Diversions, Package};
 
@@ -296,14 +297,11 @@ fn compare(package: &Package, digests: &[Digest], deb: &Path, diversions: &Diver
         }
     }
     for script in &contents.scripts {
-        // A package's name has its architecture there only where several can be installed together.
         let name = script.path.file_name().unwrap_or_default().to_string_lossy();
-        let path = Path::new(INFO).join(format!("{}.{name}", package.name));
-        let outcome = match fs::symlink_metadata(&path) {
-            // dpkg forgets what it needs no more.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            _ => installed(&path, &script.content.digest),
-        };
+        // The architecture is in the name only where several can be installed together; and dpkg forgets what it needs no more.
+        let names = [package.name.as_str(), package.plain_name()].map(|of| Path::new(INFO).join(format!("{of}.{name}")));
+        let Some(path) = names.into_iter().find(|path| path.symlink_metadata().is_ok()) else { continue };
+        let outcome = installed(&path, &script.content.digest);
         match outcome {
             Ok(digests) => found.files.push(InstalledFile { path, digests }),
             Err(reason) => found.left_out.push(LeftOut { package: Some(package.name.clone()), path: Some(path), reason }),
@@ -349,9 +347,23 @@ fn unowned(packages: &[Package]) -> Result<Vec<LeftOut>, DebianError> {
     let owned: HashSet<PathBuf> = dpkg::paths(packages)?.iter().map(|path| places.real(path)).collect();
     let roots = ROOTS.iter().map(Path::new).filter(|root| root.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
     // What Python compiled for itself is of no package, and nothing is lost with it: it reads the source then.
-    let is_cache = |path: &Path| path.parent().is_some_and(|folder| folder.ends_with("__pycache__"));
-    let found = roots.flat_map(code::code_files).filter(|(path, _)| !owned.contains(path) && !is_cache(path));
-    Ok(found.map(|(path, _)| LeftOut { package: None, path: Some(path), reason: Reason::NoPackage }).collect())
+    let is_cache =
+        |path: &Path| path.extension().is_some_and(|ending| ending == "pyc") && path.parent().is_some_and(|folder| folder.ends_with("__pycache__"));
+    let found = roots.flat_map(|root| code::code_files(root, known_script_names())).filter(|(path, _)| !owned.contains(path) && !is_cache(path));
+    Ok(found
+        .map(|(path, _)| path)
+        .chain(scripts_of_nobody(packages))
+        .map(|path| LeftOut { package: None, path: Some(path), reason: Reason::NoPackage })
+        .collect())
+}
+
+/// The maintainer scripts of packages that are not installed any more, and are run once again when they are purged.
+fn scripts_of_nobody(packages: &[Package]) -> Vec<PathBuf> {
+    let names: HashSet<&str> = packages.iter().flat_map(|package| [package.name.as_str(), package.plain_name()]).collect();
+    let of = |path: &Path| path.file_stem().is_some_and(|name| name.to_str().is_some_and(|name| names.contains(name)));
+    let is_script = |path: &Path| path.extension().is_some_and(|kind| deb::SCRIPTS.iter().any(|known| kind == *known));
+    let entries = fs::read_dir(INFO).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    entries.filter(|path| is_script(path) && !of(path)).collect()
 }
 
 /// Runs a tool of dpkg or apt; its stdout and stderr, and whether it succeeded.

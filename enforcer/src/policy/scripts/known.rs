@@ -95,12 +95,15 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
             ".bash_login",
             ".bash_logout",
             ".bash_aliases",
+            ".bash_completion",
             ".profile",
             "profile",
             "bash.bashrc",
             "bash.bash_logout",
             "bash_completion",
             "bashdb-main.inc",
+            "dot.bashrc",
+            "dot.profile",
             "bash_completion.d/",
             "bash-completion/",
             "debconf/",
@@ -121,7 +124,7 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
     Known {
         name: "dash",
         programs: &["/usr/bin/dash", "/usr/lib/klibc/bin/sh"],
-        scripts: &["*.sh", ".profile", "profile", "debconf/", "lsb/"],
+        scripts: &["*.sh", ".profile", "dot.profile", "profile", "debconf/", "lsb/"],
         inline: &["-c"],
         argument: &["-o"],
         stdin: &["-s"],
@@ -142,7 +145,21 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
             "/usr/bin/posh",
             "/usr/bin/yash",
         ],
-        scripts: &["*.sh", "*.ksh", ".profile", "profile", ".kshrc", ".mkshrc", "mkshrc", ".yashrc", "yashrc", ".yash_profile", "yash_profile"],
+        scripts: &[
+            "*.sh",
+            "*.ksh",
+            ".profile",
+            "profile",
+            ".kshrc",
+            ".mkshrc",
+            "mkshrc",
+            ".yashrc",
+            "yashrc",
+            ".yash_profile",
+            "yash_profile",
+            "debconf/",
+            "lsb/",
+        ],
         inline: &["-c"],
         argument: &["-o", "-T"],
         script: &["--profile", "--rcfile"],
@@ -169,8 +186,12 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
             "zshrc",
             "zlogin",
             "zlogout",
+            "newuser.zshrc.recommended",
             "profile",
-            "zsh/",
+            "functions/",
+            "site-functions/",
+            "vendor-completions/",
+            "vendor-functions/",
         ],
         // Behind -b there are no options any more.
         inline: &["-c", "-b"],
@@ -382,7 +403,7 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
         scripts: &["*.tcl", "*.tm", "*.msg", ".tclshrc", "tclIndex", "tzdata/"],
         argument: &["-encoding"],
         // A first word with a dash is no file, so that the program comes through standard input.
-        flags: LONG_AFTER_ONE_DASH | UNKNOWN_OPTIONS_ARE_TEXT | DASHES_END_ALL,
+        flags: LONG_AFTER_ONE_DASH | UNKNOWN_OPTIONS_ARE_TEXT | DASHES_END_ALL | RESOLVES_LINKS,
         ..Known::NONE
     },
     Known {
@@ -391,7 +412,7 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
         scripts: &["*.tcl", "*.tm", "*.msg", ".wishrc", "tclIndex", "tzdata/"],
         argument: &["-encoding", "-colormap", "-display", "-geometry", "-name", "-use", "-visual"],
         nothing: &["-sync"],
-        flags: LONG_AFTER_ONE_DASH | UNKNOWN_OPTIONS_ARE_TEXT | DASHES_END_ALL,
+        flags: LONG_AFTER_ONE_DASH | UNKNOWN_OPTIONS_ARE_TEXT | DASHES_END_ALL | RESOLVES_LINKS,
         ..Known::NONE
     },
     Known {
@@ -402,6 +423,7 @@ pub(in crate::policy) const KNOWN: &[Known] = &[
         argument: &["-D"],
         program: &["-f", "-b"],
         also_stdin: &["-i"],
+        flags: RESOLVES_LINKS,
         ..Known::NONE
     },
     Known {

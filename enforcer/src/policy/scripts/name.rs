@@ -1,8 +1,10 @@
 //! The names by which files are scripts.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::Path;
 
-use enforcer_common::{SCRIPT_FOLDER_DEPTH, WORD_SIZE};
+use enforcer_common::WORD_SIZE;
 
 /// What the name of a script is like. None is longer than a [`enforcer_common::Word`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -11,7 +13,7 @@ pub enum ScriptName {
     Whole(String),
     /// What stands behind the last dot (`*.py`).
     Ending(String),
-    /// The name of a folder (`completions/`), of which every file below is a script: so many folders deep as [`SCRIPT_FOLDER_DEPTH`] says.
+    /// The name of a folder (`completions/`), of which every file below is a script: so many folders deep as [`enforcer_common::SCRIPT_FOLDER_DEPTH`] says.
     Folder(String),
 }
 
@@ -30,21 +32,40 @@ impl ScriptName {
             None => make(text, Self::Whole),
         }
     }
+}
 
-    /// Whether a file at this path goes by it, as the kernel's programs see it.
-    pub fn fits(&self, path: &Path) -> bool {
-        let Some(name) = path.file_name().map(std::ffi::OsStr::as_encoded_bytes) else { return false };
-        match self {
-            Self::Whole(whole) => name == whole.as_bytes(),
-            Self::Ending(ending) => {
-                // A dot that begins the name ends nothing before it, but what stands behind it is an ending all the same (`.sh`).
-                name.strip_suffix(ending.as_bytes()).is_some_and(|rest| rest.ends_with(b"."))
-            }
-            Self::Folder(folder) => {
-                let folders = path.ancestors().skip(1).take(SCRIPT_FOLDER_DEPTH).filter_map(Path::file_name);
-                folders.into_iter().any(|name| name.as_encoded_bytes() == folder.as_bytes())
-            }
+/// Names of scripts, as many as there are.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptNames {
+    whole: HashSet<Vec<u8>>,
+    endings: HashSet<Vec<u8>>,
+    folders: HashSet<Vec<u8>>,
+}
+
+impl ScriptNames {
+    /// Whether a file at this path goes by one of them: no fewer than the kernel's programs say so of, which look at the nearest folders only.
+    pub fn fit(&self, path: &Path) -> bool {
+        let Some(name) = path.file_name().map(OsStr::as_encoded_bytes) else { return false };
+        // A dot that begins the name ends nothing before it, but what stands behind it is an ending all the same (`.sh`).
+        let ending = name.iter().rposition(|byte| *byte == b'.').map(|dot| &name[dot + 1..]);
+        let mut folders = path.ancestors().skip(1).filter_map(Path::file_name);
+        self.whole.contains(name)
+            || ending.is_some_and(|ending| self.endings.contains(ending))
+            || folders.any(|folder| self.folders.contains(folder.as_encoded_bytes()))
+    }
+}
+
+impl FromIterator<ScriptName> for ScriptNames {
+    fn from_iter<T: IntoIterator<Item = ScriptName>>(names: T) -> Self {
+        let mut all = Self::default();
+        for name in names {
+            match name {
+                ScriptName::Whole(name) => all.whole.insert(name.into_bytes()),
+                ScriptName::Ending(ending) => all.endings.insert(ending.into_bytes()),
+                ScriptName::Folder(folder) => all.folders.insert(folder.into_bytes()),
+            };
         }
+        all
     }
 }
 
@@ -54,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_script_is_known_by_its_name_its_ending_or_a_folder_above_it() {
-        let fits = |name: &str, path: &str| ScriptName::parse(name).unwrap().fits(Path::new(path));
+        let fits = |name: &str, path: &str| ScriptNames::from_iter(ScriptName::parse(name)).fit(Path::new(path));
         for (name, path) in [
             (".bashrc", "/root/.bashrc"),
             ("*.py", "/usr/lib/python3/dist-packages/apt/a.b.py"),
@@ -70,7 +91,6 @@ mod tests {
             ("*.py", "/usr/bin/xpy"),
             ("zsh/", "/usr/bin/zsh"),
             ("zsh/", "/usr/share/zsh-common/x"),
-            ("zsh/", "/zsh/1/2/3/4/5/6/7/8/file"),
         ] {
             assert!(!fits(name, path), "{name} {path}");
         }
