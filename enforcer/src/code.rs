@@ -1,7 +1,7 @@
 //! Which files may be code, by what is seen of them in passing: their first bytes, their mode, and their name.
 //!
 //! One rule for all that looks through folders, packages and images: ELF files, files with an executable bit, files that name their interpreter in their first
-//! line, and files that an interpreter takes for scripts by their name. It decides about no file: whatever is missed by it is verified when it is used.
+//! line, kernel modules, and files that an interpreter takes for scripts by their name. It decides about no file: whatever is missed by it is verified when it is used.
 
 use std::fs::File;
 use std::io;
@@ -44,7 +44,13 @@ impl Beginning {
 /// The rule, of a file that is at `path` where it is used. A signature beside a file is none, whatever folder the file is in.
 pub fn may_be_code(path: &Path, is_executable: bool, beginning: Beginning, names: &ScriptNames) -> bool {
     let is_signature = || path.extension().is_some_and(|ending| ending == SIGNATURE);
-    is_executable || beginning != Beginning::Other || names.fit(path) && !is_signature()
+    is_executable || beginning != Beginning::Other || is_packed_module(path) || names.fit(path) && !is_signature()
+}
+
+/// A kernel module that was compressed, as the kernel reads it (`kernel/module/decompress.c`), is no ELF file by its first bytes.
+fn is_packed_module(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    [&b".ko.xz"[..], b".ko.zst", b".ko.gz"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// The files below `root` that may be code, where scripts go by these names. Symbolic links are not followed. A root that is a file is itself the answer,
@@ -130,6 +136,7 @@ mod tests {
         file("magic-alone", b"\x7fELF", 0o600);
         file("module.py", b"", 0o644);
         file("names-interpreter", b"#!", 0o600);
+        file("module.ko.xz", b"packed", 0o644);
         file("nearly", b"\x7fEL", 0o644);
         file("nearly-script", b"#", 0o644);
         file("others-only", b"text", 0o641);
@@ -139,7 +146,8 @@ mod tests {
         symlink("library", folder.path().join("link")).unwrap();
         let names = known_script_names();
         let found: Vec<_> = code_files(folder.path(), names).map(|(path, _)| path.strip_prefix(folder.path()).unwrap().to_owned()).collect();
-        let expected = ["executable-empty", "library", "magic-alone", "module.py", "names-interpreter", "others-only", "zsh/functions/_ls"];
+        let expected =
+            ["executable-empty", "library", "magic-alone", "module.ko.xz", "module.py", "names-interpreter", "others-only", "zsh/functions/_ls"];
         assert_eq!(found, expected.map(PathBuf::from));
         symlink("zsh/functions", folder.path().join("by-a-link")).unwrap();
         let by_link = folder.path().join("by-a-link");

@@ -190,7 +190,8 @@ pub(crate) fn is_code(_: &str, entry: &fs::DirEntry) -> io::Result<bool> {
     }
     let mut magic = [0; 4];
     let is_elf = fs::File::open(entry.path())?.read_exact(&mut magic).is_ok() && magic == *b"\x7fELF";
-    Ok(is_elf || entry.file_name().to_string_lossy().contains(".ko"))
+    // A module is packed, from Debian 13 on.
+    Ok(is_elf || entry.file_name().to_string_lossy().ends_with(".ko.xz"))
 }
 
 /// Makes `root.tar` in `dir`.

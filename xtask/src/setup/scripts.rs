@@ -20,7 +20,8 @@ pub(super) const SUFFIXES: [&str; 26] = [
 ];
 
 /// What shells read at their start.
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 16] = [
+    "tclIndex",
     "profile",
     ".profile",
     "dot.profile",
