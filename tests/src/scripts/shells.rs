@@ -24,6 +24,7 @@ pub const INTERPRETERS: &[Interpreter] = &[
             Form::file("bash_env", &[QUIET, code("start.sh")], &["main.sh"]).with_environment(&[("BASH_ENV", "{dir}/start.sh")]),
             Form::file("bash_env_without_suffix", &[QUIET, code("start")], &["main.sh"]).with_environment(&[("BASH_ENV", "{dir}/start")]),
             Form::file("bash_env_by_variable", &[QUIET, code("start")], &["main.sh"]).with_environment(&[("BASH_ENV", "$HOME/start")]),
+            Form::file("completion", &[frame("main.sh", ". bash-completion/part"), code("bash-completion/part")], &["main.sh"]),
             Form::variable("exported_function", &[frame("main.sh", "part")], &["main.sh"], &[("BASH_FUNC_part%%", "() { {say}\n}")]),
         ],
         ..SHELL
@@ -38,6 +39,7 @@ pub const INTERPRETERS: &[Interpreter] = &[
             Form::stdin("stdin_by_letter", &["-s", "word"], Input::Pipe("{code}")),
             Form::file("profile", &[QUIET, code(".profile")], &["-l", "main.sh"]),
             Form::file("profile_of_the_system", &[QUIET, code("/etc/profile.d/attack.sh")], &["-l", "main.sh"]),
+            Form::file("functions_of_init_scripts", &[frame("main.sh", ". ./lsb/part"), code("lsb/part")], &["main.sh"]),
             Form::file("env", &[QUIET, code("start.sh")], &["-i", "main.sh"]).with_environment(&[("ENV", "{dir}/start.sh")]),
             Form::file("env_without_suffix", &[QUIET, code("start")], &["-i", "main.sh"]).with_environment(&[("ENV", "{dir}/start")]),
         ],
@@ -67,6 +69,11 @@ pub const INTERPRETERS: &[Interpreter] = &[
                 &[frame("main.zsh", "autoload -U part && part"), code("part")],
                 &["main.zsh"],
                 &[("FPATH", "{dir}")],
+            ),
+            Form::file(
+                "autoloaded_function_of_the_system",
+                &[frame("main.zsh", "fpath=($HOME/site-functions); autoload -U part && part"), code("site-functions/part")],
+                &["main.zsh"],
             ),
             Form::file("autoloaded_function_of_a_compiled_file", &[frame("main.zsh", "autoload -U part && part")], &["main.zsh"])
                 .after(&["-c", "part() { {say} }; zcompile -c part part"])

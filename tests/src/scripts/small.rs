@@ -23,7 +23,8 @@ const LUA: Interpreter = Interpreter {
         Form::file("required_file", &[frame("main.lua", "require('part')\n"), code("part.lua")], &["main.lua"]),
         Form::file("required_by_option", &[QUIET_LUA, code("part.lua")], &["-l", "part", "main.lua"]),
         Form::file("required_by_path", &[frame("main.lua", "require('part')\n"), code("parts/part.lua")], &["main.lua"])
-            .with_environment(&[("LUA_PATH", "{dir}/parts/?.lua")]),
+            .with_environment(&[("LUA_PATH", "{dir}/parts/?.lua")])
+            .by_entitled(),
         Form::file("init", &[QUIET_LUA, code("start.lua")], &["main.lua"]).with_environment(&[("LUA_INIT", "@{dir}/start.lua")]).by_entitled(),
         Form::file("init_without_suffix", &[QUIET_LUA, code("start")], &["main.lua"]).with_environment(&[("LUA_INIT", "@{dir}/start")]).by_entitled(),
         Form::variable("init_with_text", &[QUIET_LUA], &["main.lua"], &[("LUA_INIT", "{say}")]),
@@ -91,6 +92,7 @@ const TCL: Interpreter = Interpreter {
         Form::file("module", &[frame("main.tcl", "package require part\n"), MODULE], &["main.tcl"])
             .with_environment(&[("TCL8_6_TM_PATH", "{dir}/parts")]),
         Form::file("autoload_index", &[frame("main.tcl", "part\n"), INDEX], &["main.tcl"]).with_environment(&[("TCLLIBPATH", "{dir}/parts")]),
+        Form::file("folder", &[frame("main.tcl", "source tzdata/part\n"), code("tzdata/part")], &["main.tcl"]),
         Form::file("library", &[frame("main.tcl", "set quiet 1\n"), code("library/init.tcl")], &["main.tcl"])
             .with_environment(&[("TCL_LIBRARY", "{dir}/library")]),
         Form::file("tclshrc", &[code(".tclshrc")], &[]).with_input(Input::Terminal("\x04")).by_entitled(),
@@ -119,7 +121,7 @@ const GUILE: Interpreter = Interpreter {
         Form::file("argument_by_option", &[code("attack")], &["-s", "attack"]),
         Form::file("loaded_by_option", &[QUIET_GUILE, code("part.scm")], &["-l", "part.scm", "main.scm"]),
         Form::file("module", &[USER_GUILE, MODULE_GUILE], &["-L", "{dir}", "main.scm"]),
-        Form::file("module_by_load_path", &[USER_GUILE, MODULE_GUILE], &["main.scm"]).with_environment(&[("GUILE_LOAD_PATH", "{dir}")]),
+        Form::file("module_by_load_path", &[USER_GUILE, MODULE_GUILE], &["main.scm"]).with_environment(&[("GUILE_LOAD_PATH", "{dir}")]).by_entitled(),
         Form::file("module_by_option", &[QUIET_GUILE, MODULE_GUILE], &["-L", "{dir}", "--use-srfi=1", "-e", "(part)", "main.scm"]),
         Form::file("compiled_module", &[USER_GUILE, data("notes.txt", "(define-module (part))\n{say}\n")], &["main.scm"])
             .after(&["-c", COMPILE_GUILE])
