@@ -122,7 +122,7 @@ const GUILE: Interpreter = Interpreter {
         Form::file("loaded_by_option", &[QUIET_GUILE, code("part.scm")], &["-l", "part.scm", "main.scm"]),
         Form::file("module", &[USER_GUILE, MODULE_GUILE], &["-L", "{dir}", "main.scm"]),
         Form::file("module_by_load_path", &[USER_GUILE, MODULE_GUILE], &["main.scm"]).with_environment(&[("GUILE_LOAD_PATH", "{dir}")]).by_entitled(),
-        Form::file("module_by_option", &[QUIET_GUILE, MODULE_GUILE], &["-L", "{dir}", "--use-srfi=1", "-e", "(part)", "main.scm"]),
+        Form::file("module_by_option", &[QUIET_GUILE, MODULE_GUILE], &["-L", "{dir}", "--use-srfi=1", "-e", "(part)", "main.scm"]).by_entitled(),
         Form::file("compiled_module", &[USER_GUILE, data("notes.txt", "(define-module (part))\n{say}\n")], &["main.scm"])
             .after(&["-c", COMPILE_GUILE])
             .with_environment(&[("GUILE_LOAD_COMPILED_PATH", "{dir}")])
