@@ -93,7 +93,9 @@ fn judge(scene: &Scene, mode: Mode, row: &Row) -> Result<Judged> {
                 faults.push(format!("it did not write {:?}", row.proof));
             }
             if mode != Mode::Off {
-                faults.extend(mark.everything(scene)?.iter().map(events::summary));
+                // What an earlier row's process did last may be written down only now.
+                let is_later = |event: &&Value| event["pid"].as_u64().is_none_or(|pid| pid >= u64::from(ended.pid));
+                faults.extend(mark.everything(scene)?.iter().filter(is_later).map(events::summary));
             }
         }
         Kind::Absent { error } => {
