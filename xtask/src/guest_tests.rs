@@ -42,8 +42,12 @@ pub(crate) struct Line {
     pub(crate) title: String,
     /// An attack's honest twin.
     pub(crate) twin: Option<String>,
+    /// What should happen.
+    pub(crate) expected: String,
     /// What happened.
     pub(crate) happened: String,
+    /// What of it is wrong.
+    pub(crate) detail: String,
     /// The event that proves it.
     pub(crate) event: Option<serde_json::Value>,
     /// Whether it is as expected.

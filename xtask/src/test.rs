@@ -65,7 +65,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(45 * 60);
 #[derive(Default)]
 struct Tally {
     passed: usize,
-    failed: usize,
+    /// What failed and why, each in a line or more.
+    failed: Vec<String>,
     skipped: usize,
 }
 
@@ -122,10 +123,7 @@ fn on_each<'a>(
     kernels.iter().rev().map(move |kernel| -> Job<'a, Tally> {
         Box::new(move || {
             ui::remark(&format!("{what} on kernel {}", kernel.name));
-            let tally = suite(kernel).unwrap_or_else(|error| {
-                ui::error(&error.context(format!("kernel {}", kernel.name)));
-                Tally { failed: 1, ..Tally::default() }
-            });
+            let tally = suite(kernel).unwrap_or_else(|error| Tally::of(Err(error.context(format!("kernel {}", kernel.name)))));
             ui::remark(&format!("kernel {}: {}", kernel.name, tally.line()));
             tally
         })
@@ -189,11 +187,13 @@ fn results(mut spec: Spec, kernel: &Kernel, arguments: &Arguments) -> Result<Tal
     spec.label = Some(kernel.name.clone());
     let outcome = run_machine(&spec)?;
     let lines: Vec<guest_tests::Line> = guest_tests::lines(&outcome)?;
-    let failed = lines.iter().filter(|line| !line.pass).count();
-    if failed == 0 && outcome.status != 0 {
+    let failed: Vec<&guest_tests::Line> = lines.iter().filter(|line| !line.pass).collect();
+    if failed.is_empty() && outcome.status != 0 {
         bail!("the suite ended with status {}; the console's log is `{}`", outcome.status, outcome.console.display());
     }
-    Ok(Tally { passed: lines.len() - failed, failed, skipped: 0 })
+    let tell =
+        |line: &&guest_tests::Line| format!("{} {}: expected {}, but {} {}", kernel.name, line.name, line.expected, line.happened, line.detail);
+    Ok(Tally { passed: lines.len() - failed.len(), failed: failed.iter().map(tell).collect(), skipped: 0 })
 }
 
 /// What the service says of itself, where a test failed: all but the denials, which are the tests'.
@@ -217,30 +217,33 @@ pub(crate) fn run_machine(spec: &Spec) -> Result<Outcome> {
 impl Tally {
     fn add(&mut self, other: &Self) {
         self.passed += other.passed;
-        self.failed += other.failed;
+        self.failed.extend(other.failed.iter().cloned());
         self.skipped += other.skipped;
     }
 
-    /// Tells what all machines came to. Nothing but passed tests is a success.
+    /// Tells what all machines came to, and once more what failed: before it lies what the machines had to say. Nothing but passed tests is a success.
     fn sum(tallies: &[Self]) -> Result<()> {
         let mut total = Self::default();
         tallies.iter().for_each(|tally| total.add(tally));
+        total.failed.iter().for_each(|failure| println!("FAILED {failure}"));
         println!("{}", total.line());
-        if total.failed > 0 || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
+        if !total.failed.is_empty() || total.passed == 0 { bail!("not every test passed") } else { Ok(()) }
     }
 
     /// One test that is no suite.
     fn of(outcome: Result<()>) -> Self {
-        let tally = Self { passed: outcome.is_ok().into(), failed: outcome.is_err().into(), skipped: 0 };
-        if let Err(error) = outcome {
-            ui::error(&error);
+        match outcome {
+            Ok(()) => Self { passed: 1, ..Self::default() },
+            Err(error) => {
+                ui::error(&error);
+                Self { failed: vec![format!("{error:#}")], ..Self::default() }
+            }
         }
-        tally
     }
 
     /// The closing line.
     fn line(&self) -> String {
         let skipped = if self.skipped == 0 { String::new() } else { format!(", {} skipped", self.skipped) };
-        format!("{} passed, {} failed{skipped}", self.passed, self.failed)
+        format!("{} passed, {} failed{skipped}", self.passed, self.failed.len())
     }
 }
