@@ -65,8 +65,8 @@ fn unusable(scene: &Scene) -> Result<String> {
         let [pipe, folder, blank] = ["fifo", "folder", "blank"].map(|name| scene.disk(name));
         fifo(&pipe)?;
         fs::create_dir(&folder)?;
-        // Files of no bytes at all, and of an empty line, are signed ones: packages have such.
-        fs::write(&blank, "\n \n  \n   \n")?;
+        // Files of no bytes at all, and of an empty line, are signed ones: packages have such. None has this many blanks.
+        fs::write(&blank, " ".repeat(10_007))?;
         fs::set_permissions(&blank, fs::metadata(scene.fixture("bin/program"))?.permissions())?;
         for path in [pipe, folder, blank] {
             let ended = start(scene, &path)?;

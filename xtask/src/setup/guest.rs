@@ -80,10 +80,10 @@ impl Image {
         let (release, fingerprint) = (packages::release()?, pki::open()?.fingerprint()?);
         let listed = [&scripts::SUFFIXES[..], &scripts::NAMES, &scripts::FOLDERS].concat().join(" ");
         match self {
-            Self::Plain => Item::new("guest", &format!("3 {release} {PACKAGES} {listed} {MASKED} {files} {fingerprint}")),
+            Self::Plain => Item::new("guest", &format!("4 {release} {PACKAGES} {listed} {MASKED} {files} {fingerprint}")),
             Self::Scripts => {
                 let more = format!("{} {} {listed}", scripts::PACKAGES, scripts::HOOKS.join(" "));
-                Item::new("guest-scripts", &format!("3 {release} {PACKAGES} {more} {MASKED} {files} {fingerprint}"))
+                Item::new("guest-scripts", &format!("4 {release} {PACKAGES} {more} {MASKED} {files} {fingerprint}"))
             }
         }
     }
