@@ -209,7 +209,7 @@ enum Writer {
 
 impl Writer {
     fn new(path: &Path, length: usize, through_a_mapping: bool) -> Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let file = open_to_write(path)?;
         if !through_a_mapping {
             return Ok(Self::Descriptor(file));
         }
@@ -243,13 +243,24 @@ impl Drop for Writer {
     }
 }
 
+/// A descriptor for writing. On a busy machine, somebody else may still be about to use the file as code, which is not opened then.
+fn open_to_write(path: &Path) -> Result<File> {
+    for _ in 0..PATIENCE {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => thread::sleep(SETTLING),
+            opened => return opened.with_context(|| format!("cannot open `{}` for writing", path.display())),
+        }
+    }
+    bail!("`{}` cannot be opened for writing although nobody uses it", path.display())
+}
+
 /// Measured, and changed before the clock that ctimes are taken from has moved on. A busy machine seldom gets there.
 fn same_tick(stage: &mut Stage) -> Result<()> {
     let path = stage.file(SIGNED)?;
     for round in 0..if stage.is_alone { 4 * TICK_ROUNDS } else { TICK_ROUNDS } {
         let signed = [SIGNED, SIGNED_OTHER][round % 2];
         for content in [signed, UNSIGNED] {
-            change::overwrite(&OpenOptions::new().write(true).open(&path)?, stage.contents.bytes(content))?;
+            change::overwrite(&open_to_write(&path)?, stage.contents.bytes(content))?;
             let outcome = usage::map_once(&path, stage.contents)?;
             stage.judge(&format!("round {round}"), &outcome);
         }
@@ -445,6 +456,8 @@ fn descriptor_from_before_copy_up(stage: &mut Stage) -> Result<()> {
 const USES: usize = 3;
 const SETTLING: Duration = Duration::from_millis(25);
 const TRIES: usize = 8;
+/// How often a file is tried to be opened for writing, with as much time in between.
+const PATIENCE: usize = 200;
 const TICK_ROUNDS: usize = 60;
 const CLOCK_ROUNDS: usize = 8;
 /// How many milliseconds an emulated machine, or a real one, takes to be in the midst of a large file.
