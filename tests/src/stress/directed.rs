@@ -1,6 +1,7 @@
 //! Interleavings that are made for one clause of the rule each: what an attacker would do who knew that it was missing.
 
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
 use std::thread;
@@ -209,7 +210,7 @@ enum Writer {
 
 impl Writer {
     fn new(path: &Path, length: usize, through_a_mapping: bool) -> Result<Self> {
-        let file = open_to_write(path)?;
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
         if !through_a_mapping {
             return Ok(Self::Descriptor(file));
         }
@@ -224,7 +225,8 @@ impl Writer {
 
     fn write(&self, bytes: &[u8]) -> Result<()> {
         match self {
-            Self::Descriptor(file) => change::overwrite(file, bytes)?,
+            // Without cutting it off behind them, which 6.1 refuses by itself while it is code in use.
+            Self::Descriptor(file) => file.write_all_at(bytes, 0)?,
             // SAFETY: the mapping is as long as the bytes.
             Self::Mapping(start) => unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), *start as *mut u8, bytes.len()) },
         }
@@ -243,24 +245,13 @@ impl Drop for Writer {
     }
 }
 
-/// A descriptor for writing. On a busy machine, somebody else may still be about to use the file as code, which is not opened then.
-fn open_to_write(path: &Path) -> Result<File> {
-    for _ in 0..PATIENCE {
-        match OpenOptions::new().read(true).write(true).open(path) {
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => thread::sleep(SETTLING),
-            opened => return opened.with_context(|| format!("cannot open `{}` for writing", path.display())),
-        }
-    }
-    bail!("`{}` cannot be opened for writing although nobody uses it", path.display())
-}
-
 /// Measured, and changed before the clock that ctimes are taken from has moved on. A busy machine seldom gets there.
 fn same_tick(stage: &mut Stage) -> Result<()> {
     let path = stage.file(SIGNED)?;
     for round in 0..if stage.is_alone { 4 * TICK_ROUNDS } else { TICK_ROUNDS } {
         let signed = [SIGNED, SIGNED_OTHER][round % 2];
         for content in [signed, UNSIGNED] {
-            change::overwrite(&open_to_write(&path)?, stage.contents.bytes(content))?;
+            change::overwrite(&OpenOptions::new().write(true).open(&path)?, stage.contents.bytes(content))?;
             let outcome = usage::map_once(&path, stage.contents)?;
             stage.judge(&format!("round {round}"), &outcome);
         }
@@ -279,20 +270,24 @@ fn during_the_hash(stage: &mut Stage) -> Result<()> {
     let function = stage.contents.function as u64;
     // `mov eax, imm32`: the number stands behind the first byte.
     let (at, true_byte, foreign_byte) = (function + 1, pristine[stage.contents.function + 1], 13);
-    // How long a hash takes depends on the machine and on the file system, so that many moments are tried where it has to be found.
     let finer = if stage.is_alone { FINER_DELAYS } else { 0 };
-    let moments = DELAYS.into_iter().map(Duration::from_millis).chain((0..finer).map(|number| Duration::from_millis(20 + 20 * number)));
-    for delay in moments {
-        let write = |byte: u8| -> Result<()> {
-            use std::os::unix::fs::FileExt as _;
-            Ok(OpenOptions::new().write(true).open(&path)?.write_all_at(&[byte], at)?)
+    let mut took = Duration::ZERO;
+    for number in 0..DELAYS.len() + finer {
+        // How long a hash takes depends on the machine, on what else it does and on the file system; so where it has to be found, many moments are tried of the
+        // time that the last one took.
+        let delay = match DELAYS.get(number) {
+            Some(delay) => Duration::from_millis(*delay),
+            None => took.mul_f64((number as f64 * GOLDEN_RATIO).fract()),
         };
+        let write = |byte: u8| -> Result<()> { Ok(OpenOptions::new().write(true).open(&path)?.write_all_at(&[byte], at)?) };
         let mapped = thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 thread::sleep(delay);
                 write(foreign_byte)
             });
+            let began = Instant::now();
             let mapped = usage::map(&path);
+            took = began.elapsed();
             // It may be refused, once the file is mapped.
             let _refused = writer.join();
             mapped
@@ -456,10 +451,10 @@ fn descriptor_from_before_copy_up(stage: &mut Stage) -> Result<()> {
 const USES: usize = 3;
 const SETTLING: Duration = Duration::from_millis(25);
 const TRIES: usize = 8;
-/// How often a file is tried to be opened for writing, with as much time in between.
-const PATIENCE: usize = 200;
 const TICK_ROUNDS: usize = 60;
 const CLOCK_ROUNDS: usize = 8;
 /// How many milliseconds an emulated machine, or a real one, takes to be in the midst of a large file.
 const DELAYS: [u64; 11] = [0, 1, 3, 8, 20, 50, 120, 250, 400, 600, 1000];
-const FINER_DELAYS: u64 = 60;
+const FINER_DELAYS: usize = 100;
+/// Multiples of it lie evenly between whole numbers, however many there are.
+const GOLDEN_RATIO: f64 = 0.618_033_988_749_895;
