@@ -265,25 +265,23 @@ fn same_tick(stage: &mut Stage) -> Result<()> {
 
 /// The beginning of a large file changes when it has been read, and its end has not.
 fn during_the_hash(stage: &mut Stage) -> Result<()> {
-    let path = stage.file(SIGNED_LARGE)?;
-    let pristine = stage.contents.bytes(SIGNED_LARGE);
-    let function = stage.contents.function as u64;
     // `mov eax, imm32`: the number stands behind the first byte.
-    let (at, true_byte, foreign_byte) = (function + 1, pristine[stage.contents.function + 1], 13);
+    let (at, foreign_byte) = (stage.contents.function as u64 + 1, 13);
     let finer = if stage.is_alone { FINER_DELAYS } else { 0 };
     let mut took = Duration::ZERO;
     for number in 0..DELAYS.len() + finer {
-        // How long a hash takes depends on the machine, on what else it does and on the file system; so where it has to be found, many moments are tried of the
-        // time that the last one took.
+        // How long a hash takes depends on the machine, on what else it does and on the file system; so where it has to be found, many moments are tried, about
+        // the end of the time that the last one took: of what is hashed twice, the second hash counts.
         let delay = match DELAYS.get(number) {
             Some(delay) => Duration::from_millis(*delay),
-            None => took.mul_f64((number as f64 * GOLDEN_RATIO).fract()),
+            None => took.mul_f64(0.5 + 0.6 * (number as f64 * GOLDEN_RATIO).fract()),
         };
-        let write = |byte: u8| -> Result<()> { Ok(OpenOptions::new().write(true).open(&path)?.write_all_at(&[byte], at)?) };
+        // A new file: once its content was let in, nobody opens it for writing while somebody is about to map it.
+        let path = stage.file(SIGNED_LARGE)?;
         let mapped = thread::scope(|scope| {
-            let writer = scope.spawn(|| {
+            let writer = scope.spawn(|| -> Result<()> {
                 thread::sleep(delay);
-                write(foreign_byte)
+                Ok(OpenOptions::new().write(true).open(&path)?.write_all_at(&[foreign_byte], at)?)
             });
             let began = Instant::now();
             let mapped = usage::map(&path);
@@ -296,7 +294,7 @@ fn during_the_hash(stage: &mut Stage) -> Result<()> {
             let outcome = Outcome::Ran(mapped.judge(stage.contents)?);
             stage.judge(&format!("written after {delay:?}"), &outcome);
         }
-        write(true_byte).context("cannot put it back")?;
+        fs::remove_file(path)?;
         stage.tried();
         if !stage.record.foreign.is_empty() {
             break;
