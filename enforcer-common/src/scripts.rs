@@ -75,7 +75,7 @@ pub const OPERANDS_ARE_DATA: u32 = 1 << 8;
 pub const DASHES_END_ALL: u32 = 1 << 9;
 /// `/dev/fd/N` and `/dev/stdin` it does not open: it goes on with the descriptor (Perl, awk).
 pub const KNOWS_DESCRIPTORS: u32 = 1 << 10;
-/// It finds out by itself where a link leads to, and opens that (Node.js).
+/// It finds out by itself where a link leads to, and opens that (Node.js, PHP, Tcl).
 pub const RESOLVES_LINKS: u32 = 1 << 11;
 /// A word behind one dash is a long option if it is a known one, and letters otherwise (bash, Guile).
 pub const LONG_BEFORE_LETTERS: u32 = 1 << 12;
