@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what enforcement costs, and how fast signatures are made and checked.
 
 mod hooks;
+mod report;
 mod signatures;
 
 use anyhow::Result;
