@@ -84,6 +84,13 @@ pub const ENFORCERS: usize = 4;
 
 const _: () = assert!(size_of::<Settings>() == 24 + 32 + 40 + 12 + 36 * ENFORCERS + 4);
 
+/// The place in the map `EPOCHS` of a number that the daemon moves when it has taken away something that it had published, or changed the settings.
+pub const POLICY_EPOCH: u32 = 0;
+/// The same, that the programs move when somebody opens code for writing.
+pub const CONTENT_EPOCH: u32 = 1;
+/// How many there are.
+pub const EPOCHS_COUNT: u32 = 2;
+
 /// The one element of the map `HEARTBEAT`, written by the daemon while its work progresses.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,5 +148,7 @@ boundary_enum! {
         Faults = 9 => "faults",
         /// Files for which a map of the programs had no room.
         CodeFull = 10 => "code-full",
+        /// Uses that were allowed by what was kept with the inode: each is a measurement taken from there, and allowed by a verdict, and not counted there.
+        Granted = 11 => "granted",
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn is_in_others_hands(bprm: *const LinuxBinprm) -> bool {
 
 /// Whether what is started begins like a script (`BINPRM_BUF_SIZE` bytes of it are here).
 pub(crate) fn is_script(bprm: *const LinuxBinprm) -> bool {
-    word_at(field_address!(bprm, linux_binprm_buf) as u64) & 0xffff == u64::from(u16::from_le_bytes(*b"#!"))
+    field!(bprm, linux_binprm_buf as u16) == u16::from_le_bytes(*b"#!")
 }
 
 /// Where the arguments begin in the memory of the program that starts (`linux_binprm.p`).

@@ -8,7 +8,7 @@ use aya_log_ebpf::error;
 use enforcer_common::{Counter, Digest, Hook, Mode, Reason, Response, Settings, Verdict};
 
 use crate::{
-    filesystem, first_use,
+    filesystem, first_use, grant,
     kernel::{self, file},
     maps::{self, SETTINGS, VERDICTS},
     measure, names, report, rights, scripts,
@@ -99,6 +99,10 @@ pub(crate) fn settings() -> Result<&'static Settings, Fault> {
 /// Judges a file that is about to become code, in a hook that may sleep.
 #[inline(always)]
 pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
+    if is_granted(question, settings) {
+        maps::count(Counter::Granted);
+        return Answer::Allow;
+    }
     let mut denial = Denial::without_digest(Reason::Untrusted);
     let mut subject = measure::Subject::UNKNOWN;
     if let Err(reason) = measure::locate_or_wait(question.file, &mut subject) {
@@ -112,6 +116,21 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
         return answer;
     }
     by_digest(question, &subject, denial, settings)
+}
+
+/// Whether a grant is all that has to be looked at.
+#[inline(always)]
+fn is_granted(question: &Question, settings: &Settings) -> bool {
+    let granted = grant::granted(kernel::file_inode(question.file), question.wanted);
+    if granted == 0 || settings.bound_names != 0 {
+        return false;
+    }
+    match question.hook {
+        // What it is has to be noted, and held against whoever starts it.
+        Hook::BprmCheckSecurity => granted & grant::PLAIN != 0,
+        Hook::MmapFile => rights::loads_any_library(),
+        _ => true,
+    }
 }
 
 /// Judges a file in a hook that comes too early to read it: by a measurement that is at hand, or that the daemon has the kernel make.
@@ -192,6 +211,9 @@ fn by_digest(question: &Question, subject: &measure::Subject, mut denial: Denial
     match answer {
         Ok(()) => {
             maps::count(Counter::Allowed);
+            if settings.bound_names == 0 {
+                grant::give(kernel::file_inode(question.file));
+            }
             Answer::Allow
         }
         Err(reason) => {

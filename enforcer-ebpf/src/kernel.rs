@@ -8,12 +8,12 @@ use core::ptr::{null_mut, read_volatile};
 pub(crate) use aya_ebpf::bindings::{file, inode, path, task_struct};
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_kernel_str},
+    helpers::generated::{bpf_get_current_task_btf, bpf_get_func_arg, bpf_probe_read_kernel, bpf_probe_read_kernel_str},
     programs::LsmContext,
 };
 use enforcer_common::{ExecutableId, Features, InodeId, KernelLayout};
 
-use crate::inode_at;
+use crate::{inode_at, rule};
 
 /// `include/uapi/asm-generic/mman-common.h`
 pub(crate) const PROT_READ: u64 = 0x1;
@@ -235,6 +235,26 @@ pub(crate) fn inode_size(inode: *const inode) -> u64 {
     field!(inode, inode_i_size as u64)
 }
 
+/// `i_version` as it stands there, with its flag.
+#[inline(always)]
+pub(crate) fn inode_version(inode: *const inode) -> u64 {
+    field!(inode, inode_i_version as u64)
+}
+
+/// The ctime in seconds and nanoseconds, with the kernel's own flag.
+#[inline(always)]
+pub(crate) fn inode_ctime(inode: *const inode) -> (u64, u32) {
+    (field!(inode, inode_ctime_sec as u64), field!(inode, inode_ctime_nsec as u32))
+}
+
+/// Whether somebody could write to the inode's own content right now: an open writer, or a shared writable mapping.
+#[inline(always)]
+pub(crate) fn inode_is_writable_somewhere(inode: *const inode) -> bool {
+    let mapping = field!(inode, inode_i_mapping as *const u8);
+    rule::WRITERS && field!(inode, inode_i_writecount as i32) > 0
+        || rule::SHARED_MAPPINGS && field!(mapping, address_space_i_mmap_writable as i32) > 0
+}
+
 /// `S_ISREG` (`include/uapi/linux/stat.h`).
 pub(crate) fn inode_is_regular(inode: *const inode) -> bool {
     field!(inode, inode_i_mode as u16) & 0o170_000 == 0o100_000
@@ -282,8 +302,13 @@ pub(crate) fn vma_has_private_pages(vma: *const VmAreaStruct) -> bool {
 /// Up to 6.18 the verifier believes that `mmap_file`'s file is never null and deletes a plain check, which crashes the kernel at the first
 /// anonymous mapping; 7.x demands the plain check. So the slot is looked at as a number first, and then as a pointer.
 pub(crate) fn file_argument(ctx: &LsmContext, n: usize) -> *mut file {
-    if is_null(ctx.as_ptr().cast::<u8>().wrapping_add(n * 8)) {
-        return null_mut();
+    let mut argument = 0_u64;
+    // SAFETY: the context and a local variable, which the helper fills; volatile, because the verifier is not to know with what.
+    unsafe {
+        bpf_get_func_arg(ctx.as_ptr(), n as u32, &mut argument);
+        if read_volatile(&argument) == 0 {
+            return null_mut();
+        }
     }
     ctx.arg(n)
 }

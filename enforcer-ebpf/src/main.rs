@@ -19,6 +19,7 @@ mod code;
 mod enrolment;
 mod filesystem;
 mod first_use;
+mod grant;
 mod guard;
 mod hooks {
     pub(crate) mod bpf;

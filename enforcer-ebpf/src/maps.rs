@@ -8,8 +8,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use enforcer_common::{
-    Asker, Binding, BoundPath, Charter, Counter, Digest, Enrolment, Event, ExecutableId, Heartbeat, InodeId, Interpreter, Name, ObjectId,
-    OverlayLayout, Request, Settings, Verdict, Word,
+    Asker, Binding, BoundPath, Charter, Counter, Digest, EPOCHS_COUNT, Enrolment, Event, ExecutableId, Heartbeat, InodeId, Interpreter, Name,
+    ObjectId, OverlayLayout, Request, Settings, Verdict, Word,
 };
 
 use crate::{
@@ -52,6 +52,10 @@ pub(crate) static CODE: HashMap<u64, Code, 131_072> = HashMap::new();
 /// The inodes in memory whose content was mapped shared by somebody who may write to it, by their addresses.
 #[btf_map]
 pub(crate) static SHARED: HashMap<u64, u32, 65_536> = HashMap::new();
+
+/// What a [`Grant`](crate::grant) ends by when it moves, by [`POLICY_EPOCH`](enforcer_common::POLICY_EPOCH) and its like.
+#[btf_map]
+pub(crate) static EPOCHS: Array<u64, { EPOCHS_COUNT as usize }> = Array::new();
 
 /// Whether one of them did not fit: one element.
 #[btf_map]

@@ -25,7 +25,9 @@ use enforcer_common::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Counter, DIGE
 use crate::{
     atomic, code,
     filesystem::{Filesystem, OVERLAYFS_SUPER_MAGIC, filesystem},
-    first_use, inode_at,
+    first_use,
+    grant::{self, Grant},
+    inode_at,
     kernel::{self, file, inode},
     maps::{self, MEASURED},
     overlay, rule,
@@ -40,12 +42,13 @@ use crate::{
 #[repr(C)]
 pub(crate) struct Measured {
     /// Odd while somebody writes the rest.
-    sequence: u64,
+    pub(crate) sequence: u64,
     /// `jiffies` after the first hash.
     since: u64,
-    stamp: Stamp,
+    pub(crate) grant: Grant,
+    pub(crate) stamp: Stamp,
     digest: Digest,
-    state: u32,
+    pub(crate) state: u32,
     /// Where `bpf_get_fsverity_digest` writes: `struct fsverity_digest` (`include/uapi/linux/fsverity.h`). Every writer writes the same bytes.
     fsverity: FsverityDigest,
 }
@@ -63,7 +66,7 @@ const PENDING: u32 = 1;
 /// Hashed twice, two ticks apart, with the same stamp.
 const SETTLED: u32 = 2;
 /// Sealed by fs-verity.
-const SEALED: u32 = 3;
+pub(crate) const SEALED: u32 = 3;
 
 /// Why there is no measurement.
 pub(crate) struct Unmeasured {
@@ -177,7 +180,12 @@ extern "C" fn attempt(_index: u32, attempts: *mut Attempts) -> i64 {
         let is_stamped = filesystem(inode, real) == Filesystem::Stamped;
         let is_confirmed = is_stamped && kernel::opaque(u64::from(keep(inode, began, &attempts.stamp, digest))) != 0;
         if !is_confirmed && rule::SETTLING && !counted_before {
-            fault = if version_counts(inode, real) { UNSURE } else { UNSURE_STILL };
+            fault = match version_counts(inode, real) {
+                // IMA asks for the version before it reads, so a change after that has moved it; and one that was under way would have shown by who opened it.
+                true if rule::OPENINGS && real == 0 => SURE,
+                true => UNSURE,
+                false => UNSURE_STILL,
+            };
         }
     }
     attempts.fault = fault;
@@ -440,6 +448,7 @@ fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) -> bool {
                 write_volatile(addr_of_mut!((*measured).state), SETTLED);
             }
         } else if !(state == SETTLED && agrees) {
+            grant::take_back(measured);
             write_volatile(addr_of_mut!((*measured).state), if rule::SETTLING { PENDING } else { SETTLED });
             write_volatile(addr_of_mut!((*measured).since), bpf_jiffies64());
             write_volatile(addr_of_mut!((*measured).stamp), *stamp);
@@ -475,6 +484,9 @@ fn fsverity(file: *mut file, inode: *mut inode, digest: &mut Digest) -> bool {
         *digest = maps::read_digest(buffer.cast());
         digest.algorithm = ALGORITHM_FSVERITY_SHA256;
         if let Some(lock) = write_lock(measured) {
+            if read_volatile(addr_of!((*measured).state)) != SEALED {
+                grant::take_back(measured);
+            }
             write_volatile(addr_of_mut!((*measured).digest), *digest);
             write_volatile(addr_of_mut!((*measured).state), SEALED);
             write_unlock(measured, lock);

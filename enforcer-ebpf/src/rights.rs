@@ -107,6 +107,7 @@ fn forget_enforcer(id: &ExecutableId) {
 /// Keeps the inode number of an enforcer's program. When there are more than fit, anybody may be the enforcer until one looks closer.
 #[inline(never)]
 pub(crate) fn note_number(number: u64) {
+    scripts::note_inode(number);
     let Some(numbers) = ENFORCER_INODES.get_ptr_mut(0) else { return };
     // SAFETY: a map value that was checked for null; two that write at once write the same, or one of them is written again at the next start.
     unsafe {
@@ -205,10 +206,19 @@ pub(crate) fn check_library(question: &Question, digest: &Digest) -> Result<(), 
     if question.hook as u32 != Hook::MmapFile as u32 {
         return Ok(());
     }
-    if scripts::may_be_noted(kernel::current_executable_number()) && is_of_same_signer(digest) == 0 {
+    let number = kernel::current_executable_number();
+    if scripts::may_be_noted(number) && is_of_same_signer(digest) == 0 {
         return Err(Reason::ProtectedProcess);
     }
-    if !may_be_enforcer() || is_own_library(digest) != 0 { Ok(()) } else { Err(Reason::Guarded) }
+    if !may_be_enforcer(number) || is_own_library(digest) != 0 { Ok(()) } else { Err(Reason::Guarded) }
+}
+
+/// Whether the current process may load whatever is trusted.
+#[inline(always)]
+pub(crate) fn loads_any_library() -> bool {
+    let number = kernel::current_executable_number();
+    let is_noted = number == 0 || scripts::may_be_noted(number);
+    !is_noted || !may_be_enforcer(number) && !is_entitled(ENTITLEMENT_PROTECTED)
 }
 
 /// Whether the current process is not protected, or the digest is its signer's.
@@ -245,10 +255,9 @@ extern "C" fn is_own_library(digest: *const Digest) -> u64 {
     u64::from(verdict.is_some_and(|verdict| verdict.entitlements & ENTITLEMENT_OWN != 0))
 }
 
-/// Whether the current process could be the enforcer, by the mere number of its program's inode.
+/// Whether a process could be the enforcer, by the mere number of its program's inode.
 #[inline(always)]
-fn may_be_enforcer() -> bool {
-    let number = kernel::current_executable_number();
+fn may_be_enforcer(number: u64) -> bool {
     let Some(numbers) = ENFORCER_INODES.get_ptr(0) else { return true };
     // SAFETY: a map value that was checked for null; volatile, because others write it.
     let numbers = unsafe { read_volatile(numbers) };

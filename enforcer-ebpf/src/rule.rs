@@ -13,6 +13,8 @@
 //! * a size does not change without a time or version, so [`SIZE`] stands behind [`VERSION`] and [`CTIME`];
 //! * where the file system counts each change in `i_version` (ext4, btrfs, xfs), [`CTIME`], [`SETTLING`] and [`CLOCK`] stand behind [`VERSION`], and
 //!   [`VERSION`] behind those three together; elsewhere (layers on 6.1) there are only the three, and each is needed;
+//! * a grant ([`grant`](crate::grant)) ends by an opening, too, so [`GRANT_STAMP`] stands behind [`OPENINGS`]; there are no grants without [`VERSION`], so that
+//!   what stands behind it is looked at;
 //! * the generation is no clause: what is kept goes with the inode, and is there so that nobody has to know that.
 
 /// Nobody has the file open for writing.
@@ -39,6 +41,8 @@ pub(crate) const FILE_SYSTEMS: bool = !cfg!(feature = "without-file-systems");
 pub(crate) const REAL_INODE: bool = !cfg!(feature = "without-real-inode");
 /// Code that is mapped is not opened for writing.
 pub(crate) const MAPPED: bool = !cfg!(feature = "without-mapped");
+/// A grant ends when the inode's version, ctime or size moves.
+pub(crate) const GRANT_STAMP: bool = !cfg!(feature = "without-grant-stamp");
 
 /// Whether any of them is missing.
 const IS_FAULTY: bool = !(WRITERS
@@ -52,7 +56,8 @@ const IS_FAULTY: bool = !(WRITERS
     && STAMP_ACROSS
     && FILE_SYSTEMS
     && REAL_INODE
-    && MAPPED);
+    && MAPPED
+    && GRANT_STAMP);
 
 /// By this name in the object, the loader knows a build for the stress test.
 #[cfg(feature = "faulty-rule")]

@@ -148,7 +148,7 @@ fn held(task: *mut kernel::task_struct) -> Option<*const Interpreter> {
     interpreter(unsafe { &*addr_of!((*started).mapped) })
 }
 
-/// Whether the program of a process may have anything noted of it, by its inode's number: a quick no for almost everybody.
+/// Whether the program of a process may have anything noted of it, or be the enforcer, by its inode's number: a quick no for almost everybody.
 #[inline(always)]
 pub(crate) fn may_be_noted(number: u64) -> bool {
     let Some(bits) = INTERPRETER_INODES.get_ptr(0) else { return true };

@@ -73,6 +73,33 @@ impl Imprint {
     }
 }
 
+impl Stamp {
+    #[inline(always)]
+    pub(crate) fn version(&self) -> u64 {
+        // SAFETY: a borrowed value; volatile, because others may write it.
+        unsafe { read_volatile(&self.version) }
+    }
+
+    /// Whether a stamp that was kept has this ctime, in seconds and nanoseconds, and size.
+    ///
+    /// # Safety
+    ///
+    /// `kept` points into a map value.
+    #[inline(always)]
+    pub(crate) unsafe fn kept_ctime_and_size_are(kept: *const Self, ctime: (u64, u32), size: u64) -> bool {
+        // SAFETY: the caller's. Volatile, because others write it at the same time.
+        unsafe {
+            (!rule::CTIME
+                || read_volatile(addr_of!((*kept).ctime)) == ctime.0
+                    && read_volatile(addr_of!((*kept).ctime_nanoseconds)) == ctime.1 & CTIME_NANOSECONDS)
+                && (!rule::SIZE || read_volatile(addr_of!((*kept).size)) == size)
+        }
+    }
+}
+
+/// Without the kernel's own flag, since 6.13 (`I_CTIME_QUERIED`).
+const CTIME_NANOSECONDS: u32 = 0x7fff_ffff;
+
 /// One round of mixing.
 #[inline(always)]
 fn mixed(so_far: u64, field: u64) -> u64 {
@@ -130,8 +157,7 @@ extern "C" fn read_stamp_at(content: u64, real: u64, stamp: *mut Stamp) -> u64 {
     if rule::CTIME {
         kernel::read_word(content + u64::from(layout!(inode_ctime_sec)), &mut stamp.ctime);
         kernel::read_half_into(content + u64::from(layout!(inode_ctime_nsec)), &mut stamp.ctime_nanoseconds);
-        // Without the kernel's own flag, since 6.13 (`I_CTIME_QUERIED`).
-        stamp.ctime_nanoseconds &= 0x7fff_ffff;
+        stamp.ctime_nanoseconds &= CTIME_NANOSECONDS;
     }
     if rule::VERSION {
         kernel::read_word(content + u64::from(layout!(inode_i_version)), &mut stamp.version);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, RingBuf, loaded_maps};
 use enforcer_common::{
     Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, ENROL_MEASUREMENT, Enrolment, ExecutableId, Heartbeat, InodeId,
-    Interpreter, MEASURED, Name, ObjectId, OverlayLayout, Reason, Settings, Verdict, Word,
+    Interpreter, MEASURED, Name, ObjectId, OverlayLayout, POLICY_EPOCH, Reason, Settings, Verdict, Word,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::KernelError;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 30] = [
+pub(super) const MAPS: [&str; 31] = [
     "VERDICTS",
     "NAMES",
     "PATHS",
@@ -27,6 +27,7 @@ pub(super) const MAPS: [&str; 30] = [
     "OBJECTS",
     "ENROLMENT",
     "SETTINGS",
+    EPOCHS,
     "HEARTBEAT",
     "CHARTER",
     "COUNTERS",
@@ -66,6 +67,8 @@ pub struct Maps {
     interpreters: Option<Mutex<HashMap<MapData, Digest, Interpreter>>>,
     words: Option<Mutex<HashMap<MapData, Word, u32>>>,
     settings: Mutex<Array<MapData, Settings>>,
+    /// Not in builds before what is allowed was kept with inodes.
+    epochs: Option<Mutex<Array<MapData, u64>>>,
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
     /// Not in builds before there were charters.
     charter: Option<Mutex<Array<MapData, Charter>>>,
@@ -92,6 +95,7 @@ impl Maps {
             interpreters: folder.join(INTERPRETERS).exists().then(|| hash_map(folder, INTERPRETERS)).transpose()?.map(Mutex::new),
             words: folder.join(WORDS).exists().then(|| hash_map(folder, WORDS)).transpose()?.map(Mutex::new),
             settings: Mutex::new(array(folder, "SETTINGS")?),
+            epochs: folder.join(EPOCHS).exists().then(|| array(folder, EPOCHS)).transpose()?.map(Mutex::new),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
             charter: folder.join(CHARTER).exists().then(|| array(folder, CHARTER)).transpose()?.map(Mutex::new),
             overlay: folder.join(OVERLAY).exists().then(|| array(folder, OVERLAY)).transpose()?.map(Mutex::new),
@@ -110,13 +114,30 @@ impl Maps {
 
     /// Publishes a verdict, replacing an older one.
     pub fn publish(&self, digest: &Digest, verdict: &Verdict) -> Result<(), KernelError> {
-        match lock(&self.verdicts).insert(digest, verdict, 0) {
+        const BPF_NOEXIST: u64 = 1;
+        let first = lock(&self.verdicts).insert(digest, verdict, BPF_NOEXIST);
+        let (outcome, replaces) = match first {
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {
+                (lock(&self.verdicts).insert(digest, verdict, 0), true)
+            }
+            outcome => (outcome, false),
+        };
+        match outcome {
+            // What it replaces may have allowed more.
+            Ok(()) if replaces => self.end_grants(),
             Ok(()) => Ok(()),
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
                 Err(KernelError::VerdictsFull { max: self.max_verdicts })
             }
             Err(error) => Err(failed("VERDICTS", &error)),
         }
+    }
+
+    /// Ends what the programs have kept with inodes of what was allowed: something of it has been taken away.
+    fn end_grants(&self) -> Result<(), KernelError> {
+        let Some(epochs) = &self.epochs else { return Ok(()) };
+        // A number that was never there before.
+        lock(epochs).set(POLICY_EPOCH, boottime(), 0).map_err(|error| failed(EPOCHS, &error))
     }
 
     /// Binds a name to a component, for the verdicts of the name's generation.
@@ -138,7 +159,7 @@ impl Maps {
     /// Holds the program with this digest to something, replacing what it was held to before.
     pub fn hold(&self, digest: &Digest, interpreter: &Interpreter) -> Result<(), KernelError> {
         match &self.interpreters {
-            Some(interpreters) => bind(&mut lock(interpreters), INTERPRETERS, digest, interpreter),
+            Some(interpreters) => bind(&mut lock(interpreters), INTERPRETERS, digest, interpreter).and_then(|()| self.end_grants()),
             None => Err(KernelError::Map { map: INTERPRETERS, detail: "it is not there".to_owned() }),
         }
     }
@@ -181,7 +202,7 @@ impl Maps {
     pub fn withdraw(&self, digest: &Digest) -> Result<(), KernelError> {
         match lock(&self.verdicts).remove(digest) {
             Err(error) if !is_missing(&error) => Err(failed("VERDICTS", &error)),
-            _ => Ok(()),
+            _ => self.end_grants(),
         }
     }
 
@@ -287,7 +308,8 @@ impl Maps {
 
     /// Puts settings in force, for the next use of any file.
     pub fn set_settings(&self, settings: &Settings) -> Result<(), KernelError> {
-        lock(&self.settings).set(0, settings, 0).map_err(|error| failed("SETTINGS", &error))
+        lock(&self.settings).set(0, settings, 0).map_err(|error| failed("SETTINGS", &error))?;
+        self.end_grants()
     }
 
     /// Tells the programs how this kernel's overlays are built.
@@ -450,6 +472,7 @@ fn failed(map: &'static str, error: &dyn std::error::Error) -> KernelError {
 }
 
 const CHARTER: &str = "CHARTER";
+const EPOCHS: &str = "EPOCHS";
 const OVERLAY: &str = "OVERLAY";
 const INTERPRETERS: &str = "INTERPRETERS";
 const WORDS: &str = "WORDS";

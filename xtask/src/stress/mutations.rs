@@ -107,6 +107,8 @@ const MUTATIONS: &[Mutation] = &[
         expectations: &[found("changed-in-the-upper-layer", OVERLAY), found("changed-in-the-lower-layer", OVERLAY)],
     },
     Mutation { clauses: &["mapped"], expectations: &[found("opened-while-mapped", DISKS), found("truncated-while-mapped", DISKS)] },
+    Mutation { clauses: &["grant-stamp"], expectations: &[backed("changed-when-settled", DISKS)] },
+    Mutation { clauses: &["openings", "grant-stamp"], expectations: &[found("changed-when-settled", DISKS)] },
 ];
 
 /// Those that were asked for, or all.
