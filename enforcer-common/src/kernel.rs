@@ -91,6 +91,8 @@ pub struct KernelLayout {
     pub super_block_s_magic: u32,
     /// `super_block.s_user_ns`
     pub super_block_s_user_ns: u32,
+    /// Offset of `super_block.s_flags`.
+    pub super_block_s_flags: u32,
     /// `user_namespace.level`
     pub user_namespace_level: u32,
     /// `vm_area_struct.vm_file`

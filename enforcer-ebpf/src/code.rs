@@ -13,7 +13,7 @@ use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 
-use crate::{atomic, grant, inode_at, maps::CODE};
+use crate::{atomic, inode_at, maps::CODE};
 
 /// An inode whose content was measured, and so was to be code.
 #[repr(C)]
@@ -50,13 +50,13 @@ pub(crate) fn let_in(inode: u64) -> bool {
 }
 
 /// Somebody may write to the content of the inode at this address from now on, and not everything that they can do moves its stamp
-/// (`EXT4_IOC_MOVE_EXT`).
+/// (`EXT4_IOC_MOVE_EXT`). Whether it is known as code.
 #[inline(always)]
-pub(crate) fn note_writer(inode: u64) {
-    let Some(code) = CODE.get_ptr_mut(inode) else { return };
+pub(crate) fn note_writer(inode: u64) -> bool {
+    let Some(code) = CODE.get_ptr_mut(inode) else { return false };
     // SAFETY: a map value that was checked for null; an aligned u64. No arguments.
     unsafe { write_volatile(addr_of_mut!((*code).still), bpf_ktime_get_ns()) };
-    grant::end_all();
+    true
 }
 
 /// Since when nobody opened the content of the inode at this address for writing, as far as it is known as code; 0 when it is not.

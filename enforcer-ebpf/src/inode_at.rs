@@ -105,8 +105,15 @@ pub(crate) fn is_roots(inode: u64) -> bool {
 /// `include/uapi/linux/magic.h`
 const FUSE_SUPER_MAGIC: u64 = 0x6573_5546;
 
-/// Whether the next change of the inode at this address moves its version: the lowest bit, `I_VERSION_QUERIED` (`include/linux/iversion.h`).
+/// Whether the next change of the inode at this address moves its version: somebody has asked for it, and the file system counts.
 #[inline(always)]
 pub(crate) fn version_counts(inode: u64) -> bool {
-    word_at(inode + u64::from(layout!(inode_i_version))) & 1 != 0
+    let super_block = word_at(inode + u64::from(layout!(inode_i_sb)));
+    word_at(inode + u64::from(layout!(inode_i_version))) & I_VERSION_QUERIED != 0
+        && word_at(super_block + u64::from(layout!(super_block_s_flags))) & SB_I_VERSION != 0
 }
+
+/// `include/linux/iversion.h`
+pub(crate) const I_VERSION_QUERIED: u64 = 1;
+/// `include/linux/fs.h`. A new mount of an old file system loses it on some kernels (`mount -o remount`).
+pub(crate) const SB_I_VERSION: u64 = 1 << 23;

@@ -99,11 +99,11 @@ pub(crate) fn settings() -> Result<&'static Settings, Fault> {
 /// Judges a file that is about to become code, in a hook that may sleep.
 #[inline(always)]
 pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
-    if is_granted(question, settings) {
+    let mut denial = Denial::without_digest(Reason::Untrusted);
+    if is_granted(question, &mut denial.digest, settings) {
         maps::count(Counter::Granted);
         return Answer::Allow;
     }
-    let mut denial = Denial::without_digest(Reason::Untrusted);
     let mut subject = measure::Subject::UNKNOWN;
     if let Err(reason) = measure::locate_or_wait(question.file, &mut subject) {
         denial.reason = reason;
@@ -118,15 +118,15 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
     by_digest(question, &subject, denial, settings)
 }
 
-/// Whether a grant is all that has to be looked at.
+/// Whether a grant and the file's name are all that has to be looked at. Where it is not, the whole rule says why.
 #[inline(always)]
-fn is_granted(question: &Question, settings: &Settings) -> bool {
-    let granted = grant::granted(kernel::file_inode(question.file), question.wanted);
-    if granted == 0 || settings.bound_names != 0 {
+fn is_granted(question: &Question, digest: &mut Digest, settings: &Settings) -> bool {
+    let granted = grant::granted(kernel::file_inode(question.file), question.wanted, if settings.bound_names == 0 { None } else { Some(digest) });
+    if granted == 0 || names::check(question, digest, settings).is_err() {
         return false;
     }
     match question.hook {
-        // What it is has to be noted, and held against whoever starts it.
+        // Of others, it has to be noted what they are, and held against whoever starts them.
         Hook::BprmCheckSecurity => granted & grant::PLAIN != 0,
         Hook::MmapFile => rights::loads_any_library(),
         _ => true,
@@ -211,9 +211,7 @@ fn by_digest(question: &Question, subject: &measure::Subject, mut denial: Denial
     match answer {
         Ok(()) => {
             maps::count(Counter::Allowed);
-            if settings.bound_names == 0 {
-                grant::give(kernel::file_inode(question.file));
-            }
+            grant::give(kernel::file_inode(question.file), question.hook as u32 == Hook::BprmCheckSecurity as u32);
             Answer::Allow
         }
         Err(reason) => {

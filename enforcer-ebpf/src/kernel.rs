@@ -74,6 +74,7 @@ pub(crate) static KERNEL: KernelLayout = KernelLayout {
     super_block_s_dev: 0,
     super_block_s_magic: 0,
     super_block_s_user_ns: 0,
+    super_block_s_flags: 0,
     user_namespace_level: 0,
     vm_area_struct_vm_file: 0,
     vm_area_struct_vm_flags: 0,
@@ -239,6 +240,13 @@ pub(crate) fn inode_size(inode: *const inode) -> u64 {
 #[inline(always)]
 pub(crate) fn inode_version(inode: *const inode) -> u64 {
     field!(inode, inode_i_version as u64)
+}
+
+/// Whether the next change moves it.
+#[inline(always)]
+pub(crate) fn inode_version_counts(inode: *const inode) -> bool {
+    let super_block = field!(inode, inode_i_sb as *const u8);
+    inode_version(inode) & inode_at::I_VERSION_QUERIED != 0 && field!(super_block, super_block_s_flags as u64) & inode_at::SB_I_VERSION != 0
 }
 
 /// The ctime in seconds and nanoseconds, with the kernel's own flag.

@@ -6,7 +6,8 @@
 //! 1. nobody can write: no open writer and no shared writable mapping, before and after the hash, and at each reuse;
 //! 2. the stamp (`i_version`, ctime, size, the last opening for writing, the clock: [`stamp`](crate::stamp)) is the same before and after the hash, and at each reuse;
 //! 3. the file system is one whose stamp is known to move with the content (ext4, xfs, btrfs): never tmpfs, FUSE or network;
-//! 4. a first measurement is *pending*: it is reused only after a second hash, begun two clock ticks later, found the same stamp and digest.
+//! 4. a first measurement is *pending*: it is reused only after a second hash, begun two clock ticks later, found the same stamp and digest; unless the file
+//!    system counts versions, which it does from the moment that IMA asks, before it reads.
 //!
 //! Whoever lets content in says so ([`code`]) before it looks for writers a last time ([`confirm`]), because the kernel makes the mapping later.
 //!
@@ -47,7 +48,7 @@ pub(crate) struct Measured {
     since: u64,
     pub(crate) grant: Grant,
     pub(crate) stamp: Stamp,
-    digest: Digest,
+    pub(crate) digest: Digest,
     pub(crate) state: u32,
     /// Where `bpf_get_fsverity_digest` writes: `struct fsverity_digest` (`include/uapi/linux/fsverity.h`). Every writer writes the same bytes.
     fsverity: FsverityDigest,
@@ -178,14 +179,12 @@ extern "C" fn attempt(_index: u32, attempts: *mut Attempts) -> i64 {
     let mut fault = kernel::opaque(fault as u64) as i64;
     if fault == SURE {
         let is_stamped = filesystem(inode, real) == Filesystem::Stamped;
-        let is_confirmed = is_stamped && kernel::opaque(u64::from(keep(inode, began, &attempts.stamp, digest))) != 0;
-        if !is_confirmed && rule::SETTLING && !counted_before {
-            fault = match version_counts(inode, real) {
-                // IMA asks for the version before it reads, so a change after that has moved it; and one that was under way would have shown by who opened it.
-                true if rule::OPENINGS && real == 0 => SURE,
-                true => UNSURE,
-                false => UNSURE_STILL,
-            };
+        // IMA asks for the version before it reads, so whatever has changed since has moved it; and a change that was under way shows by who opened the file.
+        let counts = version_counts(inode, real);
+        let is_sure = counts && rule::OPENINGS && real == 0;
+        let is_confirmed = is_stamped && kernel::opaque(u64::from(keep(inode, began, &attempts.stamp, digest, is_sure))) != 0;
+        if !is_confirmed && rule::SETTLING && !counted_before && !is_sure {
+            fault = if counts { UNSURE } else { UNSURE_STILL };
         }
     }
     attempts.fault = fault;
@@ -330,7 +329,12 @@ pub(crate) fn is_code_in_use(inode: *mut inode) -> bool {
 /// Somebody is about to change the content.
 #[inline(always)]
 pub(crate) fn note_writer(inode: *mut inode) {
-    code::note_writer(content_by_name(inode));
+    let content = content_by_name(inode);
+    if !code::note_writer(content) {
+        return;
+    }
+    // The layer's own inode cannot be got hold of from here.
+    if content == kernel::address(inode) { grant::end(inode) } else { grant::end_all() }
 }
 
 /// The inode whose content a change of this one reaches. Of an overlay: what is in a lower layer is not reached; an opening comes by again with the layer's own
@@ -430,9 +434,10 @@ fn hash(file: *mut file, subject: &mut Subject, stamp: &mut Stamp, digest: &mut 
     if after & WRITABLE != 0 { OPEN } else { SURE }
 }
 
-/// Keeps a hash with its inode: pending at first, settled when a later one agrees. Whether it agrees with one that was taken long enough before.
+/// Keeps a hash with its inode: pending at first, unless it is sure, and settled when a later one agrees. Whether it agrees with one that was taken long enough
+/// before.
 #[inline(never)]
-fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) -> bool {
+fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest, is_sure: bool) -> bool {
     let Some(measured) = storage(inode) else { return false };
     // SAFETY: a map value that was checked for null, under its sequence lock.
     unsafe {
@@ -448,8 +453,7 @@ fn keep(inode: *mut inode, began: u64, stamp: &Stamp, digest: &Digest) -> bool {
                 write_volatile(addr_of_mut!((*measured).state), SETTLED);
             }
         } else if !(state == SETTLED && agrees) {
-            grant::take_back(measured);
-            write_volatile(addr_of_mut!((*measured).state), if rule::SETTLING { PENDING } else { SETTLED });
+            write_volatile(addr_of_mut!((*measured).state), if rule::SETTLING && !is_sure { PENDING } else { SETTLED });
             write_volatile(addr_of_mut!((*measured).since), bpf_jiffies64());
             write_volatile(addr_of_mut!((*measured).stamp), *stamp);
             write_volatile(addr_of_mut!((*measured).digest), *digest);
@@ -484,9 +488,6 @@ fn fsverity(file: *mut file, inode: *mut inode, digest: &mut Digest) -> bool {
         *digest = maps::read_digest(buffer.cast());
         digest.algorithm = ALGORITHM_FSVERITY_SHA256;
         if let Some(lock) = write_lock(measured) {
-            if read_volatile(addr_of!((*measured).state)) != SEALED {
-                grant::take_back(measured);
-            }
             write_volatile(addr_of_mut!((*measured).digest), *digest);
             write_volatile(addr_of_mut!((*measured).state), SEALED);
             write_unlock(measured, lock);
@@ -517,7 +518,7 @@ unsafe fn write_lock(measured: *mut Measured) -> Option<u64> {
 
 #[inline(always)]
 unsafe fn write_unlock(measured: *mut Measured, sequence: u64) {
-    // SAFETY: as in `write_lock`, which returned this sequence.
+    // SAFETY: as in `write_lock`, which returned this sequence. It is another one afterwards, which ends the grant that goes with the former.
     unsafe { write_volatile(addr_of_mut!((*measured).sequence), sequence.wrapping_add(2)) };
 }
 

@@ -1,7 +1,7 @@
 //! The stamp of a file's content: what the kernel's bookkeeping says about when it last changed.
 //!
 //! The version counts only from the moment that somebody asked for it (IMA's hash does, where the file system has one and it is not behind an overlay on
-//! 6.1), and the ctime moves by the tick and with the wall clock. So a hash that began when the version did not count yet is taken twice ([`measure`](crate::measure)),
+//! 6.1), and the ctime moves by the tick and with the wall clock. So a hash after which the version does not count is taken twice ([`measure`](crate::measure)),
 //! and setting the clock ends a measurement.
 //!
 //! `real` is everywhere the address of the inode that has the content, or 0 where that is the file's own.

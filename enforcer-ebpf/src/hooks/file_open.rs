@@ -55,5 +55,9 @@ fn try_change(file: *mut file) -> Result<Answer, Fault> {
     let question = Question::about(Hook::FileOpen, file, 0, true);
     let denial = Denial::without_digest(Reason::MappedAsCode);
     let settings = judge::settings()?;
-    Ok(judge::deny(&question, &denial, Response::Deny as u32, settings))
+    let answer = judge::deny(&question, &denial, Response::Deny as u32, settings);
+    if answer == Answer::Allow {
+        measure::note_writer(inode);
+    }
+    Ok(answer)
 }

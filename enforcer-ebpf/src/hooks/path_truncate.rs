@@ -36,5 +36,9 @@ fn try_path_truncate(ctx: &LsmContext) -> Result<Answer, Fault> {
     }
     let question = Question::without_file(Hook::PathTruncate, kernel::dentry_name(dentry));
     let denial = Denial::without_digest(Reason::MappedAsCode);
-    Ok(judge::deny_without_file(&question, &denial, Response::Deny as u32, judge::settings()?))
+    let answer = judge::deny_without_file(&question, &denial, Response::Deny as u32, judge::settings()?);
+    if answer == Answer::Allow {
+        measure::note_writer(inode);
+    }
+    Ok(answer)
 }

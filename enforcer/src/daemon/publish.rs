@@ -92,6 +92,7 @@ impl Publisher {
         floors.forget_others(generation);
         self.maps.retain_names(|of| of == generation)?;
         self.interpreters.forget_others(&self.maps, generation)?;
+        self.maps.end_grants()?;
         Ok(are_left)
     }
 
@@ -106,7 +107,8 @@ impl Publisher {
         let left = self.maps.select(|_, verdict| (verdict.left != 0).then_some(*verdict))?;
         left.iter().try_for_each(|(digest, verdict)| {
             if verdict.uses == 0 { self.maps.withdraw(digest) } else { self.maps.publish(digest, &Verdict { left: 0, ..*verdict }) }
-        })
+        })?;
+        self.maps.end_grants()
     }
 
     /// Writes what could not be written when it should have been.
@@ -125,6 +127,7 @@ impl Publisher {
         let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, left: 0 };
         let all: Vec<Digest> = digests(verified).collect();
         let is_interpreter = self.interpreters.hold(&self.maps, verified, &all, generation)?;
+        let mut takes_away = false;
         for digest in all {
             let before = self.maps.verdict(&digest)?;
             let left = before.map_or(0, |before| left_beside(&verdict, &before));
@@ -139,9 +142,11 @@ impl Publisher {
             if is_interpreter {
                 now.uses &= !USE_LIBRARY;
             }
-            self.maps.publish(&digest, &Verdict { left: left & !now.entitlements, ..now })?;
+            let now = Verdict { left: left & !now.entitlements, ..now };
+            takes_away |= before.is_some_and(|before| is_less(&now, &before));
+            self.maps.publish(&digest, &now)?;
         }
-        Ok(())
+        if takes_away { self.maps.end_grants() } else { Ok(()) }
     }
 
     fn floors(&self) -> MutexGuard<'_, Floors> {
@@ -181,6 +186,12 @@ pub(super) fn holds(verdict: &Verdict) -> bool {
     (verdict.uses != 0 || verdict.left == 0) && (verdict.expires_at == 0 || verdict.expires_at > boottime())
 }
 
+/// Whether a verdict allows anything less, or for less long, than the one that it replaces, or is another one to whoever runs by it.
+fn is_less(new: &Verdict, before: &Verdict) -> bool {
+    let ends_earlier = new.expires_at != 0 && (before.expires_at == 0 || new.expires_at + CLOCK_TOLERANCE < before.expires_at);
+    before.uses & !new.uses != 0 || (new.entitlements, new.left, new.signer) != (before.entitlements, before.left, before.signer) || ends_earlier
+}
+
 /// What two signatures allow that cover the same content. It may do what either lets it, as long as both hold: after that it is asked for anew.
 fn together(standing: &Verdict, new: &Verdict) -> Verdict {
     let ends = [standing.expires_at, new.expires_at].into_iter().filter(|end| *end != 0);
@@ -197,6 +208,9 @@ fn together(standing: &Verdict, new: &Verdict) -> Verdict {
 fn with_own_mappings(uses: u32) -> u32 {
     if uses & USE_EXEC != 0 { uses | USE_LIBRARY | USE_SCRIPT } else { uses }
 }
+
+/// How far two ends of one certificate may lie apart, which are worked out from clocks that are not read at the same moment, in nanoseconds.
+const CLOCK_TOLERANCE: u64 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -229,6 +243,18 @@ mod tests {
         assert_eq!(together(&LISTED, &entitled), Verdict { signer: 1, ..both });
         assert_eq!(together(&entitled, &LISTED), both);
         assert_eq!(together(&both, &both), both);
+    }
+
+    #[test]
+    fn what_allows_less_is_told_from_what_allows_more() {
+        let before = Verdict { expires_at: 50_000_000_000, uses: USE_EXEC | USE_LIBRARY, ..LISTED };
+        assert!(!is_less(&before, &before));
+        assert!(!is_less(&Verdict { generation: 8, expires_at: 0, uses: before.uses | USE_SCRIPT, ..before }, &before));
+        assert!(!is_less(&Verdict { expires_at: before.expires_at - 1000, ..before }, &before), "the same, by a clock that was read later");
+        assert!(is_less(&Verdict { uses: USE_EXEC, ..before }, &before));
+        assert!(is_less(&Verdict { expires_at: 40_000_000_000, ..before }, &before));
+        assert!(is_less(&before, &Verdict { expires_at: 0, ..before }));
+        assert!(is_less(&Verdict { entitlements: ENTITLEMENT_JIT, ..before }, &before), "it is no plain program any more");
     }
 
     #[test]

@@ -95,6 +95,7 @@ pub fn read() -> Result<KernelTypes, KernelError> {
         super_block_s_dev: offset("super_block.s_dev")?,
         super_block_s_magic: offset("super_block.s_magic")?,
         super_block_s_user_ns: offset("super_block.s_user_ns")?,
+        super_block_s_flags: offset("super_block.s_flags")?,
         user_namespace_level: offset("user_namespace.level")?,
         vm_area_struct_vm_file: offset("vm_area_struct.vm_file")?,
         vm_area_struct_vm_flags: any(&["vm_area_struct.vm_flags", "vm_area_struct.flags"])?,

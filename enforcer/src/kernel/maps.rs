@@ -112,19 +112,9 @@ impl Maps {
         }
     }
 
-    /// Publishes a verdict, replacing an older one.
+    /// Publishes a verdict, replacing an older one. Whoever takes something away by it ends the grants afterwards.
     pub fn publish(&self, digest: &Digest, verdict: &Verdict) -> Result<(), KernelError> {
-        const BPF_NOEXIST: u64 = 1;
-        let first = lock(&self.verdicts).insert(digest, verdict, BPF_NOEXIST);
-        let (outcome, replaces) = match first {
-            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {
-                (lock(&self.verdicts).insert(digest, verdict, 0), true)
-            }
-            outcome => (outcome, false),
-        };
-        match outcome {
-            // What it replaces may have allowed more.
-            Ok(()) if replaces => self.end_grants(),
+        match lock(&self.verdicts).insert(digest, verdict, 0) {
             Ok(()) => Ok(()),
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
                 Err(KernelError::VerdictsFull { max: self.max_verdicts })
@@ -134,7 +124,7 @@ impl Maps {
     }
 
     /// Ends what the programs have kept with inodes of what was allowed: something of it has been taken away.
-    fn end_grants(&self) -> Result<(), KernelError> {
+    pub fn end_grants(&self) -> Result<(), KernelError> {
         let Some(epochs) = &self.epochs else { return Ok(()) };
         // A number that was never there before.
         lock(epochs).set(POLICY_EPOCH, boottime(), 0).map_err(|error| failed(EPOCHS, &error))

@@ -1,5 +1,6 @@
 //! What a program may do by its entitlements while it runs, and what it is decided by changes.
 
+use std::fs;
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -8,14 +9,23 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::Test;
+use crate::child;
+use crate::rows::LOADER;
 use crate::scene::Scene;
 use crate::service::{self, Journal, Policy};
 
-pub const TESTS: &[Test] = &[Test::new(
-    "entitlement_is_kept_for_as_long_as_it_is_granted",
-    "a program that makes executable memory all the time, through a reload, a restart, and a policy that does not grant it",
-    kept,
-)];
+pub const TESTS: &[Test] = &[
+    Test::new(
+        "entitlement_is_kept_for_as_long_as_it_is_granted",
+        "a program that makes executable memory all the time, through a reload, a restart, and a policy that does not grant it",
+        kept,
+    ),
+    Test::new(
+        "entitlement_does_not_pass_to_what_is_written_over_the_program",
+        "an entitled program is started and overwritten in place by a plain one, which the dynamic loader maps before it is started",
+        overwritten,
+    ),
+];
 
 fn kept(scene: &Scene) -> Result<String> {
     let mut compiler = Compiler::start(scene)?;
@@ -35,6 +45,23 @@ fn kept(scene: &Scene) -> Result<String> {
     drop(policy);
     service::reload_in_force()?;
     Ok(format!("it went on until the policy did not grant it any longer: {error}"))
+}
+
+fn overwritten(scene: &Scene) -> Result<String> {
+    let place = scene.copy("claims/entitled", "overwritten")?;
+    let attack = || child::run(Command::new(&place).args(["attack", "anonymous-rwx"]));
+    let before = attack()?;
+    ensure!(before.status.success(), "the entitled program {}", before.describe());
+    fs::write(&place, fs::read(scene.tool())?)?;
+    // Until what is allowed of the new content is kept with the inode.
+    for _ in 0..MAPPINGS {
+        let mapped = child::run(Command::new(LOADER).arg(&place).arg("--help"))?;
+        ensure!(mapped.status.success(), "the plain program, started through the loader, {}", mapped.describe());
+        thread::sleep(A_WHILE);
+    }
+    let after = attack()?;
+    ensure!(!after.status.success() && after.stderr.contains("not permitted"), "the plain program {}", after.describe());
+    Ok(after.stderr.trim().to_owned())
 }
 
 fn restart() -> Result<()> {
@@ -86,4 +113,5 @@ impl Drop for Compiler {
 }
 
 const A_WHILE: Duration = Duration::from_millis(500);
+const MAPPINGS: usize = 5;
 const LONGER_THAN_ANYTHING_IS_LEFT: Duration = Duration::from_secs(32);
