@@ -14,7 +14,7 @@ use super::cost::{Cost, prepared};
 use super::hooks::start;
 use crate::scene::Scene;
 
-/// Each program from an ordinary folder and from one whose files are sealed with fs-verity.
+/// Each program from an ordinary folder and from one whose files are sealed with fs-verity, and some that are started for the first time ever.
 pub fn measure(scene: &Scene) -> Result<Vec<Cost>> {
     let mut costs = Vec::new();
     for (folder, how) in [(PLAIN, ""), (SEALED, ", sealed")] {
@@ -28,7 +28,18 @@ pub fn measure(scene: &Scene) -> Result<Vec<Cost>> {
             costs.push(prepared(&format!("cold {what}{how}"), REPETITIONS, forget, |()| start(&program))?);
         }
     }
+    let mut fresh = (0..NEVER).map(|number| scene.fixture(&never(number)));
+    let next = || {
+        forget()?;
+        fresh.next().context("all of them were started")
+    };
+    costs.push(prepared("cold static program, never started before", NEVER, next, |program| start(&program))?);
     Ok(costs)
+}
+
+/// A copy of the static program that nobody has ever started. Who hashes a file once and then believes its name or its inode has not hashed it yet.
+pub fn never(number: usize) -> String {
+    format!("bench/never/static-{number}")
 }
 
 /// Has the kernel forget what it can read again.
@@ -44,6 +55,8 @@ pub const SEALED: &str = "bench/sealed";
 /// In both folders: 762 KB in one file, and a program with a folder of libraries.
 pub const STATIC: &str = "bin/static";
 pub const THIRTY: &str = "bin/thirty";
+/// How many of [`never`] there are.
+pub const NEVER: usize = 3;
 const KNOWN: usize = 3;
 const SETTLED: Duration = Duration::from_millis(30);
 const REPETITIONS: usize = 9;

@@ -17,12 +17,13 @@ mod signatures;
 mod stages;
 mod targets;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use self::peers::Peer;
 use self::stages::Stage;
 use crate::setup::kernels::{self, Kernel};
+use crate::ui;
 
 /// Measure what enforcement costs, and how fast signatures are made and checked on this machine.
 #[derive(Args)]
@@ -76,9 +77,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return document::write(report::Report::default());
     }
     let peers = if arguments.peer.is_empty() { Peer::value_variants() } else { &arguments.peer };
-    let report = stages::run(&stages, &kernels(&arguments.kernel)?, peers)?;
+    let (report, failed) = stages::run(&stages, &kernels(&arguments.kernel)?, peers)?;
     report.show(arguments.json)?;
-    if arguments.write { document::write(report) } else { Ok(()) }
+    if arguments.write {
+        document::write(report)?;
+    }
+    failed.iter().for_each(ui::error);
+    ensure!(failed.is_empty(), "{} of the boots gave no figures", failed.len());
+    Ok(())
 }
 
 /// Those that were asked for, or those that figures are published of.

@@ -91,6 +91,8 @@ impl Peer {
         spec.mode = Some(if self == Self::Enforcer { Mode::Enforce } else { Mode::Off });
         spec.add.push((scripts(), SCRIPTS.to_owned()));
         spec.icount = true;
+        // Whether there is a huge page left depends on what ran before, and clearing one takes longer than many a program runs.
+        "transparent_hugepage=never".clone_into(&mut spec.append);
         spec.accel = Accel::Tcg;
         spec.timeout = PATIENCE;
         spec.output = Output::Captured;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Error, Result, bail, ensure};
 
 use super::peers::{Boot, Peer};
 use super::report::{Absent, Cost, Machine, Report, Row};
@@ -36,18 +36,19 @@ impl Stage {
     }
 }
 
-/// Measures the stages on each kernel beside each peer.
-pub(super) fn run(stages: &[Stage], kernels: &[Kernel], peers: &[Peer]) -> Result<Report> {
+/// Measures the stages on each kernel beside each peer. What went wrong with one of them is told at the end, and does not take away the others' figures.
+pub(super) fn run(stages: &[Stage], kernels: &[Kernel], peers: &[Peer]) -> Result<(Report, Vec<Error>)> {
     let tests = GuestTests::prepare_for_bench()?;
-    let mut report = Report::default();
+    let (mut report, mut failed) = (Report::default(), Vec::new());
     for kernel in kernels {
         let of = |peer: Peer| stages.iter().copied().filter(|stage| stage.concerns(peer)).collect::<Vec<_>>();
         let Boot::Measured(costs) = Peer::None.boot(&tests, kernel, &of(Peer::None))? else { bail!("nobody needs nothing to be in force") };
         let baseline: BTreeMap<Stage, Vec<Cost>> = of(Peer::None).into_iter().zip(costs).collect();
         for peer in peers.iter().copied().filter(|peer| *peer != Peer::None && !of(*peer).is_empty()) {
-            match peer.boot(&tests, kernel, &of(peer))? {
-                Boot::Absent(reason) => report.absent.push(Absent { kernel: kernel.name.clone(), peer: peer.name().to_owned(), reason }),
-                Boot::Measured(costs) => {
+            match peer.boot(&tests, kernel, &of(peer)) {
+                Err(error) => failed.push(error.context(format!("{} on {}", peer.name(), kernel.name))),
+                Ok(Boot::Absent(reason)) => report.absent.push(Absent { kernel: kernel.name.clone(), peer: peer.name().to_owned(), reason }),
+                Ok(Boot::Measured(costs)) => {
                     for (stage, costs) in of(peer).into_iter().zip(costs) {
                         report.groups.entry(stage.name().to_owned()).or_default().extend(rows(kernel, peer, &baseline[&stage], &costs)?);
                     }
@@ -56,7 +57,7 @@ pub(super) fn run(stages: &[Stage], kernels: &[Kernel], peers: &[Peer]) -> Resul
         }
         report.machines.insert(kernel.name.clone(), Machine::of(kernel)?);
     }
-    Ok(report)
+    Ok((report, failed))
 }
 
 fn rows(kernel: &Kernel, peer: Peer, baseline: &[Cost], enforced: &[Cost]) -> Result<Vec<Row>> {
