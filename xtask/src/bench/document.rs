@@ -7,13 +7,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::report::{Machine, Report, Row};
+use super::report::{Machine, Report, Row, grouped};
 use super::{peers, plot, targets};
 use crate::{ui, workspace};
 
 /// Adds a run to what is known, and writes the document and its pictures anew.
 pub(super) fn write(report: Report) -> Result<()> {
     let mut known = read()?;
+    for (kernel, machine) in &report.machines {
+        if known.machines.get(kernel).is_some_and(|earlier| earlier != machine) {
+            ui::remark(&format!("earlier figures of kernel {kernel} are another machine's: measure every group again, beside every peer"));
+        }
+    }
     known.update(report);
     fs::write(at(MEASURED), serde_json::to_string_pretty(&known)? + "\n").with_context(|| format!("cannot write `{MEASURED}`"))?;
     let text = fs::read_to_string(at(DOCUMENT)).with_context(|| format!("cannot read `{DOCUMENT}`"))?;
@@ -97,19 +102,6 @@ fn table(rows: &[Row]) -> String {
 /// The ratio, and how much more.
 fn cell(row: &Row) -> String {
     format!("{:.3} ({}{})", row.ratio, if row.more() < 0.0 { "−" } else { "+" }, grouped(row.more().abs()))
-}
-
-/// A whole number with its thousands apart.
-fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn between_marks(text: &str, measured: &str) -> Result<String> {

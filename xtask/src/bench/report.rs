@@ -55,7 +55,7 @@ pub(crate) struct Absent {
 }
 
 /// Everything that figures of one kernel depend on.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     /// The kernel package's version.
     pub(crate) kernel: String,
@@ -146,6 +146,19 @@ pub(crate) fn show(rows: &[Row], json: bool) -> Result<()> {
         println!("{work:34} {kernel:6} {peer:16} {baseline:>12} {enforced:>12} {ratio:>8.3}");
     }
     Ok(())
+}
+
+/// A whole number with its thousands apart.
+pub(crate) fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What we want to reach, work by work, and whether a row does.
 
 use super::peers::Peer;
-use super::report::Row;
+use super::report::{Row, grouped};
 
 /// How much the enforcer may cost at one piece of work, on every kernel.
 struct Target {
@@ -33,11 +33,11 @@ pub(crate) fn judge(row: &Row, rows: &[Row]) -> Option<Judgement> {
     let target = TARGETS.iter().find(|target| target.work == row.work)?;
     let (words, is_met) = match target.limit {
         Limit::Ratio(most) => (format!("≤ {most:.3}"), row.ratio <= most),
-        Limit::More(most) => (format!("≤ +{most}"), row.more() <= most),
+        Limit::More(most) => (format!("≤ +{}", grouped(most)), row.more() <= most),
         Limit::MoreThan(work, most) => {
             let other = rows.iter().find(|other| other.work == work && other.kernel == row.kernel && other.peer == row.peer)?;
             let most = other.baseline + most;
-            (format!("≤ +{most}"), row.more() <= most)
+            (format!("≤ +{}", grouped(most)), row.more() <= most)
         }
     };
     Some(Judgement { target: words, is_met })
