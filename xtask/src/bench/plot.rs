@@ -26,7 +26,7 @@ pub(super) fn draw(group: &str, kernel: &str, rows: &[Row], folder: &Path) -> Re
     fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
     let name = format!("{group}-{kernel}.svg");
     let path = folder.join(&name);
-    let bars = works.len() * (peers.len() + 1);
+    let bars = works.len() * (peers.len() + 1) + legend(&peers);
     let height = u32::try_from(bars)? * BAR + AROUND;
     let area = SVGBackend::new(&path, (WIDTH, height)).into_drawing_area();
     // What plotters says of a failure borrows from the picture.
@@ -47,7 +47,7 @@ fn bars_of(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, (works, peers
         .margin_right(30)
         .x_label_area_size(30)
         .y_label_area_size(NAMES)
-        .build_cartesian_2d((LEAST..most).log_scale(), 0.0..lines)
+        .build_cartesian_2d((LEAST..most).log_scale(), -(legend(peers) as f64)..lines)
         .map_err(failed)?;
     chart.configure_mesh().disable_y_mesh().y_labels(0).x_label_formatter(&|percent| format!("{percent} %")).draw().map_err(failed)?;
     for (place, peer) in peers.iter().enumerate() {
@@ -82,6 +82,11 @@ fn bars_of(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, (works, peers
         .label_font(("sans-serif", 12))
         .draw()
         .map_err(failed)
+}
+
+/// As many bars as the names of the peers take, below all bars.
+fn legend(peers: &[&str]) -> usize {
+    peers.len() + 2
 }
 
 /// What the peer adds, but never less than the scale has.
