@@ -67,6 +67,12 @@ impl GuestTests {
         Self::build(Image::Scripts, &vm::enforcer()?)
     }
 
+    /// The same for the measurements.
+    pub(crate) fn prepare_for_bench() -> Result<Self> {
+        setup::for_vm(Image::Bench, false)?;
+        Self::build(Image::Bench, &vm::enforcer()?)
+    }
+
     /// The first around an enforcer that was built before.
     pub(crate) fn prepare_with(enforcer: &Path) -> Result<Self> {
         Self::build(Image::Plain, enforcer)
@@ -82,7 +88,12 @@ impl GuestTests {
         let pki = pki::open()?;
         let step = Step::start("the guest's test files");
         let mut build = Command::new(&program);
-        build.arg("fixtures").args((image == Image::Scripts).then_some("--scripts")).arg("--out").arg(fixtures.path()).arg("--prefix").arg(FIXTURES);
+        let more = match image {
+            Image::Plain => None,
+            Image::Scripts => Some("--scripts"),
+            Image::Bench => Some("--bench"),
+        };
+        build.arg("fixtures").args(more).arg("--out").arg(fixtures.path()).arg("--prefix").arg(FIXTURES);
         build.arg("--key").arg(pki.signer_key()).arg("--certificate").arg(pki.signer()).arg("--enforcer").arg(enforcer);
         process::run(&mut build, &step)?;
         entitle(image, enforcer, &fixtures.path().join("manifests").join(COMPILERS), &step)?;
@@ -100,10 +111,12 @@ impl GuestTests {
         let mut spec = Spec::new(["bash", "-c", script]);
         spec.enforcer = Some(self.enforcer.clone());
         spec.image = self.image;
-        spec.policy = Some(workspace::root().join(match self.image {
-            Image::Plain => "tests/policy.toml",
-            Image::Scripts => "tests/scripts.toml",
-        }));
+        spec.policy = match self.image {
+            Image::Plain => Some(workspace::root().join("tests/policy.toml")),
+            Image::Scripts => Some(workspace::root().join("tests/scripts.toml")),
+            // The demo's: no names are bound.
+            Image::Bench => None,
+        };
         let manifests = self.fixtures.path().join("manifests");
         spec.add = vec![
             (self.program.clone(), PROGRAM.to_owned()),

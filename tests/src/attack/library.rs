@@ -65,7 +65,8 @@ fn map(library: &Path, protection: ProtFlags) -> Result<Mapping> {
     Mapping::of(&file, usize::try_from(file.metadata()?.len())?, protection, MapFlags::PRIVATE)
 }
 
-fn open_and_ask(library: &Path) -> Result<i32> {
+/// Opens a library, and asks its function.
+pub fn open_and_ask(library: &Path) -> Result<i32> {
     let path = CString::new(library.as_os_str().as_bytes())?;
     // SAFETY: a NUL-terminated path. The library's constructors are the test's own.
     let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };

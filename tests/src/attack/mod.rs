@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 pub use exec::MAY_BE_STARTED;
+pub use library::open_and_ask;
 
 /// What to do.
 #[derive(clap::Subcommand)]

@@ -1,10 +1,14 @@
 //! What operations cost inside of the guest: one module for each group of measurements.
 //!
-//! Each group prints its [`Cost`]s, one JSON array to stdout. Under QEMU's `-icount shift=0` a nanosecond of the guest's is one instruction. What is
-//! measured in which machine, and beside whom, is told by `cargo xtask bench`; nothing here knows who enforces.
+//! Each group prints its [`Cost`]s, one JSON array in a line of stdout. Under QEMU's `-icount shift=0` a nanosecond of the guest's is one instruction. What
+//! is measured in which machine, and beside whom, is told by `cargo xtask bench`; nothing here knows who enforces.
 
+pub mod cold;
 mod cost;
+pub mod first_use;
 mod hooks;
+mod machine;
+mod proof;
 
 use std::process::ExitCode;
 
@@ -16,8 +20,14 @@ use crate::scene::Scene;
 /// A group of measurements.
 #[derive(clap::Subcommand)]
 pub enum Bench {
-    /// Operations that the enforcer's hooks see.
+    /// Operations that hooks see, with everything in the caches.
     Hooks(Arguments),
+    /// The first start of what is on the disk only.
+    Cold(Arguments),
+    /// The first use of signed files that nobody has seen.
+    FirstUse(Arguments),
+    /// No measurement: whether what nobody signed is denied.
+    Proof,
 }
 
 #[derive(clap::Args)]
@@ -31,6 +41,12 @@ pub struct Arguments {
 pub fn run(scene: &Scene, bench: &Bench) -> Result<ExitCode> {
     let (costs, arguments) = match bench {
         Bench::Hooks(arguments) => (hooks::measure(scene)?, arguments),
+        Bench::Cold(arguments) => (cold::measure(scene)?, arguments),
+        Bench::FirstUse(arguments) => (first_use::measure(scene)?, arguments),
+        Bench::Proof => {
+            println!("{}", serde_json::to_string(&proof::attempt(scene)?)?);
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     print(&costs, arguments)?;
     Ok(ExitCode::SUCCESS)

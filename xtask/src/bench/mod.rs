@@ -1,37 +1,98 @@
-//! `cargo xtask bench`: what enforcement costs, and how fast signatures are made and checked.
+//! `cargo xtask bench`: what enforcement costs, beside others that do a part of the same work, and how fast signatures are made and checked.
+//!
+//! | module | what it is responsible for |
+//! |---|---|
+//! | `stages` | what is measured in machines that count instructions: `hooks`, `cold`, `first-use` |
+//! | `peers` | who enforces in such a machine, and the proof that he does |
+//! | `report` | the rows that all groups print |
+//! | `targets` | what we want to reach |
+//! | `document`, `plot` | docs/performance.md and its pictures, from the rows of earlier runs and of this one |
+//! | `signatures` | verifying and signing on this machine |
 
-mod hooks;
+mod document;
+mod peers;
+mod plot;
 mod report;
 mod signatures;
+mod stages;
+mod targets;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 
-/// Measure what enforcement costs, in guest instructions, and how fast signatures are made and checked on this machine.
+use self::peers::Peer;
+use self::stages::Stage;
+use crate::setup::kernels::{self, Kernel};
+use crate::ui;
+
+/// Measure what enforcement costs, and how fast signatures are made and checked on this machine.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// What to measure
-    #[arg(value_enum)]
-    group: Group,
-    /// The kernel of `hooks`: a name in tests/kernels.toml
-    #[arg(long, default_value = "6.12")]
-    kernel: String,
+    #[arg(value_enum, required = true, value_name = "GROUP")]
+    groups: Vec<Group>,
+    /// Guests of this kernel only; may be given more than once [default: 6.12 and 7]
+    #[arg(long, value_name = "NAME")]
+    kernel: Vec<String>,
+    /// Beside this peer only; may be given more than once [default: all]
+    #[arg(long, value_enum, value_name = "NAME")]
+    peer: Vec<Peer>,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
+    /// Also put what was measured into docs/performance.md and its pictures
+    #[arg(long)]
+    write: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Group {
-    /// Operations that the hooks see: exec, open, mmap, mprotect
+    /// All that docs/performance.md shows
+    All,
+    /// Operations that the hooks see, with everything in the caches: exec, open, mmap, mprotect
     Hooks,
+    /// The first start of what is on the disk only, sealed with fs-verity and not
+    Cold,
+    /// The first use of a signed file that nobody has seen
+    FirstUse,
+    /// Nothing: only write docs/performance.md anew, from what earlier runs measured
+    Document,
     /// Verifying all code of this machine and signing many files, beside sha256sum, openssl and evmctl
     Signatures,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    match arguments.group {
-        Group::Hooks => hooks::run(&arguments.kernel, arguments.json),
-        Group::Signatures => signatures::run(arguments.json),
+    let wants = |group| arguments.groups.contains(&group) || arguments.groups.contains(&Group::All);
+    if arguments.groups.contains(&Group::Signatures) {
+        if arguments.groups.len() > 1 || arguments.write {
+            bail!("`signatures` has rows of its own: measure it alone, and without `--write`");
+        }
+        return signatures::run(arguments.json);
     }
+    let stages: Vec<Stage> = [(Group::Hooks, Stage::Hooks), (Group::Cold, Stage::Cold), (Group::FirstUse, Stage::FirstUse)]
+        .into_iter()
+        .filter_map(|(group, stage)| wants(group).then_some(stage))
+        .collect();
+    if stages.is_empty() {
+        return document::write(report::Report::default());
+    }
+    let peers = if arguments.peer.is_empty() { Peer::value_variants() } else { &arguments.peer };
+    let (report, failed) = stages::run(&stages, &kernels(&arguments.kernel)?, peers)?;
+    report.show(arguments.json)?;
+    if arguments.write {
+        document::write(report)?;
+    }
+    failed.iter().for_each(ui::error);
+    ensure!(failed.is_empty(), "{} of the boots gave no figures", failed.len());
+    Ok(())
 }
+
+/// Those that were asked for, or those that figures are published of.
+fn kernels(names: &[String]) -> Result<Vec<Kernel>> {
+    let published = PUBLISHED.map(str::to_owned);
+    let names = if names.is_empty() { published.as_slice() } else { names };
+    names.iter().map(|name| kernels::find(name)).collect()
+}
+
+/// Kernels whose figures are in docs/performance.md.
+const PUBLISHED: [&str; 2] = ["6.12", "7"];

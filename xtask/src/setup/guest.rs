@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{archive, packages, pki, scripts};
+use super::{archive, packages, peers, pki, scripts};
 use crate::cache::{self, Item};
 use crate::process;
 use crate::ui::Step;
@@ -54,6 +54,8 @@ pub(crate) enum Image {
     Plain,
     /// The same with all interpreters, for the tests of scripts; see [`scripts`].
     Scripts,
+    /// The same with other enforcers, for measuring beside them; see [`peers`].
+    Bench,
 }
 
 /// Whether a file, of which the guest's path is told, is listed in the manifest.
@@ -85,6 +87,10 @@ impl Image {
                 let more = format!("{} {} {listed}", scripts::PACKAGES, scripts::HOOKS.join(" "));
                 Item::new("guest-scripts", &format!("4 {release} {PACKAGES} {more} {MASKED} {files} {fingerprint}"))
             }
+            Self::Bench => {
+                let more = format!("{} {} {listed}", peers::PACKAGES, peers::HOOKS.join(" "));
+                Item::new("guest-bench", &format!("1 {release} {PACKAGES} {more} {MASKED} {files} {fingerprint}"))
+            }
         }
     }
 
@@ -92,6 +98,7 @@ impl Image {
         match self {
             Self::Plain => PACKAGES.to_owned(),
             Self::Scripts => format!("{PACKAGES},{}", scripts::PACKAGES),
+            Self::Bench => format!("{PACKAGES},{}", peers::PACKAGES),
         }
     }
 
@@ -99,6 +106,7 @@ impl Image {
         match self {
             Self::Plain => &[],
             Self::Scripts => &scripts::HOOKS,
+            Self::Bench => &peers::HOOKS,
         }
     }
 }
@@ -113,6 +121,7 @@ pub(crate) fn make(image: Image, refresh: bool) -> Result<()> {
     let step = Step::start(match image {
         Image::Plain => format!("guest root, Debian {release}"),
         Image::Scripts => format!("guest root with all interpreters, Debian {release}"),
+        Image::Bench => format!("guest root with other enforcers, Debian {release}"),
     });
     let dir = item.workshop()?;
     bootstrap(image, &release, &dir, &step)?;

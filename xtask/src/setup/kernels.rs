@@ -80,6 +80,12 @@ impl Kernel {
         Ok(self.item()?.path().join("modules.sha256"))
     }
 
+    /// The version of its package, once it is in the cache.
+    pub(crate) fn release(&self) -> Result<String> {
+        let path = self.item()?.path().join("version");
+        Ok(fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?.trim().to_owned())
+    }
+
     /// Brings it into the cache, unless it is there and nobody asks for a newer one.
     pub(crate) fn fetch(&self, refresh: bool) -> Result<()> {
         let item = self.item()?;

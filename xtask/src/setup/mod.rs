@@ -7,6 +7,7 @@ pub(crate) mod bpf_linker;
 pub(crate) mod guest;
 pub(crate) mod kernels;
 mod packages;
+mod peers;
 pub(crate) mod pki;
 pub(crate) mod rust_src;
 mod scripts;
@@ -27,12 +28,17 @@ pub(crate) struct Arguments {
     /// Also the guest system of the tests of scripts, which they bring themselves otherwise
     #[arg(long)]
     scripts: bool,
+    /// Also the guest system of the measurements, which they bring themselves otherwise
+    #[arg(long)]
+    bench: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for_vm(Image::Plain, arguments.refresh)?;
-    if arguments.scripts || (arguments.refresh && Image::Scripts.exists()?) {
-        for_vm(Image::Scripts, arguments.refresh)?;
+    for (image, wanted) in [(Image::Scripts, arguments.scripts), (Image::Bench, arguments.bench)] {
+        if wanted || (arguments.refresh && image.exists()?) {
+            for_vm(image, arguments.refresh)?;
+        }
     }
     for_build()?;
     println!("{}", cache::dir()?.display());

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 pub(crate) use self::accel::Accel;
 pub(crate) use self::arguments::{Arguments, main};
-pub(crate) use self::qemu::PATCHED_CODE;
+pub(crate) use self::qemu::{PATCHED_CODE, version as qemu_version};
 use crate::setup::guest::Image;
 use crate::setup::{self, kernels};
 use crate::{build, cache, ui};

@@ -13,9 +13,9 @@ use anyhow::{Context, Result, anyhow};
 use super::accel::Proved;
 use super::channels::{self, Channel};
 use super::{OUT_OF_TIME, Outcome, Output, Spec, payload};
-use crate::cache;
 use crate::setup::guest;
 use crate::setup::kernels::Kernel;
+use crate::{cache, process};
 
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
@@ -46,6 +46,13 @@ pub(crate) fn boot(spec: &Spec, kernel: &Kernel, dir: &Path) -> Result<Outcome, 
     let (mut machine, status) = Machine::start(spec, kernel, dir).map_err(Failure::BeforeStart)?;
     let end = machine.follow(&status, spec);
     machine.stop(end)
+}
+
+/// QEMU's version, on which the number of instructions of a piece of work may depend.
+pub(crate) fn version() -> Result<String> {
+    let said = process::output(Command::new(QEMU).arg("--version")).with_context(|| format!("cannot start `{QEMU}`"))?;
+    let version = said.split("version ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    Ok(version.with_context(|| format!("`{QEMU} --version` names no version"))?.to_owned())
 }
 
 struct Machine {
