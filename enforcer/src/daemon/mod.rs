@@ -16,6 +16,7 @@ mod locate;
 mod names;
 mod notice;
 mod own_code;
+mod phases;
 mod protected;
 mod publish;
 mod rejections;
