@@ -1,5 +1,6 @@
 //! From decisions to verdicts in the kernel. Only a [`Verified`] value can become an allow.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRARY, USE_SCRIPT, Verdict};
@@ -47,6 +48,27 @@ impl Publisher {
         }
         let own = if floors.is_own(&verified.digest()) { ENTITLEMENT_OWN } else { 0 };
         self.publish(&mut floors, verified, own, generation).map(|()| true)
+    }
+
+    /// Allows everything that manifests vouch for, many digests at a time. What something newer was accepted of is left out.
+    pub fn allow_all(&self, all: impl Iterator<Item = Verified>, generation: u32) -> Result<(), KernelError> {
+        let mut all = all.peekable();
+        while all.peek().is_some() {
+            // Whoever is verified meanwhile gets a turn between two lots.
+            let mut floors = self.floors();
+            let mut verdicts = HashMap::with_capacity(AT_ONCE);
+            for verified in all.by_ref().take(AT_ONCE) {
+                let Admission::Admitted { withdraw } = floors.admit(verified.release()) else { continue };
+                for older in &withdraw {
+                    verdicts.remove(older);
+                    self.maps.withdraw(older)?;
+                }
+                let own = if floors.is_own(&verified.digest()) { ENTITLEMENT_OWN } else { 0 };
+                self.decide(&mut floors, &verified, own, generation, &mut verdicts)?;
+            }
+            self.maps.publish_all(&verdicts.into_iter().collect::<Vec<_>>())?;
+        }
+        Ok(())
     }
 
     /// Allows the daemon's own code, which nothing newer takes away while it runs.
@@ -115,6 +137,20 @@ impl Publisher {
     }
 
     fn publish(&self, floors: &mut Floors, verified: &Verified, own: u32, generation: u32) -> Result<(), KernelError> {
+        let mut verdicts = HashMap::new();
+        self.decide(floors, verified, own, generation, &mut verdicts)?;
+        verdicts.iter().try_for_each(|(digest, verdict)| self.maps.publish(digest, verdict))
+    }
+
+    /// Adds to the verdicts that are about to be published those on this content.
+    fn decide(
+        &self,
+        floors: &mut Floors,
+        verified: &Verified,
+        own: u32,
+        generation: u32,
+        verdicts: &mut HashMap<Digest, Verdict>,
+    ) -> Result<(), KernelError> {
         let expires_at = match verified.not_after().map(|end| self.clock.boottime_of(end)) {
             None => 0,
             Some(Some(end)) => end,
@@ -126,7 +162,10 @@ impl Publisher {
         let all: Vec<Digest> = digests(verified).collect();
         let is_interpreter = self.interpreters.hold(&self.maps, verified, &all, generation)?;
         for digest in all {
-            let before = self.maps.verdict(&digest)?;
+            let before = match verdicts.get(&digest) {
+                Some(about_to_be) => Some(*about_to_be),
+                None => self.maps.verdict(&digest)?,
+            };
             let left = before.map_or(0, |before| left_beside(&verdict, &before));
             let standing = before.filter(|standing| standing.generation == generation && holds(standing));
             // Content that is two releases can be overtaken as either, and so only the latter counts.
@@ -139,7 +178,7 @@ impl Publisher {
             if is_interpreter {
                 now.uses &= !USE_LIBRARY;
             }
-            self.maps.publish(&digest, &Verdict { left: left & !now.entitlements, ..now })?;
+            verdicts.insert(digest, Verdict { left: left & !now.entitlements, ..now });
         }
         Ok(())
     }
@@ -197,6 +236,9 @@ fn together(standing: &Verdict, new: &Verdict) -> Verdict {
 fn with_own_mappings(uses: u32) -> u32 {
     if uses & USE_EXEC != 0 { uses | USE_LIBRARY | USE_SCRIPT } else { uses }
 }
+
+/// How many contents of a manifest are decided about under one lock, and published in one system call.
+const AT_ONCE: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -45,7 +45,8 @@ impl Daemon {
         entitled::start(&self.shared);
         match outcome {
             Ok(()) => {
-                tracing::info!(verdicts = self.shared.maps.verdict_count(), "the new {} in force", what.name());
+                let verdicts = self.shared.maps.verdict_count().map_or_else(|error| error.to_string(), |count| count.to_string());
+                tracing::info!(verdicts, "the new {} in force", what.name());
                 self.leave_notice(None);
             }
             Err(error) => {

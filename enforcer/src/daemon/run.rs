@@ -242,15 +242,8 @@ impl Daemon {
             let retired = loaded.retire_others()?;
             // Once more, with nobody else left who could have denied.
             self.prove()?;
-            let mode = self.shared.ground().policy.mode;
-            tracing::info!(
-                mode = mode.name(),
-                adopted,
-                retired,
-                verdicts = self.shared.maps.verdict_count(),
-                "in force: the canary was {}",
-                proof(mode)
-            );
+            let (mode, verdicts) = (self.shared.ground().policy.mode, self.shared.maps.verdict_count()?);
+            tracing::info!(mode = mode.name(), adopted, retired, verdicts, "in force: the canary was {}", proof(mode));
             self.shared.settle_charter();
             if was_in_force {
                 // What ran before is what the first daemon of this boot found.

@@ -2,6 +2,7 @@
 //!
 //! All `unsafe` of the crate is in this folder. Nothing here knows about signatures.
 
+mod batch;
 mod canary;
 mod descriptors;
 mod guard;
