@@ -12,6 +12,7 @@ use super::watch::Watch;
 use super::{Ground, entitled, facts, own_code, scan};
 use crate::audit::Timestamp;
 use crate::charter::InForce;
+use crate::kernel;
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts, Verified};
 use crate::text::hex;
@@ -55,6 +56,7 @@ impl Daemon {
             }
         }
         notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
+        kernel::give_back_freed_memory();
     }
 
     fn try_reload(&self, watch: &mut Watch, what: What) -> Result<(), DaemonError> {

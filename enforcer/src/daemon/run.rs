@@ -204,14 +204,7 @@ impl Daemon {
     }
 
     /// Attaches, proves, tells the service manager, and waits for signals.
-    fn serve(
-        &self,
-        loaded: &mut Loaded,
-        requests: &Requests,
-        events: &Events,
-        mut watch: Watch,
-        mut phases: Phases,
-    ) -> Result<(), DaemonError> {
+    fn serve(&self, loaded: &mut Loaded, requests: &Requests, events: &Events, mut watch: Watch, mut phases: Phases) -> Result<(), DaemonError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| system("start the runtime", source))?;
         runtime.block_on(async {
             // Before READY, so that no signal finds the daemon without its handler.
@@ -225,10 +218,7 @@ impl Daemon {
             let was_in_force = adopted || self.others.are_there();
             let attached = loaded.attach(&GUARDED_FOLDERS.map(Path::new)).map_err(DaemonError::from);
             phases.end("attaching");
-            if let Err(error) = attached
-                .and_then(|()| self.prove())
-                .and_then(|()| self.prove_signed_code_runs())
-            {
+            if let Err(error) = attached.and_then(|()| self.prove()).and_then(|()| self.prove_signed_code_runs()) {
                 // What was asked for cannot be had, so nothing is left behind. What was in force before stays.
                 if !adopted && let Err(worse) = loaded.pins.remove() {
                     tracing::error!("the unproven programs could not be taken off: {worse}");
@@ -269,6 +259,7 @@ impl Daemon {
             entitled::start(&self.shared);
             scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
+            kernel::give_back_freed_memory();
 
             let mut overlay_ticks = tokio::time::interval(OVERLAY_INTERVAL);
             let mut keep = tokio::time::interval(KEEP_INTERVAL);
