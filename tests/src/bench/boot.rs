@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::staged::{self, Staged};
 use super::machine;
+use super::staged::{self, Staged};
 use crate::service::{self, Journal};
 
 /// One start.

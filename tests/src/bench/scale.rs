@@ -11,8 +11,8 @@ use rustix::mm::ProtFlags;
 use serde::Serialize;
 
 use super::cost::{Cost, warm};
-use super::staged::{self, Staged};
 use super::hooks;
+use super::staged::{self, Staged};
 use crate::scene::Scene;
 use crate::service;
 

@@ -81,7 +81,8 @@ fn rows(steps: &[Step], kernel: &str) -> Result<Vec<Row>> {
     for (place, baseline) in without.costs.iter().enumerate() {
         let mut least = None;
         for step in enforced {
-            let cost = step.costs.get(place).filter(|cost| cost.work == baseline.work).with_context(|| format!("`{}` was not measured", baseline.work))?;
+            let cost =
+                step.costs.get(place).filter(|cost| cost.work == baseline.work).with_context(|| format!("`{}` was not measured", baseline.work))?;
             let more = cost.value.checked_sub(baseline.value).filter(|more| *more > 0);
             let more = more.with_context(|| format!("`{}` costs {} with enforcement and {} without", cost.work, cost.value, baseline.value))?;
             let growth = rounded(more as f64 / *least.get_or_insert(more) as f64);

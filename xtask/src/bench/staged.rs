@@ -58,4 +58,3 @@ fn line(number: u32) -> String {
 }
 
 const GUEST_FOLDER: &str = "/opt/enforcer-bench";
-
