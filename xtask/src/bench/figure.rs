@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use super::footprint;
 use crate::setup::kernels::Kernel;
 
 /// What a group found on one kernel.
@@ -41,9 +42,23 @@ impl Figure {
     }
 }
 
-/// Measures on each kernel, and prints what was found as JSON, or as a table with a line for each figure and the remarks below.
-pub(super) fn show(kernels: &[Kernel], measure: impl Fn(&str) -> Result<Figures>, json: bool) -> Result<()> {
+impl Figures {
+    fn markdown(&self) -> String {
+        let rows = self.of.iter().map(|Figure { work, value, unit, target, missed, .. }| {
+            let target = target.map_or_else(String::new, |most| footprint::judged(&format!("≤ {most}"), *missed));
+            vec![work.clone(), format!("{value} {unit}"), target]
+        });
+        let table = footprint::table(&["what", "value", "target"], rows);
+        table + &self.remarks.iter().map(|remark| format!("\n{}\n", textwrap::fill(remark, COLUMNS))).collect::<String>()
+    }
+}
+
+/// Measures on each kernel, puts what was found into the document if asked, and prints what was found as JSON, or as a table with a line for each figure and the remarks below.
+pub(super) fn show(group: &str, kernels: &[Kernel], measure: impl Fn(&str) -> Result<Figures>, (json, write): (bool, bool)) -> Result<()> {
     let found = kernels.iter().map(|kernel| measure(&kernel.name)).collect::<Result<Vec<_>>>()?;
+    if write {
+        kernels.iter().zip(&found).try_for_each(|(kernel, found)| footprint::write(group, &kernel.name, &found.markdown()))?;
+    }
     if json {
         let figures: Vec<&Figure> = found.iter().flat_map(|found| &found.of).collect();
         println!("{}", serde_json::to_string_pretty(&figures)?);
@@ -65,6 +80,8 @@ pub(super) fn show(kernels: &[Kernel], measure: impl Fn(&str) -> Result<Figures>
 
 /// Columns of the text below a table.
 const WIDTH: usize = 100;
+/// Columns of the document.
+const COLUMNS: usize = 150;
 
 #[cfg(test)]
 mod tests {

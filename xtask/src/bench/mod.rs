@@ -10,11 +10,13 @@
 //! | `scale` | whether the hot path costs the same with a million verdicts |
 //! | `memory`, `boot` | what the service takes of the memory, and how long until it is ready |
 //! | `staged`, `figure` | manifests that fill the kernel's map, and numbers that nobody is compared by |
+//! | `footprint` | docs/footprint.md, from what these and `scan` found |
 //! | `scan`, `signatures` | verifying and signing on this machine, beside other tools; `native` has what both need |
 
 mod boot;
 mod document;
 mod figure;
+mod footprint;
 mod memory;
 mod native;
 mod peers;
@@ -52,7 +54,7 @@ pub(crate) struct Arguments {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Also put what was measured into docs/performance.md and its pictures
+    /// Also put what was measured into docs/performance.md and its pictures, or into docs/footprint.md
     #[arg(long)]
     write: bool,
 }
@@ -85,14 +87,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let kernels = kernels(&arguments.kernel)?;
     let own = [Group::Scale, Group::Memory, Group::Boot, Group::Scan, Group::Signatures];
     if let Some(group) = arguments.groups.iter().find(|group| own.contains(group)) {
-        if arguments.groups.len() > 1 || arguments.write {
-            bail!("this group has rows of its own: measure it alone, and without `--write`");
+        if arguments.groups.len() > 1 || (arguments.write && *group == Group::Signatures) {
+            bail!("this group has rows of its own: measure it alone, and `signatures` without `--write`");
         }
+        let output = (arguments.json, arguments.write);
         return match group {
-            Group::Scale => scale::run(&kernels, arguments.json),
-            Group::Memory => figure::show(&kernels, memory::measure, arguments.json),
-            Group::Boot => figure::show(&kernels, boot::measure, arguments.json),
-            Group::Scan => scan::run(arguments.json),
+            Group::Scale => scale::run(&kernels, output),
+            Group::Memory => figure::show("memory", &kernels, memory::measure, output),
+            Group::Boot => figure::show("boot", &kernels, boot::measure, output),
+            Group::Scan => scan::run(output),
             _ => signatures::run(arguments.json),
         };
     }

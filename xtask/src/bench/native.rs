@@ -16,6 +16,7 @@ use nix::sys::time::TimeValLike;
 use serde::Serialize;
 use tempfile::TempDir;
 
+use super::footprint;
 use crate::build::{self, Profile};
 use crate::ui::Step;
 use crate::{process, setup, workspace};
@@ -48,6 +49,16 @@ pub(super) fn show(rows: &[Row], json: bool) -> Result<()> {
     }
     println!("\nRATIO: how many times as fast Enforcer is, at least once the target. BUSY: of {} processors.", processors());
     Ok(())
+}
+
+/// The rows as a table of a document.
+pub(super) fn markdown(rows: &[Row]) -> String {
+    let cells = rows.iter().map(|Row { work, tool, unit, value, ratio, busy, missed }| {
+        let target = footprint::judged("≥ 1", *missed);
+        vec![(*work).to_owned(), (*tool).to_owned(), format!("{value} {unit}"), ratio.to_string(), busy.to_string(), target]
+    });
+    let table = footprint::table(&["work", "tool", "speed", "Enforcer's by this one's", "processors busy", "target"], cells);
+    format!("{table}\nOn {} processors.\n", processors())
 }
 
 /// Processors of this machine.

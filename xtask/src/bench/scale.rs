@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::footprint;
 use super::report::Cost;
 use super::staged::Staged;
 use crate::guest_tests::{self, GuestTests};
@@ -36,8 +37,12 @@ struct Row {
     missed: bool,
 }
 
-pub(super) fn run(kernels: &[Kernel], json: bool) -> Result<()> {
-    let rows = kernels.iter().map(|kernel| measure(&kernel.name)).collect::<Result<Vec<_>>>()?.concat();
+pub(super) fn run(kernels: &[Kernel], (json, write): (bool, bool)) -> Result<()> {
+    let found = kernels.iter().map(|kernel| measure(&kernel.name)).collect::<Result<Vec<_>>>()?;
+    if write {
+        kernels.iter().zip(&found).try_for_each(|(kernel, rows)| footprint::write("scale", &kernel.name, &markdown(rows)))?;
+    }
+    let rows = found.concat();
     if json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(());
@@ -52,6 +57,14 @@ pub(super) fn run(kernels: &[Kernel], json: bool) -> Result<()> {
          {NO_SCOPES}"
     );
     Ok(())
+}
+
+fn markdown(rows: &[Row]) -> String {
+    let cells = rows.iter().map(|Row { work, verdicts, baseline, enforced, ratio, growth, missed, .. }| {
+        let (more, target) = (enforced - baseline, footprint::judged(&format!("≤ {TARGET}"), *missed));
+        vec![work.clone(), verdicts.to_string(), baseline.to_string(), format!("{ratio} (+{more})"), growth.to_string(), target]
+    });
+    footprint::table(&["work", "verdicts", "no enforcer", "enforcer", "growth", "target"], cells) + &format!("\n{}\n", NO_SCOPES.replace('\n', " "))
 }
 
 fn measure(kernel: &str) -> Result<Vec<Row>> {

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use super::footprint;
 use super::native::{self, Code, Row, Scene, Unit, processors};
 
-pub(super) fn run(json: bool) -> Result<()> {
+pub(super) fn run((json, write): (bool, bool)) -> Result<()> {
     let scene = Scene::make()?;
     let all = code_of_usr(&scene)?;
     let large: Vec<Code> = all.iter().filter(|code| code.size >= LARGE).cloned().collect();
@@ -20,6 +21,9 @@ pub(super) fn run(json: bool) -> Result<()> {
     let mut rows = verifying(&scene, "verify all code below /usr", &[Path::new("/usr")], &all, &[Unit::Bytes, Unit::Files])?;
     rows.extend(verifying(&scene, "verify files of 1 MiB and more", &paths, &large, &[Unit::Bytes])?);
     rows.extend(verifying(&scene, "verify 20,000 files of 2 KiB", &[&scene.at("tree")], &small, &[Unit::Files])?);
+    if write {
+        footprint::write("scan", "host", &native::markdown(&rows))?;
+    }
     native::show(&rows, json)
 }
 
