@@ -4,13 +4,13 @@
 //! numbers that begin with its generation, so that an interpreter is held to the one policy or to the other, and never to half of each.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use enforcer_common::{Digest, HAS_SCRIPT_FOLDERS, INTERPRETER_NAME_SIZE, Interpreter, PROGRAMS_MAY_CALL, WORD_SIZE, Word, WordKind, WordMeaning};
 
 use crate::kernel::{KernelError, Maps, fsverity_digest};
-use crate::measure::{self, Stamp};
+use crate::measure::{self, Stamp, in_parallel};
 use crate::policy::{self, Callers, Evidence, Label, Policy, ScriptName};
 use crate::signature::Verified;
 use crate::text::printable;
@@ -45,12 +45,13 @@ impl Table {
                 }
             }
         }
-        for path in self.programs(policy) {
-            let label = policy.interpreters.label(Evidence::Lies(&path), std::iter::empty());
-            let Some(value) = label.and_then(|label| labelled(&values, label)) else { continue };
-            for digest in self.digests(path, policy.limits.max_file_size).into_iter().flatten() {
-                self.hold_higher(maps, &digest, value)?;
-            }
+        let value_of = |path: &Path| labelled(&values, policy.interpreters.label(Evidence::Lies(path), std::iter::empty())?);
+        let programs: Vec<(PathBuf, Interpreter)> =
+            self.programs(policy).into_iter().filter_map(|path| value_of(&path).map(|value| (path, value))).collect();
+        // Some are a hundred megabytes long, and a start waits for them.
+        let measured = in_parallel(programs.into_iter(), |(path, value)| (self.digests(path, policy.limits.max_file_size), value));
+        for (digests, value) in measured {
+            digests.into_iter().flatten().try_for_each(|digest| self.hold_higher(maps, &digest, value))?;
         }
         let mut known = lock(&self.values);
         known.retain(|(of, _)| *of != generation);

@@ -16,6 +16,7 @@ mod locate;
 mod names;
 mod notice;
 mod own_code;
+mod phases;
 mod protected;
 mod publish;
 mod rejections;
@@ -195,9 +196,7 @@ impl Shared {
         names::bind(&self.maps, &ground.policy, ground.generation)?;
         self.publisher.bind_interpreters(&ground.policy, ground.generation)?;
         self.publisher.allow_own(&ground.own_code, ground.generation)?;
-        for verified in ground.examiner.manifest_entries() {
-            self.publisher.allow(&verified, ground.generation)?;
-        }
+        self.publisher.allow_all(ground.examiner.manifest_entries(), ground.generation)?;
         let left_until = self.maps.settings()?.left_until;
         self.maps.set_settings(&Settings { left_until, ..settings(&ground.policy, ground.generation, &self.identity) })
     }

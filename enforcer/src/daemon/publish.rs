@@ -1,5 +1,6 @@
 //! From decisions to verdicts in the kernel. Only a [`Verified`] value can become an allow.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRARY, USE_SCRIPT, Verdict};
@@ -47,6 +48,31 @@ impl Publisher {
         }
         let own = if floors.is_own(&verified.digest()) { ENTITLEMENT_OWN } else { 0 };
         self.publish(&mut floors, verified, own, generation).map(|()| true)
+    }
+
+    /// Allows everything that manifests vouch for, many digests at a time. What something newer was accepted of is left out.
+    pub fn allow_all(&self, all: impl Iterator<Item = Verified>, generation: u32) -> Result<(), KernelError> {
+        let mut all = all.peekable();
+        while all.peek().is_some() {
+            // Whoever is verified meanwhile gets a turn between two lots.
+            let mut floors = self.floors();
+            let mut lot = Lot::default();
+            for verified in all.by_ref().take(AT_ONCE) {
+                let Admission::Admitted { withdraw } = floors.admit(verified.release()) else { continue };
+                for older in &withdraw {
+                    lot.verdicts.remove(older);
+                    self.maps.withdraw(older)?;
+                }
+                let own = if floors.is_own(&verified.digest()) { ENTITLEMENT_OWN } else { 0 };
+                self.decide(&mut floors, &verified, own, generation, &mut lot)?;
+            }
+            let is_written = self.maps.publish_all(&lot.verdicts.into_iter().collect::<Vec<_>>());
+            if lot.takes_away {
+                self.maps.end_grants()?;
+            }
+            is_written?;
+        }
+        Ok(())
     }
 
     /// Allows the daemon's own code, which nothing newer takes away while it runs.
@@ -117,6 +143,21 @@ impl Publisher {
     }
 
     fn publish(&self, floors: &mut Floors, verified: &Verified, own: u32, generation: u32) -> Result<(), KernelError> {
+        let mut lot = Lot::default();
+        self.decide(floors, verified, own, generation, &mut lot)?;
+        lot.verdicts.iter().try_for_each(|(digest, verdict)| self.maps.publish(digest, verdict))?;
+        if lot.takes_away { self.maps.end_grants() } else { Ok(()) }
+    }
+
+    /// Adds to the verdicts that are about to be published those on this content.
+    fn decide(
+        &self,
+        floors: &mut Floors,
+        verified: &Verified,
+        own: u32,
+        generation: u32,
+        lot: &mut Lot,
+    ) -> Result<(), KernelError> {
         let expires_at = match verified.not_after().map(|end| self.clock.boottime_of(end)) {
             None => 0,
             Some(Some(end)) => end,
@@ -127,9 +168,11 @@ impl Publisher {
         let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, left: 0 };
         let all: Vec<Digest> = digests(verified).collect();
         let is_interpreter = self.interpreters.hold(&self.maps, verified, &all, generation)?;
-        let mut takes_away = false;
         for digest in all {
-            let before = self.maps.verdict(&digest)?;
+            let before = match lot.verdicts.get(&digest) {
+                Some(about_to_be) => Some(*about_to_be),
+                None => self.maps.verdict(&digest)?,
+            };
             let left = before.map_or(0, |before| left_beside(&verdict, &before));
             let standing = before.filter(|standing| standing.generation == generation && holds(standing));
             // Content that is two releases can be overtaken as either, and so only the latter counts.
@@ -143,15 +186,23 @@ impl Publisher {
                 now.uses &= !USE_LIBRARY;
             }
             let now = Verdict { left: left & !now.entitlements, ..now };
-            takes_away |= before.is_some_and(|before| is_less(&now, &before));
-            self.maps.publish(&digest, &now)?;
+            lot.takes_away |= before.is_some_and(|before| is_less(&now, &before));
+            lot.verdicts.insert(digest, now);
         }
-        if takes_away { self.maps.end_grants() } else { Ok(()) }
+        Ok(())
     }
 
     fn floors(&self) -> MutexGuard<'_, Floors> {
         self.floors.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Verdicts that are about to be published.
+#[derive(Default)]
+struct Lot {
+    verdicts: HashMap<Digest, Verdict>,
+    /// Whether one of them allows less than the one that it replaces.
+    takes_away: bool,
 }
 
 /// What the kernel may call the content.
@@ -211,6 +262,8 @@ fn with_own_mappings(uses: u32) -> u32 {
 
 /// How far two ends of one certificate may lie apart, which are worked out from clocks that are not read at the same moment, in nanoseconds.
 const CLOCK_TOLERANCE: u64 = 1_000_000_000;
+/// How many contents of a manifest are decided about under one lock, and published in one system call.
+const AT_ONCE: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use super::watch::Watch;
 use super::{Ground, entitled, facts, own_code, scan};
 use crate::audit::Timestamp;
 use crate::charter::InForce;
+use crate::kernel;
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts, Verified};
 use crate::text::hex;
@@ -45,7 +46,8 @@ impl Daemon {
         entitled::start(&self.shared);
         match outcome {
             Ok(()) => {
-                tracing::info!(verdicts = self.shared.maps.verdict_count(), "the new {} in force", what.name());
+                let verdicts = self.shared.maps.verdict_count().map_or_else(|error| error.to_string(), |count| count.to_string());
+                tracing::info!(verdicts, "the new {} in force", what.name());
                 self.leave_notice(None);
             }
             Err(error) => {
@@ -54,6 +56,7 @@ impl Daemon {
             }
         }
         notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
+        kernel::give_back_freed_memory();
     }
 
     fn try_reload(&self, watch: &mut Watch, what: What) -> Result<(), DaemonError> {

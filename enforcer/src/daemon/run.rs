@@ -21,6 +21,7 @@ use super::explain::Explanations;
 use super::floors::Floors;
 use super::identity::{self, Identity};
 use super::notice::Notice;
+use super::phases::Phases;
 use super::protected::{Unprotected, require_protected};
 use super::publish::Publisher;
 use super::reload::{What, examiner, trusted_own_code};
@@ -111,6 +112,7 @@ pub enum DaemonError {
 
 /// Runs the daemon until it is told to end by `SIGTERM` or `SIGINT`. Enforcement goes on afterwards.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
+    let mut phases = Phases::begin();
     let policy = Policy::load(&options.policy)?;
     let clock = Arc::new(start_clock(policy.mode)?);
     // Before anything of it is read, so that no change is missed.
@@ -126,8 +128,10 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     // Before anything of this policy has an effect.
     let chartered = Chartered::admit(&policy, &mut trust, &charters_in_force()?, &facts(&clock, &floors.versions()))?;
     clock.keep().unwrap_or_else(|error| tracing::error!("{}", untold_time(&error)));
+    phases.end("policy");
 
     let mut loaded = kernel::load_or_adopt(policy.limits.max_verdicts)?;
+    phases.end("programs");
     if loaded.was_adopted() {
         // What is kept for the next start would be somebody else's.
         kernel::require_own_place(loaded.maps.settings()?.mount_namespace).map_err(|source| system("take over what is in force", source))?;
@@ -135,12 +139,13 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let tally = Arc::new(Tally::default());
     let settings = worker::Settings::of_this_program(VERIFIERS, FIRST, policy.mode == Mode::Audit);
     let workers = Pool::start(settings, Arc::clone(&tally.workers)).map_err(DaemonError::Workers)?;
-    let daemon = Daemon::prepare(options, (policy, trust, chartered), (clock, floors), (workers, tally), &loaded)?;
+    phases.end("workers");
+    let daemon = Daemon::prepare(options, (policy, trust, chartered), (clock, floors), (workers, tally), &loaded, &mut phases)?;
     let requests =
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
         .map_err(|source| system("start a thread", source))?;
-    let outcome = daemon.serve(&mut loaded, &requests, &events, watch);
+    let outcome = daemon.serve(&mut loaded, &requests, &events, watch, phases);
     requests.stop();
     events.stop();
     outcome
@@ -166,13 +171,16 @@ impl Daemon {
         (clock, floors): (Arc<Clock>, Floors),
         (workers, tally): (Pool, Arc<Tally>),
         loaded: &Loaded,
+        phases: &mut Phases,
     ) -> Result<Self, DaemonError> {
         let maps = Arc::clone(&loaded.maps);
         let generation = maps.settings()?.generation.wrapping_add(1);
         let versions = floors.versions();
         let facts = facts(&clock, &versions);
         let examiner = Arc::new(examiner(&policy, trust, &facts));
+        phases.end("manifests");
         let own_code = trusted_own_code(&policy, &examiner, &facts)?;
+        phases.end("own code");
         let ground = Arc::new(Ground { policy, chartered, examiner, own_code, generation });
         let shared = Arc::new(Shared {
             publisher: Publisher::new(Arc::clone(&maps), Arc::clone(&clock), floors),
@@ -190,12 +198,13 @@ impl Daemon {
             replacing: Mutex::default(),
         });
         shared.replace_ground(ground)?;
+        phases.end("verdicts");
         let program = own_code::program().map_err(|source| system("find this program's file", source))?;
         Ok(Self { options: options.clone(), shared, program, others: loaded.others()?, told: Mutex::default() })
     }
 
     /// Attaches, proves, tells the service manager, and waits for signals.
-    fn serve(&self, loaded: &mut Loaded, requests: &Requests, events: &Events, mut watch: Watch) -> Result<(), DaemonError> {
+    fn serve(&self, loaded: &mut Loaded, requests: &Requests, events: &Events, mut watch: Watch, mut phases: Phases) -> Result<(), DaemonError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| system("start the runtime", source))?;
         runtime.block_on(async {
             // Before READY, so that no signal finds the daemon without its handler.
@@ -207,12 +216,9 @@ impl Daemon {
             self.look_for_overlay(&mut overlay);
             let adopted = loaded.was_adopted();
             let was_in_force = adopted || self.others.are_there();
-            if let Err(error) = loaded
-                .attach(&GUARDED_FOLDERS.map(Path::new))
-                .map_err(DaemonError::from)
-                .and_then(|()| self.prove())
-                .and_then(|()| self.prove_signed_code_runs())
-            {
+            let attached = loaded.attach(&GUARDED_FOLDERS.map(Path::new)).map_err(DaemonError::from);
+            phases.end("attaching");
+            if let Err(error) = attached.and_then(|()| self.prove()).and_then(|()| self.prove_signed_code_runs()) {
                 // What was asked for cannot be had, so nothing is left behind. What was in force before stays.
                 if !adopted && let Err(worse) = loaded.pins.remove() {
                     tracing::error!("the unproven programs could not be taken off: {worse}");
@@ -226,15 +232,8 @@ impl Daemon {
             let retired = loaded.retire_others()?;
             // Once more, with nobody else left who could have denied.
             self.prove()?;
-            let mode = self.shared.ground().policy.mode;
-            tracing::info!(
-                mode = mode.name(),
-                adopted,
-                retired,
-                verdicts = self.shared.maps.verdict_count(),
-                "in force: the canary was {}",
-                proof(mode)
-            );
+            let (mode, verdicts) = (self.shared.ground().policy.mode, self.shared.maps.verdict_count()?);
+            tracing::info!(mode = mode.name(), adopted, retired, verdicts, "in force: the canary was {}", proof(mode));
             self.shared.settle_charter();
             if was_in_force {
                 // What ran before is what the first daemon of this boot found.
@@ -249,6 +248,8 @@ impl Daemon {
                 before::start(&self.shared, Snapshot::take()).map_err(|source| system("start a thread", source))?;
             }
             self.leave_notice(None);
+            phases.end("canaries");
+            tracing::info!("ready after {} ms: {phases}", phases.milliseconds());
             if self.options.once {
                 entitled::renew(&self.shared);
                 self.keep_state();
@@ -258,6 +259,7 @@ impl Daemon {
             entitled::start(&self.shared);
             scan::start(&self.shared).map_err(|source| system("start a thread", source))?;
             notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
+            kernel::give_back_freed_memory();
 
             let mut overlay_ticks = tokio::time::interval(OVERLAY_INTERVAL);
             let mut keep = tokio::time::interval(KEEP_INTERVAL);

@@ -46,7 +46,7 @@ pub fn status() -> Result<Status, KernelError> {
         hooks_cost: pins.costs(),
         since: since(&pins),
         daemon: Daemon { alive: pid.is_some(), pid },
-        verdicts: maps.verdict_count() as u64,
+        verdicts: maps.verdict_count()? as u64,
         max_verdicts: u64::from(maps.max_verdicts()),
         cache_hits: count(Counter::CacheHits)? + count(Counter::Granted)?,
         measurements: count(Counter::Measurements)?,

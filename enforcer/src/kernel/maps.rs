@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
+use super::batch::Batch;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
 pub(super) const MAPS: [&str; 31] = [
@@ -52,9 +53,10 @@ pub(super) const MAPS: [&str; 31] = [
     "AYA_LOGS",
 ];
 
-/// Handles of the pinned maps. Each call is one system call on one map; the kernel replaces a value as a whole.
+/// Handles of the pinned maps. Each call is one system call on one map, or one for thousands of verdicts; the kernel replaces a value as a whole.
 pub struct Maps {
     verdicts: Mutex<HashMap<MapData, Digest, Verdict>>,
+    many_verdicts: Batch<Digest, Verdict>,
     max_verdicts: u32,
     names: Mutex<HashMap<MapData, Name, Binding>>,
     paths: Mutex<HashMap<MapData, BoundPath, u32>>,
@@ -83,6 +85,7 @@ impl Maps {
         let verdicts = pinned(folder, "VERDICTS")?;
         let max_verdicts = verdicts.info().map_err(|error| failed("VERDICTS", &error))?.max_entries();
         Ok(Self {
+            many_verdicts: Batch::of(&verdicts).map_err(|error| failed("VERDICTS", &error))?,
             verdicts: Mutex::new(HashMap::try_from(Map::HashMap(verdicts)).map_err(|error| failed("VERDICTS", &error))?),
             max_verdicts,
             names: Mutex::new(hash_map(folder, "NAMES")?),
@@ -128,6 +131,16 @@ impl Maps {
         let Some(epochs) = &self.epochs else { return Ok(()) };
         // A number that was never there before.
         lock(epochs).set(POLICY_EPOCH, boottime(), 0).map_err(|error| failed(EPOCHS, &error))
+    }
+
+    /// Publishes many verdicts, each replacing an older one. After an error, none or some of them are published. Whoever takes something away by it ends the
+    /// grants afterwards.
+    pub fn publish_all(&self, verdicts: &[(Digest, Verdict)]) -> Result<(), KernelError> {
+        match self.many_verdicts.update(verdicts) {
+            Ok(()) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::E2BIG) => Err(KernelError::VerdictsFull { max: self.max_verdicts }),
+            Err(error) => Err(failed("VERDICTS", &error)),
+        }
     }
 
     /// Binds a name to a component, for the verdicts of the name's generation.
@@ -196,15 +209,11 @@ impl Maps {
         }
     }
 
-    /// What `of` makes of each verdict. Collected, because a removal during the walk would start it again from the beginning.
+    /// What `of` makes of each verdict. One that is published or withdrawn meanwhile may be among them or not.
     pub fn select<T>(&self, of: impl Fn(&Digest, &Verdict) -> Option<T>) -> Result<Vec<(Digest, T)>, KernelError> {
-        let verdicts = lock(&self.verdicts);
         let mut selected = Vec::new();
-        for found in verdicts.iter() {
-            let (digest, verdict) = found.map_err(|error| failed("VERDICTS", &error))?;
-            selected.extend(of(&digest, &verdict).map(|made| (digest, made)));
-        }
-        Ok(selected)
+        let walk = self.many_verdicts.each(|digest, verdict| selected.extend(of(digest, verdict).map(|made| (*digest, made))));
+        walk.map(|()| selected).map_err(|error| failed("VERDICTS", &error))
     }
 
     /// Shows the programs an inode of the enforcer's own (`enforcer_common::Enrolment`).
@@ -282,8 +291,9 @@ impl Maps {
     }
 
     /// How many verdicts there are.
-    pub fn verdict_count(&self) -> usize {
-        lock(&self.verdicts).keys().filter(Result::is_ok).count()
+    pub fn verdict_count(&self) -> Result<usize, KernelError> {
+        let mut count = 0;
+        self.many_verdicts.each(|_, _| count += 1).map(|()| count).map_err(|error| failed("VERDICTS", &error))
     }
 
     /// How many verdicts fit.

@@ -2,6 +2,8 @@
 //!
 //! All `unsafe` of the crate is in this folder. Nothing here knows about signatures.
 
+mod allocator;
+mod batch;
 mod canary;
 mod descriptors;
 mod guard;
@@ -20,6 +22,7 @@ mod verity;
 use std::io;
 use std::path::PathBuf;
 
+pub use allocator::give_back_freed_memory;
 pub use canary::{Canary, Denied, start_signed};
 pub use descriptors::close_descriptors_from;
 pub use layout::{overlay_module_is_loaded, read_overlay};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
@@ -12,6 +13,7 @@ use enforcer_common::{ABSENT, Digest, USE_EXEC, USE_LIBRARY, Verdict};
 use super::layout::{self, KernelTypes};
 use super::pins::{Pins, observed, pin_error, require_bpffs};
 use super::{KernelError, Maps, boottime, guard, maps::MAPS, object};
+use crate::measure::in_parallel;
 use crate::text::chain;
 
 /// The LSM hooks, by the kernel's names, which are the programs' names too, and the entry of a system call that asks none. Those that decide about code
@@ -202,18 +204,28 @@ fn load(types: &KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, Ker
         FILE_POST_OPEN => types.layout.features.file_post_open != 0,
         _ => types.layout.linux_binprm_is_check != ABSENT,
     };
-    for hook in HOOKS.into_iter().chain(OPTIONAL.into_iter().filter(is_there)) {
-        let loaded = match programs.program_mut(hook) {
-            Some(Program::Lsm(program)) => program.load(hook, &btf),
-            Some(Program::FEntry(program)) => program.load(hook, &btf),
-            _ => return Err(not_in_object(hook)),
-        };
-        loaded.map_err(|error| KernelError::Program { program: hook.to_owned(), detail: describe(&error) })?;
-        let program = programs.program_mut(hook).ok_or_else(|| not_in_object(hook))?;
-        let path = pins.program(hook);
-        program.pin(&path).map_err(|error| pin_error("pin", &path, std::io::Error::other(chain(&error))))?;
+    let wanted: Vec<&str> = HOOKS.into_iter().chain(OPTIONAL.into_iter().filter(is_there)).collect();
+    if let Some(hook) = wanted.iter().find(|hook| programs.program(hook).is_none()) {
+        return Err(not_in_object(hook));
     }
+    // The verifier looks at each by itself, and is what a start takes longest for.
+    let found: Vec<(&str, &mut Program)> = programs.programs_mut().filter(|(name, _)| wanted.contains(name)).collect();
+    in_parallel(found.into_iter(), |(hook, program)| load_one(hook, program, &btf, pins)).into_iter().collect::<Result<(), _>>()?;
     Ok(programs)
+}
+
+/// Has the verifier accept one program, and pins it.
+fn load_one(hook: &str, program: &mut Program, btf: &Btf, pins: &Pins) -> Result<(), KernelError> {
+    let began = Instant::now();
+    let loaded = match program {
+        Program::Lsm(program) => program.load(hook, btf),
+        Program::FEntry(program) => program.load(hook, btf),
+        _ => return Err(not_in_object(hook)),
+    };
+    loaded.map_err(|error| KernelError::Program { program: hook.to_owned(), detail: describe(&error) })?;
+    tracing::debug!(hook, milliseconds = began.elapsed().as_secs_f64() * 1000.0, "the kernel accepted a program");
+    let path = pins.program(hook);
+    program.pin(&path).map_err(|error| pin_error("pin", &path, std::io::Error::other(chain(&error))))
 }
 
 /// Attaches one program, and pins its link.

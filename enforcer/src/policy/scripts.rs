@@ -2,15 +2,16 @@
 
 mod known;
 mod name;
+mod program;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use enforcer_common::Response;
-use glob::{MatchOptions, Pattern};
 
 pub(super) use known::{KNOWN, Known};
 pub use name::{ScriptName, ScriptNames};
+pub use program::ProgramPath;
 
 /// A program that runs text, and what it is held to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +20,8 @@ pub struct Interpreter {
     pub name: String,
     /// Whether the policy's text has it, and not only the table that is known.
     pub is_written: bool,
-    /// The paths of its programs, as patterns (`glob(7)`). Whatever has the content of one of them is this interpreter, wherever it lies.
-    pub programs: Vec<Pattern>,
+    /// The paths of its programs. Whatever has the content of one of them is this interpreter, wherever it lies.
+    pub programs: Vec<ProgramPath>,
     /// The names of files that are scripts to it.
     pub scripts: Vec<ScriptName>,
     /// What happens to a script without a verdict.
@@ -79,7 +80,9 @@ impl Interpreters {
             Evidence::Listed(path) => (path, true),
             Evidence::Signature => return None,
         };
-        let found = self.0.iter().enumerate().filter_map(|(place, interpreter)| Some((place, interpreter.match_at(path)?)));
+        let merged = merged(path);
+        let match_at = |interpreter: &Interpreter| interpreter.match_at(path).or_else(|| interpreter.match_at(merged.as_deref()?));
+        let found = self.0.iter().enumerate().filter_map(|(place, interpreter)| Some((place, match_at(interpreter)?)));
         // A whole path says more than a pattern.
         let (place, is_exact) = found.max_by_key(|(place, is_exact)| (*is_exact, self.0[*place].is_written, std::cmp::Reverse(*place)))?;
         self.labelled(
@@ -159,16 +162,13 @@ pub struct Grammar {
 impl Interpreter {
     /// Whether a program at this path is this interpreter, and then whether its whole path is known, and not only a pattern.
     fn match_at(&self, path: &Path) -> Option<bool> {
-        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
-        let matches = |path: &Path| {
-            let found = self.programs.iter().filter(|pattern| pattern.matches_path_with(path, options));
-            found.map(|pattern| !pattern.as_str().contains(['*', '?', '['])).max()
-        };
-        // Where `/bin` is a link to `/usr/bin`, both names are the same file's.
-        let merged =
-            || path.strip_prefix("/").ok().filter(|below| !below.starts_with("usr")).and_then(|below| matches(&Path::new("/usr").join(below)));
-        matches(path).or_else(merged)
+        self.programs.iter().filter(|program| program.matches(path)).map(ProgramPath::is_exact).max()
     }
+}
+
+/// Where `/bin` is a link to `/usr/bin`, both names are the same file's.
+fn merged(path: &Path) -> Option<PathBuf> {
+    path.strip_prefix("/").ok().filter(|below| !below.starts_with("usr")).map(|below| Path::new("/usr").join(below))
 }
 
 /// The names of what is a script to any interpreter that is known without the policy's saying.

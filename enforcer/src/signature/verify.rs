@@ -260,6 +260,7 @@ impl ManifestInForce {
         digests.sort_unstable();
         digests.dedup();
         digests.retain(|digest| !rules.trust.revoked().has_digest(digest));
+        digests.shrink_to_fit();
         Ok(Self { carrier, accepted: Arc::new(accepted), digests, interpreters })
     }
 

@@ -24,7 +24,6 @@ pub enum Unit {
     /// Of the guest's clock. Where the machine counts instructions, each of them is one.
     Nanoseconds,
     /// Bytes.
-    #[expect(dead_code, reason = "for the groups about memory")]
     Bytes,
 }
 

@@ -82,7 +82,7 @@ fn read(file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn map(file: &File, protection: ProtFlags) -> Result<()> {
+pub fn map(file: &File, protection: ProtFlags) -> Result<()> {
     // SAFETY: a new mapping that nobody reads, unmapped at once.
     unsafe {
         let start = mmap(null_mut(), 4096, protection, MapFlags::PRIVATE, file, 0)?;

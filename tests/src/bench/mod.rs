@@ -3,18 +3,24 @@
 //! Each group prints its [`Cost`]s, one JSON array in a line of stdout. Under QEMU's `-icount shift=0` a nanosecond of the guest's is one instruction. What
 //! is measured in which machine, and beside whom, is told by `cargo xtask bench`; nothing here knows who enforces.
 
+mod boot;
 pub mod cold;
 mod cost;
 pub mod first_use;
 mod hooks;
 mod machine;
+mod memory;
 mod proof;
+mod scale;
+mod staged;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use self::cost::Cost;
+use self::staged::Staged;
 use crate::scene::Scene;
 
 /// A group of measurements.
@@ -28,6 +34,24 @@ pub enum Bench {
     FirstUse(Arguments),
     /// No measurement: whether what nobody signed is denied.
     Proof,
+    /// The hot path with more and more verdicts; JSON lines.
+    Scale(Manifests),
+    /// The daemon's memory, and the kernel's.
+    Memory {
+        #[command(flatten)]
+        manifests: Manifests,
+        #[command(flatten)]
+        arguments: Arguments,
+    },
+    /// The service's start; JSON lines.
+    Boot(Manifests),
+}
+
+#[derive(clap::Args)]
+pub struct Manifests {
+    /// The folder with manifests that the host staged.
+    #[arg(long, value_name = "DIR")]
+    staged: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -47,6 +71,9 @@ pub fn run(scene: &Scene, bench: &Bench) -> Result<ExitCode> {
             println!("{}", serde_json::to_string(&proof::attempt(scene)?)?);
             return Ok(ExitCode::SUCCESS);
         }
+        Bench::Scale(manifests) => return scale::run(scene, &Staged::open(&manifests.staged)?),
+        Bench::Memory { manifests, arguments } => (memory::measure(scene, &Staged::open(&manifests.staged)?)?, arguments),
+        Bench::Boot(manifests) => return boot::run(&Staged::open(&manifests.staged)?),
     };
     print(&costs, arguments)?;
     Ok(ExitCode::SUCCESS)

@@ -7,15 +7,29 @@
 //! | `report` | the rows that all groups print |
 //! | `targets` | what we want to reach |
 //! | `document`, `plot` | docs/performance.md and its pictures, from the rows of earlier runs and of this one |
-//! | `signatures` | verifying and signing on this machine |
+//! | `scale` | whether the hot path costs the same with a million verdicts |
+//! | `memory`, `boot` | what the service takes of the memory, and how long until it is ready |
+//! | `staged`, `figure` | manifests that fill the kernel's map, and numbers that nobody is compared by |
+//! | `footprint` | docs/footprint.md, from what these and `scan` found |
+//! | `scan`, `signatures` | verifying and signing on this machine, beside other tools; `native` has what both need |
 
+mod boot;
 mod document;
+mod figure;
+mod footprint;
+mod memory;
+mod native;
 mod peers;
 mod plot;
 mod report;
+mod scale;
+mod scan;
 mod signatures;
+mod staged;
 mod stages;
 mod targets;
+
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
@@ -40,7 +54,7 @@ pub(crate) struct Arguments {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Also put what was measured into docs/performance.md and its pictures
+    /// Also put what was measured into docs/performance.md and its pictures, or into docs/footprint.md
     #[arg(long)]
     write: bool,
 }
@@ -57,18 +71,35 @@ enum Group {
     FirstUse,
     /// Nothing: only write docs/performance.md anew, from what earlier runs measured
     Document,
-    /// Verifying all code of this machine and signing many files, beside sha256sum, openssl and evmctl
+    /// The hot path with a thousand to a million verdicts
+    Scale,
+    /// The daemon's memory, and the kernel's for each verdict and each measured file
+    Memory,
+    /// The time from the service's start until it is ready
+    Boot,
+    /// Verifying all code of this machine, beside sha256sum and openssl, which only hash it
+    Scan,
+    /// Signing many files, beside evmctl
     Signatures,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let wants = |group| arguments.groups.contains(&group) || arguments.groups.contains(&Group::All);
-    if arguments.groups.contains(&Group::Signatures) {
-        if arguments.groups.len() > 1 || arguments.write {
-            bail!("`signatures` has rows of its own: measure it alone, and without `--write`");
+    let kernels = kernels(&arguments.kernel)?;
+    let own = [Group::Scale, Group::Memory, Group::Boot, Group::Scan, Group::Signatures];
+    if let Some(group) = arguments.groups.iter().find(|group| own.contains(group)) {
+        if arguments.groups.len() > 1 || (arguments.write && *group == Group::Signatures) {
+            bail!("this group has rows of its own: measure it alone, and `signatures` without `--write`");
         }
-        return signatures::run(arguments.json);
+        let output = (arguments.json, arguments.write);
+        return match group {
+            Group::Scale => scale::run(&kernels, output),
+            Group::Memory => figure::show("memory", &kernels, memory::measure, output),
+            Group::Boot => figure::show("boot", &kernels, boot::measure, output),
+            Group::Scan => scan::run(output),
+            _ => signatures::run(arguments.json),
+        };
     }
+    let wants = |group| arguments.groups.contains(&group) || arguments.groups.contains(&Group::All);
     let stages: Vec<Stage> = [(Group::Hooks, Stage::Hooks), (Group::Cold, Stage::Cold), (Group::FirstUse, Stage::FirstUse)]
         .into_iter()
         .filter_map(|(group, stage)| wants(group).then_some(stage))
@@ -77,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return document::write(report::Report::default());
     }
     let peers = if arguments.peer.is_empty() { Peer::value_variants() } else { &arguments.peer };
-    let (report, failed) = stages::run(&stages, &kernels(&arguments.kernel)?, peers)?;
+    let (report, failed) = stages::run(&stages, &kernels, peers)?;
     report.show(arguments.json)?;
     if arguments.write {
         document::write(report)?;
@@ -96,3 +127,6 @@ fn kernels(names: &[String]) -> Result<Vec<Kernel>> {
 
 /// Kernels whose figures are in docs/performance.md.
 const PUBLISHED: [&str; 2] = ["6.12", "7"];
+
+/// What a machine may take whose kernel has very many verdicts, with every instruction counted.
+const LONG: Duration = Duration::from_secs(3600);

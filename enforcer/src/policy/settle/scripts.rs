@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use enforcer_common::{INTERPRETER_NAME_SIZE, OPTIONS_UNKNOWN, Response, WORD_SIZE};
-use glob::Pattern;
 
 use super::super::error::Problem;
 use super::super::raw::{At, RawInterpreter, RawScripts};
-use super::super::scripts::{Callers, Grammar, Interpreter, Interpreters, KNOWN, Known, ScriptName};
+use super::super::scripts::{Callers, Grammar, Interpreter, Interpreters, KNOWN, Known, ProgramPath, ScriptName};
 use super::Desk;
 use crate::text::printable;
 
@@ -116,9 +115,9 @@ impl Desk {
         }
     }
 
-    fn pattern(&mut self, written: At<String>) -> Option<Pattern> {
+    fn pattern(&mut self, written: At<String>) -> Option<ProgramPath> {
         let (place, text) = (written.span(), self.path(written).to_string_lossy().into_owned());
-        Pattern::new(&text)
+        ProgramPath::parse(&text)
             .map_err(|error| self.refuse(Problem::new(place, format!("`{}` is no pattern: {}", printable(&text), error.msg)).remedy(PATTERNS)))
             .ok()
     }
@@ -163,7 +162,7 @@ impl Defaults {
     fn of(&self, known: &Known) -> Interpreter {
         Interpreter {
             name: known.name.to_owned(),
-            programs: known.programs.iter().filter_map(|program| Pattern::new(program).ok()).collect(),
+            programs: known.programs.iter().filter_map(|program| ProgramPath::parse(program).ok()).collect(),
             scripts: known.script_names().collect(),
             inline: self.inline.or(known.inline_by_default).unwrap_or(Response::Allow),
             grammar: known.grammar(),
