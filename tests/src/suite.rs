@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use crate::events::{self, Mark};
 use crate::mode::Mode;
@@ -15,6 +16,7 @@ pub fn run(scene: &Scene, selection: Selection, is_demo: bool) -> Result<ExitCod
     let mut report = Report::new(rows::with_twins(selection));
     check_boot(scene, &mut report)?;
     check(&mut report, "enforce::status_says_what_is_in_force", "`enforcer status`", "it says enforce", || in_force(Mode::Enforce))?;
+    check(&mut report, "enforce::status_says_what_hooks_cost", "`enforcer status` while the kernel counts", "it says what they cost", costs)?;
     rows::run_all(scene, Mode::Enforce, &mut report)?;
     if !is_demo {
         stress::run_all(scene, &mut report)?;
@@ -78,4 +80,21 @@ fn in_force(mode: Mode) -> Result<String> {
     // Later on, tests have lost some on purpose.
     ensure!(mode != Mode::Enforce || (status["events_lost"] == 0 && status["requests_lost"] == 0), "{status}");
     Ok(format!("it says {}", mode.name()))
+}
+
+/// What the status says of the hooks' cost: nothing until the kernel counts it.
+fn costs() -> Result<String> {
+    let costs = || -> Result<Vec<Value>> { service::status()?["hooks_cost"].as_array().cloned().context("the status has no `hooks_cost`") };
+    let before = costs()?;
+    ensure!(before.is_empty(), "the kernel does not count yet, and the status says {before:?}");
+    service::succeed("sysctl", &["--write", "kernel.bpf_stats_enabled=1"])?;
+    let ran = service::succeed("true", &[]).and_then(|_| service::succeed("enforcer", &["status"]));
+    service::succeed("sysctl", &["--write", "kernel.bpf_stats_enabled=0"])?;
+    let told = ran?.lines().find(|line| line.starts_with("cost ")).context("`enforcer status` has no line `cost`")?.to_owned();
+    let costs = costs()?;
+    for hook in ["bprm_check_security", "mmap_file"] {
+        let cost = costs.iter().find(|cost| cost["hook"] == hook).with_context(|| format!("`{hook}` is not in {costs:?}"))?;
+        ensure!(cost["runs"].as_u64() > Some(0) && cost["nanoseconds"].as_u64() > Some(0) && told.contains(hook), "{cost}; {told}");
+    }
+    Ok(told)
 }

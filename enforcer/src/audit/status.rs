@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use crate::daemon::{Before, Refused};
+use crate::kernel::HookCost;
 
 /// The state of enforcement. Its JSON form is an interface: fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Status {
     pub hooks: Vec<String>,
     /// The hooks that ought to be attached and are not.
     pub hooks_missing: Vec<String>,
+    /// What the hooks' programs have cost, where the kernel counts it (`kernel.bpf_stats_enabled`); none that never ran while it did.
+    #[serde(default)]
+    pub hooks_cost: Vec<HookCost>,
     /// Since when the programs are in force, where that is known.
     pub since: Option<Timestamp>,
     /// The daemon.
@@ -107,6 +111,7 @@ impl Status {
             bpf_lsm_active: false,
             hooks: Vec::new(),
             hooks_missing,
+            hooks_cost: Vec::new(),
             since: None,
             daemon: Daemon::default(),
             verdicts: 0,

@@ -1,5 +1,6 @@
 //! `enforcer status`: what is enforced right now, as the kernel has it.
 
+use std::cmp::Reverse;
 use std::path::Path;
 
 use enforcer_common::Mode;
@@ -68,6 +69,9 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
             row("ran before", before.in_words(), if before.is_covered() { Style::Plain } else { Style::Warn });
         }
         row("measured", format!("{} files hashed, {} times reused", status.measurements, status.cache_hits), Style::Plain);
+        if !status.hooks_cost.is_empty() {
+            row("cost", costs(status), Style::Plain);
+        }
         row("first uses", format!("{} asked, {} lost, {} past the deadline", status.requests, status.requests_lost, status.deadlines), Style::Plain);
         row("lost events", status.events_lost.to_string(), if status.events_lost == 0 { Style::Plain } else { Style::Warn });
         let losses = status.losses();
@@ -87,6 +91,14 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
         output.paragraph(0, &warning)?;
     }
     Ok(())
+}
+
+/// What the hooks cost, the dearest first.
+fn costs(status: &Status) -> String {
+    let mut costs: Vec<_> = status.hooks_cost.iter().filter(|cost| cost.runs > 0).collect();
+    costs.sort_by_key(|cost| Reverse(cost.nanoseconds));
+    let each = costs.into_iter().map(|cost| format!("{} {} × {} ns", cost.hook, cost.runs, cost.nanoseconds / cost.runs));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// The highest accepted security versions, as many as a person reads.

@@ -43,6 +43,7 @@ pub fn status() -> Result<Status, KernelError> {
         mode: mode.filter(|_| !hooks.is_empty()).map(|mode| mode.name().to_owned()),
         hooks: hooks.into_iter().map(str::to_owned).collect(),
         hooks_missing: missing,
+        hooks_cost: pins.costs(),
         since: since(&pins),
         daemon: Daemon { alive: pid.is_some(), pid },
         verdicts: maps.verdict_count() as u64,

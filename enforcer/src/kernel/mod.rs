@@ -24,7 +24,7 @@ pub use canary::{Canary, Denied, start_signed};
 pub use descriptors::close_descriptors_from;
 pub use layout::{overlay_module_is_loaded, read_overlay};
 pub use maps::{Maps, Records, boottime, charters, monotonic};
-pub use pins::{PIN_ROOT, Pins, observed};
+pub use pins::{HookCost, PIN_ROOT, Pins, observed};
 pub use place::{boot_id, open_own_program, own_mount_namespace, own_program, own_text, require_own_place, without_mark};
 pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm, require_kernel};
 pub use programs::{HOOKS, Loaded, Others, load_or_adopt};

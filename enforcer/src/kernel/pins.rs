@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use aya::programs::ProgramInfo;
 use aya::programs::links::{FdLink, PinnedLink};
 use rustix::fs::{StatFs, statfs};
+use serde::{Deserialize, Serialize};
 
 use super::{HOOKS, KernelError, maps::MAPS, programs::OPTIONAL};
 
@@ -21,6 +22,17 @@ pub const PIN_ROOT: &str = "/sys/fs/bpf/enforcer";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins {
     folder: PathBuf,
+}
+
+/// What a hook's program has cost since it was loaded, as the kernel has counted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookCost {
+    /// The hook.
+    pub hook: String,
+    /// How often its program ran.
+    pub runs: u64,
+    /// How long all these runs took.
+    pub nanoseconds: u64,
 }
 
 impl Pins {
@@ -63,6 +75,16 @@ impl Pins {
     /// The kernel's ids of the programs that are pinned here.
     pub fn program_ids(&self) -> Vec<u32> {
         possible_hooks().filter_map(|hook| ProgramInfo::from_pin(self.program(hook)).ok()).map(|info| info.id()).collect()
+    }
+
+    /// What each program has cost, where the kernel counts it or did (`kernel.bpf_stats_enabled`); none that never ran.
+    pub fn costs(&self) -> Vec<HookCost> {
+        let cost = |hook: &'static str| {
+            let info = ProgramInfo::from_pin(self.program(hook)).ok()?;
+            let nanoseconds = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
+            Some(HookCost { hook: hook.to_owned(), runs: info.run_count(), nanoseconds })
+        };
+        possible_hooks().filter_map(cost).filter(|cost| cost.runs > 0).collect()
     }
 
     /// Whether every map, program and link is here.
