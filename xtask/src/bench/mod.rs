@@ -2,6 +2,7 @@
 
 mod hooks;
 mod signatures;
+pub(crate) mod verifier;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -12,9 +13,12 @@ pub(crate) struct Arguments {
     /// What to measure
     #[arg(value_enum)]
     group: Group,
-    /// The kernel of `hooks`: a name in tests/kernels.toml
-    #[arg(long, default_value = "6.12")]
-    kernel: String,
+    /// A kernel by its name in tests/kernels.toml; without it, 6.12 for `hooks`, and each for `verifier`
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+    /// With `verifier`: accept what was measured, in tests/verifier.toml
+    #[arg(long)]
+    write: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -26,11 +30,14 @@ enum Group {
     Hooks,
     /// Verifying all code of this machine and signing many files, beside sha256sum, openssl and evmctl
     Signatures,
+    /// What the eBPF programs cost each kernel's verifier, beside what tests/verifier.toml allows
+    Verifier,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match arguments.group {
-        Group::Hooks => hooks::run(&arguments.kernel, arguments.json),
+        Group::Hooks => hooks::run(arguments.kernel.as_deref().unwrap_or("6.12"), arguments.json),
         Group::Signatures => signatures::run(arguments.json),
+        Group::Verifier => verifier::run(arguments.kernel.as_deref(), arguments.write, arguments.json),
     }
 }
