@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 
+use crate::bench::verifier;
 use crate::guest_tests::{self, GuestTests};
 use crate::lanes::{Job, Lanes};
 use crate::setup::kernels::{self, Kernel};
@@ -137,7 +139,7 @@ fn scripts(kernels: &[Kernel], arguments: &Arguments) -> Result<()> {
         let mut spec = tests.machine(&(format!("guest-tests scripts --json{}", only(arguments)) + AND_ITS_JOURNAL));
         spec.memory = 2048;
         spec.timeout = PATIENCE * 2;
-        results(spec, kernel, arguments)
+        Ok(results(spec, kernel, arguments)?.0)
     };
     Tally::sum(&arguments.lanes.run(on_each(kernels, "scripts", &on_kernel).collect()))
 }
@@ -159,9 +161,11 @@ fn host() -> Result<()> {
     if process::pass_through(&mut cargo)?.success() { Ok(()) } else { bail!("a test of this machine failed") }
 }
 
-/// The suite of `guest-tests` in one boot of one kernel.
+/// The suite of `guest-tests` in one boot of one kernel. What the programs cost the verifier is asked first, unless certain tests are wanted.
 fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<Tally> {
-    let mut script = "guest-tests suite --json".to_owned();
+    let is_whole = arguments.only.is_none();
+    let mut script = if is_whole { format!("{}; ", verifier::COMMAND) } else { String::new() };
+    script += "guest-tests suite --json";
     for lack in &kernel.lacks {
         eprintln!("excused on {}: {} ({})", kernel.name, lack.test, lack.reason);
         script += &format!(" --skip '{}'", lack.test);
@@ -170,8 +174,12 @@ fn suite(tests: &GuestTests, kernel: &Kernel, arguments: &Arguments) -> Result<T
     script += AND_ITS_JOURNAL;
     let mut spec = tests.machine(&script);
     spec.timeout = PATIENCE;
-    let tally = results(spec, kernel, arguments)?;
-    Ok(Tally { skipped: kernel.lacks.len(), ..tally })
+    let (mut tally, verified) = results(spec, kernel, arguments)?;
+    tally.skipped = kernel.lacks.len();
+    if is_whole {
+        tally.add(&Tally::of(verifier::judge(kernel, verified).with_context(|| format!("the verifier of kernel {}", kernel.name))));
+    }
+    Ok(tally)
 }
 
 /// The option for the tests that were asked for.
@@ -179,21 +187,35 @@ fn only(arguments: &Arguments) -> String {
     arguments.only.as_ref().map(|only| format!(" --only '{only}'")).unwrap_or_default()
 }
 
-/// Boots one kernel, and counts the results that a suite prints there.
-fn results(mut spec: Spec, kernel: &Kernel, arguments: &Arguments) -> Result<Tally> {
+/// A line that a machine prints.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Printed {
+    Result(Box<guest_tests::Line>),
+    Verified(Vec<verifier::Verification>),
+}
+
+/// Boots one kernel, and counts the results that a suite prints there. With what the enforcer says there of the verifier's work.
+fn results(mut spec: Spec, kernel: &Kernel, arguments: &Arguments) -> Result<(Tally, Vec<Vec<verifier::Verification>>)> {
     spec.kernel.clone_from(&kernel.name);
     spec.accel = arguments.accel;
     spec.output = Output::StdoutCaptured;
     spec.label = Some(kernel.name.clone());
     let outcome = run_machine(&spec)?;
-    let lines: Vec<guest_tests::Line> = guest_tests::lines(&outcome)?;
+    let (mut lines, mut verified) = (Vec::new(), Vec::new());
+    for printed in guest_tests::lines(&outcome)? {
+        match printed {
+            Printed::Result(line) => lines.push(*line),
+            Printed::Verified(report) => verified.push(report),
+        }
+    }
     let failed: Vec<&guest_tests::Line> = lines.iter().filter(|line| !line.pass).collect();
     if failed.is_empty() && outcome.status != 0 {
         bail!("the suite ended with status {}; the console's log is `{}`", outcome.status, outcome.console.display());
     }
     let tell =
         |line: &&guest_tests::Line| format!("{} {}: expected {}, but {} {}", kernel.name, line.name, line.expected, line.happened, line.detail);
-    Ok(Tally { passed: lines.len() - failed.len(), failed: failed.iter().map(tell).collect(), skipped: 0 })
+    Ok((Tally { passed: lines.len() - failed.len(), failed: failed.iter().map(tell).collect(), skipped: 0 }, verified))
 }
 
 /// What the service says of itself, where a test failed: all but the denials, which are the tests'.
@@ -245,5 +267,19 @@ impl Tally {
     fn line(&self) -> String {
         let skipped = if self.skipped == 0 { String::new() } else { format!(", {} skipped", self.skipped) };
         format!("{} passed, {} failed{skipped}", self.passed, self.failed.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_and_the_verifiers_report_are_told_apart_and_nothing_else_is_taken() {
+        let result = r#"{"name":"enforce::a","test":"a","kind":"honest","title":"","twin":null,"expected":"","happened":"","event":null,"pass":true,"detail":""}"#;
+        assert!(matches!(serde_json::from_str(result), Ok(Printed::Result(line)) if line.pass));
+        let report = r#"[{"program":"bpf","instructions":1,"states":2,"stack":3}]"#;
+        assert!(matches!(serde_json::from_str(report), Ok(Printed::Verified(programs)) if programs.len() == 1));
+        assert!(serde_json::from_str::<Printed>(r#"[{"program":"bpf"}]"#).is_err());
     }
 }

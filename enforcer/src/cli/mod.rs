@@ -21,6 +21,7 @@ mod status;
 mod stop;
 mod timestamp;
 mod trust;
+mod verifier;
 mod verify;
 mod worker;
 
@@ -77,6 +78,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
         Command::Worker(arguments) => worker::run(arguments, output),
+        Command::Verifier(arguments) => verifier::run(arguments, output),
     };
     match result.and_then(|exit| output.flush().map(|()| exit).map_err(Failure::from)) {
         Ok(exit) => exit,
@@ -115,6 +117,7 @@ enum Command {
     Completions(completions::Arguments),
     Man(man::Arguments),
     Worker(worker::Arguments),
+    Verifier(verifier::Arguments),
 }
 
 impl Command {
@@ -123,7 +126,17 @@ impl Command {
     fn give_up_rights(&self) -> Result<(), Failure> {
         // `revoke` has to ask the kernel what is in force, and gives the right up where it writes; `restrict` writes nothing, and what it becomes may need to
         // start others with more rights.
-        if matches!(self, Self::Restrict(_) | Self::Run(_) | Self::Stop(_) | Self::Status(_) | Self::Doctor(_) | Self::Policy(_) | Self::Revoke(_)) {
+        if matches!(
+            self,
+            Self::Restrict(_)
+                | Self::Run(_)
+                | Self::Stop(_)
+                | Self::Status(_)
+                | Self::Doctor(_)
+                | Self::Policy(_)
+                | Self::Revoke(_)
+                | Self::Verifier(_)
+        ) {
             return Ok(());
         }
         give_up_rights()

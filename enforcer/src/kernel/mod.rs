@@ -17,6 +17,7 @@ mod programs;
 mod release;
 mod securebits;
 mod urgency;
+mod verifier;
 mod verity;
 
 use std::io;
@@ -34,6 +35,7 @@ pub use programs::{HOOKS, Loaded, Others, load_or_adopt};
 pub use release::{Released, daemon_of, end_daemon, release};
 pub use securebits::restrict_scripts;
 pub use urgency::{raise_priority, set_nice};
+pub use verifier::{Verification, verify_programs};
 pub use verity::{SealError, fsverity_digest, seal};
 
 /// Why the kernel side could not be set up or read.

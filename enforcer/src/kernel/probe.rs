@@ -3,6 +3,7 @@
 use std::io::{self, BufRead as _};
 use std::path::Path;
 
+use aya::VerifierLogLevel;
 use aya::programs::ProgramError;
 
 use super::{KernelError, layout, programs};
@@ -33,7 +34,7 @@ pub fn probe_lsm() -> ProbeOutcome {
 fn try_load() -> Result<(), KernelError> {
     let types = layout::read()?;
     let btf = programs::kernel_btf()?;
-    let mut programs = programs::open(&types, &btf, 1)?;
+    let mut programs = programs::open(&types, &btf, 1, VerifierLogLevel::default())?;
     let hook = "file_mprotect";
     let refused = |error: ProgramError| KernelError::Program { program: hook.to_owned(), detail: chain(&error) };
     programs::lsm(&mut programs, hook)?.load(hook, &btf).map_err(refused)

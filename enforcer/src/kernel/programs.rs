@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use aya::programs::links::FdLink;
 use aya::programs::{Lsm, Program, ProgramError};
-use aya::{Btf, Ebpf, EbpfLoader, Endianness};
+use aya::{Btf, Ebpf, EbpfLoader, Endianness, VerifierLogLevel};
 use aya_log::EbpfLogger;
 use enforcer_common::{ABSENT, Digest, USE_EXEC, USE_LIBRARY, Verdict};
 
@@ -171,9 +171,10 @@ impl Others {
 const CANARY_PASSES: u64 = 60_000_000_000;
 
 /// The object's programs with their maps, which the kernel has not seen but for the maps.
-pub(super) fn open(types: &KernelTypes, btf: &Btf, max_verdicts: u32) -> Result<Ebpf, KernelError> {
+pub(super) fn open(types: &KernelTypes, btf: &Btf, max_verdicts: u32, log: VerifierLogLevel) -> Result<Ebpf, KernelError> {
     EbpfLoader::new()
         .btf(Some(btf))
+        .verifier_log_level(log)
         .override_global("KERNEL", &types.layout, true)
         .map_max_entries("VERDICTS", max_verdicts)
         // A task's storage, which aya does not know.
@@ -194,17 +195,12 @@ fn failed(error: &dyn std::error::Error) -> KernelError {
 /// Loads the programs of this build, and pins its maps and programs.
 fn load(types: &KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, KernelError> {
     let btf = kernel_btf()?;
-    let mut programs = open(types, &btf, max_verdicts)?;
+    let mut programs = open(types, &btf, max_verdicts, VerifierLogLevel::default())?;
     for name in MAPS {
         let map = programs.map_mut(name).ok_or_else(|| KernelError::Map { map: name, detail: "it is not in the object".to_owned() })?;
         map.pin(pins.map(name)).map_err(|error| failed(&error))?;
     }
-    let is_there = |hook: &&str| match *hook {
-        COMPATIBLE => types.ia32_system_calls,
-        FILE_POST_OPEN => types.layout.features.file_post_open != 0,
-        _ => types.layout.linux_binprm_is_check != ABSENT,
-    };
-    let wanted: Vec<&str> = HOOKS.into_iter().chain(OPTIONAL.into_iter().filter(is_there)).collect();
+    let wanted: Vec<&str> = hooks(types).collect();
     if let Some(hook) = wanted.iter().find(|hook| programs.program(hook).is_none()) {
         return Err(not_in_object(hook));
     }
@@ -217,15 +213,29 @@ fn load(types: &KernelTypes, max_verdicts: u32, pins: &Pins) -> Result<Ebpf, Ker
 /// Has the verifier accept one program, and pins it.
 fn load_one(hook: &str, program: &mut Program, btf: &Btf, pins: &Pins) -> Result<(), KernelError> {
     let began = Instant::now();
-    let loaded = match program {
-        Program::Lsm(program) => program.load(hook, btf),
-        Program::FEntry(program) => program.load(hook, btf),
-        _ => return Err(not_in_object(hook)),
-    };
-    loaded.map_err(|error| KernelError::Program { program: hook.to_owned(), detail: describe(&error) })?;
+    verify(hook, program, btf)?.map_err(|error| KernelError::Program { program: hook.to_owned(), detail: describe(&error) })?;
     tracing::debug!(hook, milliseconds = began.elapsed().as_secs_f64() * 1000.0, "the kernel accepted a program");
     let path = pins.program(hook);
     program.pin(&path).map_err(|error| pin_error("pin", &path, std::io::Error::other(chain(&error))))
+}
+
+/// The hooks that this kernel has.
+pub(super) fn hooks(types: &KernelTypes) -> impl Iterator<Item = &'static str> {
+    let is_there = |hook: &&str| match *hook {
+        COMPATIBLE => types.ia32_system_calls,
+        FILE_POST_OPEN => types.layout.features.file_post_open != 0,
+        _ => types.layout.linux_binprm_is_check != ABSENT,
+    };
+    HOOKS.into_iter().chain(OPTIONAL.into_iter().filter(is_there))
+}
+
+/// Has the kernel verify one program, and says what it answered.
+pub(super) fn verify(hook: &str, program: &mut Program, btf: &Btf) -> Result<Result<(), ProgramError>, KernelError> {
+    match program {
+        Program::Lsm(program) => Ok(program.load(hook, btf)),
+        Program::FEntry(program) => Ok(program.load(hook, btf)),
+        _ => Err(not_in_object(hook)),
+    }
 }
 
 /// Attaches one program, and pins its link.
@@ -248,12 +258,12 @@ pub(super) fn lsm<'a>(programs: &'a mut Ebpf, hook: &str) -> Result<&'a mut Lsm,
     }
 }
 
-fn not_in_object(hook: &str) -> KernelError {
+pub(super) fn not_in_object(hook: &str) -> KernelError {
     KernelError::Object { detail: format!("it has no program `{hook}`") }
 }
 
 /// A refusal with the end of the verifier's log, which says where and why.
-fn describe(error: &ProgramError) -> String {
+pub(super) fn describe(error: &ProgramError) -> String {
     const LINES: usize = 40;
     if let ProgramError::LoadError { io_error, verifier_log } = error {
         let log = verifier_log.to_string();

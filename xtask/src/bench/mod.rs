@@ -11,6 +11,7 @@
 //! | `memory`, `boot` | what the service takes of the memory, and how long until it is ready |
 //! | `staged`, `figure` | manifests that fill the kernel's map, and numbers that nobody is compared by |
 //! | `footprint` | docs/footprint.md, from what these and `scan` found |
+//! | `verifier` | what the programs cost each kernel's verifier, and the budget for it |
 //! | `scan`, `signatures` | verifying and signing on this machine, beside other tools; `native` has what both need |
 
 mod boot;
@@ -28,6 +29,7 @@ mod signatures;
 mod staged;
 mod stages;
 mod targets;
+pub(crate) mod verifier;
 
 use std::time::Duration;
 
@@ -54,7 +56,7 @@ pub(crate) struct Arguments {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Also put what was measured into docs/performance.md and its pictures, or into docs/footprint.md
+    /// Also put what was measured into docs/performance.md and its pictures, into docs/footprint.md, or, with `verifier`, into tests/verifier.toml
     #[arg(long)]
     write: bool,
 }
@@ -81,11 +83,13 @@ enum Group {
     Scan,
     /// Signing many files, beside evmctl
     Signatures,
+    /// What the eBPF programs cost each kernel's verifier, beside what tests/verifier.toml allows
+    Verifier,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let kernels = kernels(&arguments.kernel)?;
-    let own = [Group::Scale, Group::Memory, Group::Boot, Group::Scan, Group::Signatures];
+    let own = [Group::Scale, Group::Memory, Group::Boot, Group::Scan, Group::Signatures, Group::Verifier];
     if let Some(group) = arguments.groups.iter().find(|group| own.contains(group)) {
         if arguments.groups.len() > 1 || (arguments.write && *group == Group::Signatures) {
             bail!("this group has rows of its own: measure it alone, and `signatures` without `--write`");
@@ -96,6 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Group::Memory => figure::show("memory", &kernels, memory::measure, output),
             Group::Boot => figure::show("boot", &kernels, boot::measure, output),
             Group::Scan => scan::run(output),
+            Group::Verifier => verifier::run(&arguments.kernel, arguments.write, arguments.json),
             _ => signatures::run(arguments.json),
         };
     }
