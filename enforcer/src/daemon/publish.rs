@@ -150,14 +150,7 @@ impl Publisher {
     }
 
     /// Adds to the verdicts that are about to be published those on this content.
-    fn decide(
-        &self,
-        floors: &mut Floors,
-        verified: &Verified,
-        own: u32,
-        generation: u32,
-        lot: &mut Lot,
-    ) -> Result<(), KernelError> {
+    fn decide(&self, floors: &mut Floors, verified: &Verified, own: u32, generation: u32, lot: &mut Lot) -> Result<(), KernelError> {
         let expires_at = match verified.not_after().map(|end| self.clock.boottime_of(end)) {
             None => 0,
             Some(Some(end)) => end,
