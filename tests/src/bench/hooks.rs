@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::ptr::null_mut;
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect, munmap};
@@ -13,21 +14,40 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect, munmap};
 use super::cost::{Cost, warm};
 use crate::scene::Scene;
 
-/// All of them.
+/// One of the operations.
+pub(super) struct Work {
+    pub(super) name: &'static str,
+    /// How often it is done for one median.
+    pub(super) repetitions: usize,
+    pub(super) operation: Box<dyn FnMut() -> Result<()>>,
+}
+
+/// Measures all of them.
 pub fn measure(scene: &Scene) -> Result<Vec<Cost>> {
+    works(scene)?.into_iter().map(|Work { name, repetitions, operation }| warm(name, repetitions, operation)).collect()
+}
+
+/// All of them, with what they use in memory.
+pub(super) fn works(scene: &Scene) -> Result<Vec<Work>> {
     read_in_advance(scene)?;
+    let work = |name, repetitions, operation: Box<dyn FnMut() -> Result<()>>| Work { name, repetitions, operation };
+    let starts = |program: PathBuf, arguments: &'static [&'static str]| Box::new(move || start_with(&program, arguments));
     let library = scene.fixture("lib/libanswer.so");
-    let mapped = File::open(&library)?;
+    let mapped = Rc::new(File::open(&library)?);
+    let maps = |protection| {
+        let mapped = Rc::clone(&mapped);
+        Box::new(move || map(&mapped, protection))
+    };
     Ok(vec![
-        warm("static exec", FEW, || start(&scene.fixture("bin/quiet-static")))?,
-        warm("dynamic exec", FEW, || start(&scene.fixture("bin/quiet")))?,
-        warm("exec with 30 libraries", FEW, || start(&scene.fixture("bin/thirty")))?,
-        warm("python3 -c pass", FEW, || start_with(Path::new(PYTHON), &["-c", "pass"]))?,
-        warm("git --version", FEW, || start_with(Path::new(GIT), &["--version"]))?,
-        warm("open+read+close", MANY, || read(&library))?,
-        warm("mmap of code", MANY, || map(&mapped, ProtFlags::READ | ProtFlags::EXEC))?,
-        warm("mmap of data", MANY, || map(&mapped, ProtFlags::READ))?,
-        protect()?,
+        work("static exec", FEW, starts(scene.fixture("bin/quiet-static"), &[])),
+        work("dynamic exec", FEW, starts(scene.fixture("bin/quiet"), &[])),
+        work("exec with 30 libraries", FEW, starts(scene.fixture("bin/thirty"), &[])),
+        work("python3 -c pass", FEW, starts(PYTHON.into(), &["-c", "pass"])),
+        work("git --version", FEW, starts(GIT.into(), &["--version"])),
+        work("open+read+close", MANY, Box::new(move || read(&library))),
+        work("mmap of code", MANY, maps(ProtFlags::READ | ProtFlags::EXEC)),
+        work("mmap of data", MANY, maps(ProtFlags::READ)),
+        work("mprotect of data", MANY, Box::new(protection()?)),
     ])
 }
 
@@ -92,10 +112,10 @@ pub fn map(file: &File, protection: ProtFlags) -> Result<()> {
 }
 
 /// Taking write permission from memory and giving it back: what programs do, and what is never denied.
-fn protect() -> Result<Cost> {
+fn protection() -> Result<impl FnMut() -> Result<()>> {
     // SAFETY: a page of this function's own, which nobody reads or writes.
     let page = unsafe { rustix::mm::mmap_anonymous(null_mut(), 4096, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)? };
-    warm("mprotect of data", MANY, || {
+    Ok(move || {
         // SAFETY: as above.
         unsafe {
             mprotect(page, 4096, MprotectFlags::READ)?;

@@ -10,6 +10,7 @@ pub mod first_use;
 mod hooks;
 mod machine;
 mod memory;
+mod profile;
 mod proof;
 mod scale;
 mod staged;
@@ -32,6 +33,8 @@ pub enum Bench {
     Cold(Arguments),
     /// The first use of signed files that nobody has seen.
     FirstUse(Arguments),
+    /// What the enforcer's programs have a part in at each operation of `hooks`; JSON.
+    Profile,
     /// No measurement: whether what nobody signed is denied.
     Proof,
     /// The hot path with more and more verdicts; JSON lines.
@@ -67,6 +70,10 @@ pub fn run(scene: &Scene, bench: &Bench) -> Result<ExitCode> {
         Bench::Hooks(arguments) => (hooks::measure(scene)?, arguments),
         Bench::Cold(arguments) => (cold::measure(scene)?, arguments),
         Bench::FirstUse(arguments) => (first_use::measure(scene)?, arguments),
+        Bench::Profile => {
+            println!("{}", serde_json::to_string(&profile::measure(scene)?)?);
+            return Ok(ExitCode::SUCCESS);
+        }
         Bench::Proof => {
             println!("{}", serde_json::to_string(&proof::attempt(scene)?)?);
             return Ok(ExitCode::SUCCESS);

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::report::{Machine, Report, Row, grouped};
-use super::{peers, plot, targets};
+use super::peers::{self, Peer};
+use super::report::{Machine, Part, Report, Row, grouped};
+use super::{plot, targets};
 use crate::{ui, workspace};
 
 /// Adds a run to what is known, and writes the document and its pictures anew.
@@ -70,6 +71,10 @@ fn section(report: &Report, group: &str, kernel: &str, rows: &[Row], picture: Op
         text += &format!("Debian's kernel {kernel}, QEMU {qemu}, `-cpu {cpu}`.\n\n");
     }
     text += &table(rows);
+    if let (Some(parts), "hooks") = (report.profile.get(kernel), group) {
+        text += "\nWhich of our programs runs how often at one operation, and for how many instructions in all, with some for being counted:\n\n";
+        text += &profile(parts, rows);
+    }
     for absent in report.absent.iter().filter(|absent| absent.kernel == kernel) {
         text += &format!("\nNot in this table, because it could not be put in force on this kernel: {} ({}).\n", absent.peer, absent.reason);
     }
@@ -95,6 +100,18 @@ fn table(rows: &[Row]) -> String {
         let target = rows.iter().filter(|row| row.work == work).find_map(|row| targets::judge(row, rows));
         let target = target.map_or_else(String::new, |judged| format!("{}: {}", judged.target, if judged.is_met { "met" } else { "**missed**" }));
         text += &format!("| {work} | {} {} | {} | {target} |\n", grouped(any.baseline), any.unit, cells.join(" | "));
+    }
+    text
+}
+
+/// What our programs have a part in, the dearest first, beside what they add in all.
+fn profile(parts: &[Part], rows: &[Row]) -> String {
+    let mut text = "| work | adds | programs |\n|---|--:|---|\n".to_owned();
+    for row in rows.iter().filter(|row| row.peer == Peer::Enforcer.name()) {
+        let mut of: Vec<&Part> = parts.iter().filter(|part| part.work == row.work).collect();
+        of.sort_by(|a, b| b.nanoseconds.total_cmp(&a.nanoseconds));
+        let programs: Vec<String> = of.iter().map(|part| format!("`{}` {:.1}: {}", part.hook, part.runs, grouped(part.nanoseconds))).collect();
+        text += &format!("| {} | {} | {} |\n", row.work, grouped(row.more()), programs.join(", "));
     }
     text
 }

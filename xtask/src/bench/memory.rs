@@ -20,7 +20,7 @@ pub(super) fn measure(kernel: &str) -> Result<Figures> {
         bail!("the measurement ended with status {}:\n{}", outcome.status, String::from_utf8_lossy(&outcome.stderr));
     }
     let said = String::from_utf8_lossy(&outcome.stdout);
-    let costs = report::costs(said.trim())?;
+    let costs = report::read::<report::Cost>(said.trim())?;
     let figures: Vec<Figure> = costs.iter().map(|cost| figure(cost, kernel)).collect();
     for (work, _) in TARGETS {
         figures.iter().find(|figure| figure.work == work).with_context(|| format!("`{work}` was not measured"))?;

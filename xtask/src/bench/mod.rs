@@ -105,10 +105,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         };
     }
     let wants = |group| arguments.groups.contains(&group) || arguments.groups.contains(&Group::All);
-    let stages: Vec<Stage> = [(Group::Hooks, Stage::Hooks), (Group::Cold, Stage::Cold), (Group::FirstUse, Stage::FirstUse)]
-        .into_iter()
-        .filter_map(|(group, stage)| wants(group).then_some(stage))
-        .collect();
+    let stages: Vec<Stage> =
+        [(Group::Hooks, Stage::Hooks), (Group::Hooks, Stage::Profile), (Group::Cold, Stage::Cold), (Group::FirstUse, Stage::FirstUse)]
+            .into_iter()
+            .filter_map(|(group, stage)| wants(group).then_some(stage))
+            .collect();
     if stages.is_empty() {
         return document::write(report::Report::default());
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::setup::kernels::Kernel;
@@ -79,6 +80,9 @@ pub(crate) struct Report {
     pub(crate) machines: BTreeMap<String, Machine>,
     /// By the group's name.
     pub(crate) groups: BTreeMap<String, Vec<Row>>,
+    /// What our programs have a part in at the work of `hooks`, by the kernel's name.
+    #[serde(default)]
+    pub(crate) profile: BTreeMap<String, Vec<Part>>,
     pub(crate) absent: Vec<Absent>,
 }
 
@@ -113,6 +117,7 @@ impl Report {
             self.absent.push(absent);
         }
         self.machines.extend(later.machines);
+        self.profile.extend(later.profile);
     }
 }
 
@@ -128,11 +133,22 @@ pub(crate) struct Cost {
     pub(crate) unit: String,
 }
 
-/// The costs in one line that the guest printed.
-pub(crate) fn costs(line: &str) -> Result<Vec<Cost>> {
-    let costs: Vec<Cost> = serde_json::from_str(line).with_context(|| format!("the guest printed `{line}`, which is no report"))?;
-    ensure!(!costs.is_empty(), "the guest's report is empty");
-    Ok(costs)
+/// What one of our programs does at one piece of work, on average.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    pub(crate) work: String,
+    pub(crate) hook: String,
+    pub(crate) runs: f64,
+    /// Of all these runs; instructions in machines that count them.
+    pub(crate) nanoseconds: f64,
+}
+
+/// The costs or parts in one line that the guest printed.
+pub(crate) fn read<T: DeserializeOwned>(line: &str) -> Result<Vec<T>> {
+    let found: Vec<T> = serde_json::from_str(line).with_context(|| format!("the guest printed `{line}`, which is no report"))?;
+    ensure!(!found.is_empty(), "the guest's report is empty");
+    Ok(found)
 }
 
 /// Prints rows as JSON, or as a table with one line for each.
@@ -187,8 +203,8 @@ mod tests {
 
     #[test]
     fn what_is_no_report_is_refused() {
-        assert_eq!(costs(r#"[{"work":"exec","value":1,"unit":"nanoseconds"}]"#).unwrap()[0].value, 1);
-        assert!(costs("[]").is_err());
-        assert!(costs("exec 1").is_err());
+        assert_eq!(read::<Cost>(r#"[{"work":"exec","value":1,"unit":"nanoseconds"}]"#).unwrap()[0].value, 1);
+        assert!(read::<Cost>("[]").is_err());
+        assert!(read::<Cost>("exec 1").is_err());
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::{Error, Result, bail, ensure};
 
 use super::peers::{Boot, Peer};
-use super::report::{Absent, Cost, Machine, Report, Row};
+use super::report::{self, Absent, Cost, Machine, Report, Row};
 use crate::guest_tests::GuestTests;
 use crate::setup::kernels::Kernel;
 
@@ -16,6 +16,8 @@ use crate::setup::kernels::Kernel;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     Hooks,
+    /// Which of our programs has which part in the first.
+    Profile,
     Cold,
     FirstUse,
 }
@@ -25,14 +27,29 @@ impl Stage {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Hooks => "hooks",
+            Self::Profile => "profile",
             Self::Cold => "cold",
             Self::FirstUse => "first-use",
         }
     }
 
+    /// What `guest-tests bench` takes, to print it in a line.
+    pub(crate) fn command(self) -> &'static str {
+        match self {
+            Self::Hooks => "hooks --json",
+            Self::Profile => "profile",
+            Self::Cold => "cold --json",
+            Self::FirstUse => "first-use --json",
+        }
+    }
+
     /// Whether this peer does anything that can be compared. Others ask nobody when they meet a file for the first time.
     fn concerns(self, peer: Peer) -> bool {
-        self != Self::FirstUse || matches!(peer, Peer::None | Peer::Enforcer)
+        match self {
+            Self::Hooks | Self::Cold => true,
+            Self::FirstUse => matches!(peer, Peer::None | Peer::Enforcer),
+            Self::Profile => peer == Peer::Enforcer,
+        }
     }
 }
 
@@ -42,15 +59,21 @@ pub(super) fn run(stages: &[Stage], kernels: &[Kernel], peers: &[Peer]) -> Resul
     let (mut report, mut failed) = (Report::default(), Vec::new());
     for kernel in kernels {
         let of = |peer: Peer| stages.iter().copied().filter(|stage| stage.concerns(peer)).collect::<Vec<_>>();
-        let Boot::Measured(costs) = Peer::None.boot(&tests, kernel, &of(Peer::None))? else { bail!("nobody needs nothing to be in force") };
-        let baseline: BTreeMap<Stage, Vec<Cost>> = of(Peer::None).into_iter().zip(costs).collect();
+        let Boot::Measured(printed) = Peer::None.boot(&tests, kernel, &of(Peer::None))? else { bail!("nobody needs nothing to be in force") };
+        let baseline: BTreeMap<Stage, Vec<Cost>> =
+            of(Peer::None).into_iter().zip(printed).map(|(stage, line)| Ok((stage, report::read(&line)?))).collect::<Result<_>>()?;
         for peer in peers.iter().copied().filter(|peer| *peer != Peer::None && !of(*peer).is_empty()) {
             match peer.boot(&tests, kernel, &of(peer)) {
                 Err(error) => failed.push(error.context(format!("{} on {}", peer.name(), kernel.name))),
                 Ok(Boot::Absent(reason)) => report.absent.push(Absent { kernel: kernel.name.clone(), peer: peer.name().to_owned(), reason }),
-                Ok(Boot::Measured(costs)) => {
-                    for (stage, costs) in of(peer).into_iter().zip(costs) {
-                        report.groups.entry(stage.name().to_owned()).or_default().extend(rows(kernel, peer, &baseline[&stage], &costs)?);
+                Ok(Boot::Measured(printed)) => {
+                    for (stage, line) in of(peer).into_iter().zip(printed) {
+                        if stage == Stage::Profile {
+                            report.profile.insert(kernel.name.clone(), report::read(&line)?);
+                        } else {
+                            let rows = rows(kernel, peer, &baseline[&stage], &report::read(&line)?)?;
+                            report.groups.entry(stage.name().to_owned()).or_default().extend(rows);
+                        }
                     }
                 }
             }
