@@ -13,6 +13,7 @@
 //!
 //! Content that fs-verity seals needs 1, 2 and 5. There are no grants for what lies in an overlay, whose content is another inode's, or where the version does
 //! not count (a new file on xfs since 6.13, and an ext4 that a kernel mounted anew without `SB_I_VERSION`): there the whole rule is followed at each use.
+#![allow(clippy::needless_borrows_for_generic_args, reason = "by value, a key is copied to the stack, which has 512 bytes")]
 
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 
