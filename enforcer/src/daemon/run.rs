@@ -129,6 +129,9 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let chartered = Chartered::admit(&policy, &mut trust, &charters_in_force()?, &facts(&clock, &floors.versions()))?;
     clock.keep().unwrap_or_else(|error| tracing::error!("{}", untold_time(&error)));
     phases.end("policy");
+    // Before anything is hashed, and before what is started for it could be denied.
+    kernel::hash_by_the_processor();
+    phases.end("hashing");
 
     let mut loaded = kernel::load_or_adopt(policy.limits.max_verdicts)?;
     phases.end("programs");

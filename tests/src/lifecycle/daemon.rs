@@ -1,5 +1,6 @@
 //! The daemon dies, hangs and comes back: what is known runs, what is unsigned does not, and at no moment is the door open.
 
+use std::fs;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,12 +24,23 @@ pub const TESTS: &[Test] = &[
     Test::new("hung_daemon_holds_nobody_up", "SIGSTOP the daemon", hung),
     Test::new("second_daemon_gives_way_to_the_first", "enforcer run, while the service runs", second),
     Test::new("daemon_without_descriptors_of_its_own_enforces", "start the service with standard input, output and error closed", closed),
+    Test::new("files_are_hashed_by_the_processors_instructions", "look at what the kernel hashes by", |_| hashing()),
     Test::new(
         "restart_under_load_opens_no_door_and_denies_nobody",
         "kill -9 the daemon while signed and unsigned programs start all the time",
         under_load,
     ),
 ];
+
+fn hashing() -> Result<String> {
+    let Ok(minimum) = fs::read_to_string("/sys/module/ima/parameters/ahash_minsize") else {
+        return Ok("this kernel's own library has them".to_owned());
+    };
+    let known = fs::read_to_string("/proc/crypto")?;
+    ensure!(minimum.trim() != "0" && known.contains("sha256-"), "the kernel was left to hash by itself: {minimum:?}");
+    ensure!(["sha256-ni", "sha256-avx2", "sha256-avx", "sha256-ssse3"].iter().any(|driver| known.contains(driver)), "{known}");
+    Ok(format!("files of {} bytes and more", minimum.trim()))
+}
 
 fn killed(scene: &Scene) -> Result<String> {
     service::running_daemon()?;
