@@ -54,9 +54,9 @@ const NOTED: u64 = 1 << 33;
 /// Besides, it has no rights, is held to nothing, and is not the enforcer.
 pub(crate) const PLAIN: u64 = 1 << 32;
 
-/// What is granted of an inode's content, if that is the use that is wanted; else 0. Puts its digest where it is asked for.
+/// What is granted of an inode's content, if that is the use that is wanted; else 0. Puts its digest into `digest`, unless that is null.
 #[inline(never)]
-pub(crate) fn granted(inode: *mut inode, wanted: u32, digest: Option<&mut Digest>) -> u64 {
+pub(crate) fn granted(inode: *mut inode, wanted: u32, digest: *mut Digest) -> u64 {
     // A build without this clause is there to show what the rest of the rule is good for.
     if !rule::VERSION {
         return 0;
@@ -83,8 +83,8 @@ pub(crate) fn granted(inode: *mut inode, wanted: u32, digest: Option<&mut Digest
         {
             return 0;
         }
-        if let Some(digest) = digest {
-            *digest = maps::read_digest(addr_of!((*measured).digest));
+        if !digest.is_null() {
+            write_volatile(digest, maps::read_digest(addr_of!((*measured).digest)));
         }
         let is_whole = read_volatile(addr_of!((*grant).sequence)) == sequence
             && read_volatile(addr_of!((*measured).sequence)) == read_volatile(addr_of!((*grant).of));

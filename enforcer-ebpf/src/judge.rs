@@ -1,5 +1,7 @@
 //! The decision that all hooks share: measure, look up, ask once about what nobody has seen, and answer.
 
+use core::{mem::MaybeUninit, ptr::null_mut};
+
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns},
     programs::LsmContext,
@@ -99,11 +101,11 @@ pub(crate) fn settings() -> Result<&'static Settings, Fault> {
 /// Judges a file that is about to become code, in a hook that may sleep.
 #[inline(always)]
 pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
-    let mut denial = Denial::without_digest(Reason::Untrusted);
-    if is_granted(question, &mut denial.digest, settings) {
+    if is_granted(question, settings) {
         maps::count(Counter::Granted);
         return Answer::Allow;
     }
+    let mut denial = Denial::without_digest(Reason::Untrusted);
     let mut subject = measure::Subject::UNKNOWN;
     if let Err(reason) = measure::locate_or_wait(question.file, &mut subject) {
         denial.reason = reason;
@@ -120,9 +122,13 @@ pub(crate) fn file(question: &Question, settings: &Settings) -> Answer {
 
 /// Whether a grant and the file's name are all that has to be looked at. Where it is not, the whole rule says why.
 #[inline(always)]
-fn is_granted(question: &Question, digest: &mut Digest, settings: &Settings) -> bool {
-    let granted = grant::granted(kernel::file_inode(question.file), question.wanted, if settings.bound_names == 0 { None } else { Some(digest) });
-    if granted == 0 || names::check(question, digest, settings).is_err() {
+fn is_granted(question: &Question, settings: &Settings) -> bool {
+    // Zeros cost as much as all the rest: only where names are bound is there a digest, and it is looked at.
+    let mut digest = MaybeUninit::<Digest>::uninit();
+    let has_names = settings.bound_names != 0;
+    let granted = grant::granted(kernel::file_inode(question.file), question.wanted, if has_names { digest.as_mut_ptr() } else { null_mut() });
+    // SAFETY: what is granted puts the digest there.
+    if granted == 0 || has_names && names::check(question, unsafe { digest.assume_init_ref() }, settings).is_err() {
         return false;
     }
     match question.hook {

@@ -3,7 +3,7 @@
 //! Each load is `base + constant offset`, the offset coming from `.rodata` that user space filled from the kernel's BTF and froze. So the verifier
 //! knows the field and keeps the pointer's type, and helpers that want a trusted pointer accept it.
 
-use core::ptr::{null_mut, read_volatile};
+use core::ptr::{null_mut, read_volatile, write_volatile};
 
 pub(crate) use aya_ebpf::bindings::{file, inode, path, task_struct};
 use aya_ebpf::{
@@ -288,10 +288,18 @@ pub(crate) fn address<T>(pointer: *const T) -> u64 {
     word_at((&raw const pointer) as u64)
 }
 
-/// The same number, of which the verifier knows nothing any more: so it goes on once from here, and not once for each value.
-#[inline(never)]
+/// The same number, of which the verifier knows nothing any more: so it goes on once from here, and not once for each value. It remembers what it knows of a
+/// number that is kept on the stack, but not across two halves.
+#[inline(always)]
 pub(crate) fn opaque(number: u64) -> u64 {
-    word_at((&raw const number) as u64)
+    let mut word = 0_u64;
+    // SAFETY: a local variable, written as two halves and read as a whole.
+    unsafe {
+        let halves = (&raw mut word).cast::<u32>();
+        write_volatile(halves, number as u32);
+        write_volatile(halves.add(1), (number >> 32) as u32);
+        read_volatile(&word)
+    }
 }
 
 /// The word at a kernel address; zero when it cannot be read.
