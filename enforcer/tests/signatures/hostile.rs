@@ -237,8 +237,9 @@ fn a_manifest_of_a_hundred_thousand_files_loads_at_once() {
     let elapsed = began.elapsed();
     assert_eq!(examiner.manifest_entries().count(), 100_000, "{:?}", examiner.manifest_errors());
     println!("100,000 entries in {elapsed:?}");
-    // Well under a second when optimised; this is the unoptimised build beside other tests.
-    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+    // Well under a second when optimised; this is the unoptimised build beside other tests, on a machine that may be busy. Looking through all for each would
+    // take many minutes.
+    assert!(elapsed < Duration::from_secs(60), "{elapsed:?}");
     assert_eq!(scene.word(&scene.file("known", 77_u32.to_le_bytes())), "manifest vendor");
 }
 
