@@ -13,6 +13,7 @@
 //! * a size does not change without a time or version, so [`SIZE`] stands behind [`VERSION`] and [`CTIME`];
 //! * where the file system counts each change in `i_version` (ext4, btrfs, xfs), [`CTIME`], [`SETTLING`] and [`CLOCK`] stand behind [`VERSION`], and
 //!   [`VERSION`] behind those three together; elsewhere (layers on 6.1) there are only the three, and each is needed;
+//! * a change during a first hash moves a version that counts, so that the file is hashed again: [`STAMP_ACROSS`] stands behind [`SETTLING`] there;
 //! * a grant ([`grant`](crate::grant)) ends by an opening, too, so [`GRANT_STAMP`] stands behind [`OPENINGS`]; there are no grants without [`VERSION`], so that
 //!   what stands behind it is looked at;
 //! * the generation is no clause: what is kept goes with the inode, and is there so that nobody has to know that.
