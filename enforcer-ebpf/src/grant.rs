@@ -17,7 +17,7 @@
 
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 
-use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_boot_ns};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use enforcer_common::{CONTENT_EPOCH, Digest, ENTITLEMENT_OWN, POLICY_EPOCH, USE_EXEC, USE_LIBRARY, USE_SCRIPT, Verdict};
 
 use crate::{
@@ -25,9 +25,9 @@ use crate::{
     filesystem::OVERLAYFS_SUPER_MAGIC,
     kernel::{self, inode},
     maps::{self, EPOCHS, MEASURED, SETTINGS, VERDICTS},
-    measure::{self, Measured, SEALED, Subject},
+    measure::{self, Measured, SEALED, Subject, now},
     rights, rule, scripts,
-    stamp::Stamp,
+    stamp::kept_ctime_and_size_are,
 };
 
 /// What is kept of it.
@@ -79,7 +79,7 @@ pub(crate) fn granted(inode: *mut inode, wanted: u32, digest: *mut Digest) -> u6
             && (kernel::inode_is_writable_somewhere(inode)
                 || rule::GRANT_STAMP
                     && (kernel::inode_version(inode) != read_volatile(addr_of!((*grant).version))
-                        || !is_stamp_of(addr_of!((*measured).stamp), inode)))
+                        || !kept_ctime_and_size_are(addr_of!((*measured).stamp), kernel::inode_ctime(inode), kernel::inode_size(inode))))
         {
             return 0;
         }
@@ -205,17 +205,6 @@ extern "C" fn what_is_allowed(digest: *const Digest) -> u64 {
     if uses == 0 { 0 } else { u64::from(uses) | if is_plain { PLAIN } else { 0 } }
 }
 
-/// Whether a stamp that was kept with this inode still is its own.
-///
-/// # Safety
-///
-/// `kept` points into a map value.
-#[inline(always)]
-unsafe fn is_stamp_of(kept: *const Stamp, inode: *mut inode) -> bool {
-    // SAFETY: the caller's.
-    unsafe { Stamp::kept_ctime_and_size_are(kept, kernel::inode_ctime(inode), kernel::inode_size(inode)) }
-}
-
 #[inline(always)]
 fn epoch(index: u32) -> Option<u64> {
     // SAFETY: a map value that was checked for null; volatile, because others write it.
@@ -230,12 +219,6 @@ fn is_epoch(index: u32, number: u64) -> bool {
         Some(epoch) => unsafe { read_volatile(epoch) == number },
         None => false,
     }
-}
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: no arguments.
-    unsafe { bpf_jiffies64() }
 }
 
 /// How long a grant is believed, in ticks: 10 seconds where there are 250 in one.

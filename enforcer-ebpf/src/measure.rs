@@ -377,8 +377,9 @@ fn give_way(file: *mut file) {
     first_use::give_way(kernel::current_task(), file);
 }
 
+/// `jiffies`.
 #[inline(always)]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     // SAFETY: no arguments.
     unsafe { bpf_jiffies64() }
 }

@@ -79,21 +79,20 @@ impl Stamp {
         // SAFETY: a borrowed value; volatile, because others may write it.
         unsafe { read_volatile(&self.version) }
     }
+}
 
-    /// Whether a stamp that was kept has this ctime, in seconds and nanoseconds, and size.
-    ///
-    /// # Safety
-    ///
-    /// `kept` points into a map value.
-    #[inline(always)]
-    pub(crate) unsafe fn kept_ctime_and_size_are(kept: *const Self, ctime: (u64, u32), size: u64) -> bool {
-        // SAFETY: the caller's. Volatile, because others write it at the same time.
-        unsafe {
-            (!rule::CTIME
-                || read_volatile(addr_of!((*kept).ctime)) == ctime.0
-                    && read_volatile(addr_of!((*kept).ctime_nanoseconds)) == ctime.1 & CTIME_NANOSECONDS)
-                && (!rule::SIZE || read_volatile(addr_of!((*kept).size)) == size)
-        }
+/// Whether a stamp that was kept has this ctime, in seconds and nanoseconds, and size.
+///
+/// # Safety
+///
+/// `kept` points into a map value.
+#[inline(always)]
+pub(crate) unsafe fn kept_ctime_and_size_are(kept: *const Stamp, ctime: (u64, u32), size: u64) -> bool {
+    // SAFETY: the caller's. Volatile, because others write it at the same time.
+    unsafe {
+        (!rule::CTIME
+            || read_volatile(addr_of!((*kept).ctime)) == ctime.0 && read_volatile(addr_of!((*kept).ctime_nanoseconds)) == ctime.1 & CTIME_NANOSECONDS)
+            && (!rule::SIZE || read_volatile(addr_of!((*kept).size)) == size)
     }
 }
 
