@@ -41,13 +41,10 @@ impl Publisher {
     /// Allows a verified digest, until its signer's certificates run out. `false`, when something newer of the same program was accepted since it was
     /// verified.
     pub fn allow(&self, verified: &Verified, generation: u32) -> Result<bool, KernelError> {
-        let mut floors = self.floors();
-        let Admission::Admitted { withdraw } = floors.admit(verified.release()) else { return Ok(false) };
-        for older in &withdraw {
-            self.maps.withdraw(older)?;
-        }
-        let own = if floors.is_own(&verified.digest()) { ENTITLEMENT_OWN } else { 0 };
-        self.publish(&mut floors, verified, own, generation).map(|()| true)
+        let (mut floors, mut lot) = (self.floors(), Lot::default());
+        let is_admitted = self.admit(&mut floors, verified, generation, &mut lot)?;
+        self.write(&lot)?;
+        Ok(is_admitted)
     }
 
     /// Allows everything that manifests vouch for, many digests at a time. What something newer was accepted of is left out.
@@ -58,13 +55,7 @@ impl Publisher {
             let mut floors = self.floors();
             let mut lot = Lot::default();
             for verified in all.by_ref().take(AT_ONCE) {
-                let Admission::Admitted { withdraw } = floors.admit(verified.release()) else { continue };
-                for older in &withdraw {
-                    lot.verdicts.remove(older);
-                    self.maps.withdraw(older)?;
-                }
-                let own = if floors.is_own(&verified.digest()) { ENTITLEMENT_OWN } else { 0 };
-                self.decide(&mut floors, &verified, own, generation, &mut lot)?;
+                self.admit(&mut floors, &verified, generation, &mut lot)?;
             }
             let is_written = self.maps.publish_all(&lot.verdicts.into_iter().collect::<Vec<_>>());
             if lot.takes_away {
@@ -83,7 +74,9 @@ impl Publisher {
             if let Admission::Admitted { withdraw } = floors.admit(verified.release()) {
                 withdraw.iter().try_for_each(|older| self.maps.withdraw(older))?;
             }
-            self.publish(&mut floors, verified, ENTITLEMENT_OWN, generation)?;
+            let mut lot = Lot::default();
+            self.decide(&mut floors, verified, ENTITLEMENT_OWN, generation, &mut lot)?;
+            self.write(&lot)?;
         }
         Ok(())
     }
@@ -142,11 +135,21 @@ impl Publisher {
         self.floors().save();
     }
 
-    fn publish(&self, floors: &mut Floors, verified: &Verified, own: u32, generation: u32) -> Result<(), KernelError> {
-        let mut lot = Lot::default();
-        self.decide(floors, verified, own, generation, &mut lot)?;
+    /// Writes verdicts one by one.
+    fn write(&self, lot: &Lot) -> Result<(), KernelError> {
         lot.verdicts.iter().try_for_each(|(digest, verdict)| self.maps.publish(digest, verdict))?;
         if lot.takes_away { self.maps.end_grants() } else { Ok(()) }
+    }
+
+    /// Adds the verdicts on this content, unless something newer was accepted, and withdraws what it is newer than. Whether it was added.
+    fn admit(&self, floors: &mut Floors, verified: &Verified, generation: u32, lot: &mut Lot) -> Result<bool, KernelError> {
+        let Admission::Admitted { withdraw } = floors.admit(verified.release()) else { return Ok(false) };
+        for older in &withdraw {
+            lot.verdicts.remove(older);
+            self.maps.withdraw(older)?;
+        }
+        let own = if floors.is_own(&verified.digest()) { ENTITLEMENT_OWN } else { 0 };
+        self.decide(floors, verified, own, generation, lot).map(|()| true)
     }
 
     /// Adds to the verdicts that are about to be published those on this content.
