@@ -161,6 +161,13 @@ pub fn reload_in_force() -> Result<()> {
     journal.wait_for(&["the new policy is in force"]).map(drop)
 }
 
+/// The same, and waits until nothing of what the former policy granted is left to what runs.
+pub fn reload_without_what_was_left() -> Result<()> {
+    let journal = Journal::now()?;
+    reload_in_force()?;
+    journal.wait_for(&["what runs has the rights that the policy in force gives it"]).map(drop)
+}
+
 /// Asks the daemon itself to read its policy, whatever is in it.
 pub fn hang_up() -> Result<()> {
     signal(Signal::HUP)

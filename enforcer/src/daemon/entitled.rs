@@ -54,10 +54,11 @@ pub(super) fn renew(shared: &Shared) {
             return tracing::error!("{LOST}: {error}");
         }
         let _replacing = shared.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        if shared.ground().generation == ground.generation
-            && let Err(error) = shared.publisher.withdraw_left()
-        {
-            tracing::error!("what a former policy granted ends by itself only: {error}");
+        if shared.ground().generation == ground.generation {
+            match shared.publisher.withdraw_left() {
+                Ok(()) => tracing::info!("what runs has the rights that the policy in force gives it, and no others"),
+                Err(error) => tracing::error!("what a former policy granted ends by itself only: {error}"),
+            }
         }
     }
 }

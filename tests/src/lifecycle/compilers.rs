@@ -55,7 +55,7 @@ impl TakenAway {
         // The signature last: a manifest without one would be complained about.
         move_files([MANIFEST, ELSEWHERE], ["", ".p7s"])?;
         let taken = Self;
-        service::reload_in_force().map(|()| taken)
+        service::reload_without_what_was_left().map(|()| taken)
     }
 
     fn put_back(self) -> Result<()> {
