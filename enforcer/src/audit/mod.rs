@@ -18,5 +18,5 @@ pub use log::{DEFAULT_PATH, Entry, EventLog, LogCounters, LogLimits, Lost};
 pub use reader::{EventReader, Next};
 pub use reason::{explain, remedy};
 pub use record::{Code, Record};
-pub use status::{Daemon, Status};
+pub use status::{Daemon, ScopeInForce, Status, state_in_words};
 pub use time::{BootTime, Timestamp};

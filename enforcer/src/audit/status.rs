@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use enforcer_common::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -18,6 +19,9 @@ pub struct Status {
     pub enforcing: bool,
     /// `audit` or `enforce`, as the kernel has it; `None` when no programs are in force.
     pub mode: Option<String>,
+    /// The control groups in which another mode holds, as the kernel has them.
+    #[serde(default)]
+    pub scopes: Vec<ScopeInForce>,
     /// The kernel's release.
     pub kernel: String,
     /// Whether `bpf` is among the LSMs of this boot, as far as that can be told; without it, attached programs are never called.
@@ -92,6 +96,34 @@ pub struct Status {
     pub pins: Option<PathBuf>,
 }
 
+/// A control group in which another mode holds than on the rest of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeInForce {
+    /// Its path below the root of the hierarchy, perhaps with a `*` at its end.
+    pub cgroup: String,
+    /// `audit` or `enforce`.
+    pub mode: String,
+}
+
+/// What is done, in one line: with the mode of the machine, and the control groups in which another one holds.
+pub fn state_in_words(mode: Mode, scopes: impl IntoIterator<Item = (String, Mode)>) -> String {
+    let mut others: Vec<String> = scopes.into_iter().filter(|(_, other)| *other != mode).map(|(cgroup, _)| cgroup).collect();
+    let more = others.len().saturating_sub(MOST_NAMED);
+    others.truncate(MOST_NAMED);
+    if more > 0 {
+        others.push(format!("{more} more"));
+    }
+    match (mode, others.is_empty()) {
+        (Mode::Audit, true) => "audit: nothing is denied, would-be denials are reported".to_owned(),
+        (Mode::Enforce, true) => "enforcing: what no trusted signature covers is denied".to_owned(),
+        (Mode::Audit, false) => format!("audit, and enforcing in {}", others.join(", ")),
+        (Mode::Enforce, false) => format!("enforcing, but for {}: audit", others.join(", ")),
+    }
+}
+
+/// Control groups that are named in one line.
+const MOST_NAMED: usize = 3;
+
 /// Whether there is a daemon to answer first uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Daemon {
@@ -107,6 +139,7 @@ impl Status {
         Self {
             enforcing: false,
             mode: None,
+            scopes: Vec::new(),
             kernel,
             bpf_lsm_active: false,
             hooks: Vec::new(),

@@ -24,6 +24,7 @@ mod reload;
 mod requests;
 mod run;
 mod scan;
+mod scopes;
 mod state;
 mod status;
 mod tally;
@@ -197,8 +198,10 @@ impl Shared {
         self.publisher.bind_interpreters(&ground.policy, ground.generation)?;
         self.publisher.allow_own(&ground.own_code, ground.generation)?;
         self.publisher.allow_all(ground.examiner.manifest_entries(), ground.generation)?;
+        let scope_root = scopes::publish(&self.maps, &ground.policy)?;
         let left_until = self.maps.settings()?.left_until;
-        self.maps.set_settings(&Settings { left_until, ..settings(&ground.policy, ground.generation, &self.identity) })
+        self.maps.set_settings(&Settings { left_until, scope_root, ..settings(&ground.policy, ground.generation, &self.identity) })?;
+        scopes::forget_others(&self.maps, &ground.policy, scope_root)
     }
 }
 
@@ -234,7 +237,7 @@ fn settings(policy: &Policy, generation: u32, identity: &Identity) -> Settings {
         generation,
         bound_names: names::count(policy),
         enforcers: identity.digests(),
-        reserved: 0,
+        scope_root: 0,
     }
 }
 

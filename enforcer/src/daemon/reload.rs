@@ -72,7 +72,7 @@ impl Daemon {
             What::Trust => ground.examiner.trust().renewed(&policy.revocation)?,
         };
         require_protected(&policy)?;
-        if policy.mode == Mode::Enforce {
+        if policy.strictest_mode() == Mode::Enforce {
             self.shared.workers.require_confined().map_err(|unfit| DaemonError::Workers(Arc::new(unfit)))?;
         }
         let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
@@ -175,7 +175,9 @@ pub(super) fn trusted_own_code(policy: &Policy, examiner: &Examiner, facts: &Fac
     for file in own_code::examine(examiner, facts).map_err(|source| system("find the daemon's own code", source))? {
         match file {
             Ok(verified) => own_code.push(verified),
-            Err(refused) if policy.mode == Mode::Enforce => return Err(DaemonError::Untrusted { path: refused.path, detail: refused.detail }),
+            Err(refused) if policy.strictest_mode() == Mode::Enforce => {
+                return Err(DaemonError::Untrusted { path: refused.path, detail: refused.detail });
+            }
             Err(refused) => tracing::warn!("in enforce mode the daemon could not start again: `{}`: {}", refused.path.display(), refused.detail),
         }
     }

@@ -10,7 +10,7 @@ use super::clock;
 use super::notice::Notice;
 use super::run::{LOCK_FILE, RUN_FOLDER, STATE_FOLDER};
 use super::state::VERSIONS_FILE;
-use crate::audit::{Daemon, Status, Timestamp};
+use crate::audit::{Daemon, ScopeInForce, Status, Timestamp};
 use crate::charter::Charter;
 use crate::kernel::{HOOKS, KernelError, Maps, Pins, charters, daemon_of, observed, require_bpf_lsm};
 use crate::trust::SecurityVersions;
@@ -40,6 +40,7 @@ pub fn status() -> Result<Status, KernelError> {
     Ok(Status {
         enforcing: mode == Some(Mode::Enforce) && missing.is_empty() && bpf_lsm_active && programs_run(),
         bpf_lsm_active,
+        scopes: super::scopes::in_force(&maps, settings.scope_root)?.into_iter().map(in_force).collect(),
         mode: mode.filter(|_| !hooks.is_empty()).map(|mode| mode.name().to_owned()),
         hooks: hooks.into_iter().map(str::to_owned).collect(),
         hooks_missing: missing,
@@ -74,6 +75,10 @@ pub fn status() -> Result<Status, KernelError> {
         pins: Some(pins.folder().to_owned()),
         kernel: release,
     })
+}
+
+fn in_force((cgroup, mode): (String, Mode)) -> ScopeInForce {
+    ScopeInForce { cgroup, mode: mode.name().to_owned() }
 }
 
 /// By whose word the policy in force may be changed, as the kernel has it.

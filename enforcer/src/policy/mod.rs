@@ -4,6 +4,7 @@
 
 mod error;
 mod raw;
+mod scopes;
 mod scripts;
 mod settle;
 mod size;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use enforcer_common::{Mode, Response};
 pub(crate) use error::from_toml;
 pub use error::{Invalid, Place, PolicyError, Problem};
+pub use scopes::{CgroupPattern, Scope};
 pub use scripts::{Callers, Evidence, Grammar, Interpreter, Interpreters, Label, ScriptName, ScriptNames, known_script_names};
 pub(crate) use size::display as display_size;
 
@@ -32,8 +34,10 @@ pub struct Policy {
     pub path: PathBuf,
     /// SHA-256 of the text that was settled: exactly what a policy signer has to have signed.
     pub sha256: [u8; 32],
-    /// Audit or enforce.
+    /// Audit or enforce, where no scope says another one.
     pub mode: Mode,
+    /// The control groups in which another mode holds.
+    pub scopes: Vec<Scope>,
     /// Who is trusted, for what; a signer's number is its place here.
     pub signers: Vec<Signer>,
     /// Which software must be what it says it is; a component's number is its place here.

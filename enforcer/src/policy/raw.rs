@@ -21,6 +21,8 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) timestamp_authority: Vec<At<RawTimestampAuthority>>,
     #[serde(default)]
+    pub(super) scope: Vec<At<RawScope>>,
+    #[serde(default)]
     pub(super) signatures: RawSignatures,
     #[serde(default)]
     pub(super) revocation: RawRevocation,
@@ -71,6 +73,14 @@ pub(super) struct RawTimestampAuthority {
     pub(super) name: Option<At<String>>,
     pub(super) anchors: Option<Vec<At<String>>>,
     pub(super) intermediates: Option<Vec<At<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawScope {
+    pub(super) name: Option<At<String>>,
+    pub(super) cgroups: Option<Vec<At<String>>>,
+    pub(super) mode: Option<At<String>>,
 }
 
 #[derive(Deserialize, Default)]

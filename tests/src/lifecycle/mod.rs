@@ -14,6 +14,7 @@ mod hostile;
 mod load;
 mod release;
 mod reload;
+mod scopes;
 mod scripts;
 mod staged;
 mod trust;
@@ -65,6 +66,7 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
         hostile::TESTS,
         guard::TESTS,
         reload::TESTS,
+        scopes::TESTS,
         trust::TESTS,
         load::TESTS,
         daemon::TESTS,
