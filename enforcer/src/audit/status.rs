@@ -9,7 +9,7 @@ use enforcer_common::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use crate::daemon::{Before, Refused};
+use crate::daemon::{Before, Refused, Suspension};
 use crate::kernel::HookCost;
 
 /// The state of enforcement. Its JSON form is an interface: fields are added, never renamed.
@@ -87,6 +87,9 @@ pub struct Status {
     /// Whether the daemon's workers are kept from the file system by landlock too, beside their filter of system calls; `None` without a daemon.
     #[serde(default)]
     pub landlock: Option<bool>,
+    /// Why nothing is denied though the policy says so; `None` without a daemon.
+    #[serde(default)]
+    pub suspension: Option<Suspension>,
     /// What ran before the programs were attached, once the daemon has looked at it.
     #[serde(default)]
     pub before: Option<Before>,
@@ -168,15 +171,16 @@ impl Status {
             refused: None,
             counters: BTreeMap::new(),
             landlock: None,
+            suspension: None,
             before: None,
             policy: None,
             pins: None,
         }
     }
 
-    /// Whether the programs are in force, complete, and the daemon answers, in either mode.
+    /// Whether the programs are in force, complete, as the policy says, and the daemon answers, in either mode.
     pub fn is_healthy(&self) -> bool {
-        self.mode.is_some() && self.hooks_missing.is_empty() && self.bpf_lsm_active && self.daemon.alive
+        self.suspension.is_none() && self.mode.is_some() && self.hooks_missing.is_empty() && self.bpf_lsm_active && self.daemon.alive
     }
 
     /// Whether the machine's clock and the trusted time differ by more than a minute.
@@ -215,6 +219,9 @@ impl Status {
                 `systemctl start enforcer`."
                 .to_owned(),
         );
+        if let Some(suspension) = &self.suspension {
+            warn(true, format!("ENFORCEMENT IS SUSPENDED: {}.", suspension.in_words()));
+        }
         if let Some(refused) = &self.refused {
             let (at, why) = (refused.at.to_the_second(), &refused.why);
             warn(

@@ -10,6 +10,7 @@ use super::failure::note;
 use super::output::{OutputError, Style};
 use super::{Exit, Failure, Output, ReportOption};
 use crate::audit::{DEFAULT_PATH, Entry, EventReader, Next, Record, Timestamp};
+use crate::policy::parse_duration;
 use crate::text::printable;
 
 /// Show what was denied, or would have been.
@@ -164,11 +165,7 @@ fn details(record: &Record, output: &mut Output) -> Result<(), OutputError> {
 }
 
 fn since(text: &str) -> Result<Timestamp, String> {
-    let age = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = UNITS.iter().find(|(name, _)| *name == unit)?.1;
-        Some(Timestamp::now().before(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?)))
-    };
+    let age = || parse_duration(text).map(|age| Timestamp::now().before(age));
     Timestamp::parse(text).or_else(age).ok_or_else(|| "write a time such as 2026-01-31T09:30:00Z, or an age such as 90s, 15m, 2h or 7d".to_owned())
 }
 
@@ -176,7 +173,6 @@ fn reason_names() -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(enforcer_common::Reason::ALL.iter().map(|reason| reason.name()))
 }
 
-const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
 const LAST_WHEN_FOLLOWING: usize = 10;
 const INTERVAL: Duration = Duration::from_millis(200);
 /// Columns of the longest name in a record's details.

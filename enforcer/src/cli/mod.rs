@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr. Every report has `--json`. The exit status is one of [`Exit`], whatever happens.
 //! Nothing is decided here: what is signed, trusted or enforced is the business of the other modules.
 
+mod break_glass;
 mod completions;
 mod doctor;
 mod events;
@@ -19,6 +20,7 @@ mod seal;
 mod sign;
 mod status;
 mod stop;
+mod switch;
 mod timestamp;
 mod trust;
 mod verifier;
@@ -62,6 +64,9 @@ pub fn run_words(words: impl IntoIterator<Item = impl Into<OsString> + Clone>, o
 fn execute(line: CommandLine, output: &mut Output) -> Exit {
     let result = match line.command {
         Command::Run(arguments) => run::run(arguments, output),
+        Command::Enforce(arguments) => switch::enforce(arguments, output),
+        Command::Audit(arguments) => switch::audit(arguments, output),
+        Command::BreakGlass(arguments) => break_glass::run(arguments, output),
         Command::Stop(arguments) => stop::run(arguments, output),
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
@@ -111,6 +116,9 @@ enum Command {
     Timestamp(timestamp::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
+    Enforce(switch::EnforceArguments),
+    Audit(switch::AuditArguments),
+    BreakGlass(break_glass::Arguments),
     Revoke(revoke::Arguments),
     Stop(stop::Arguments),
     Restrict(restrict::Arguments),
@@ -124,12 +132,14 @@ impl Command {
     /// The enforcer's program may touch what is guarded, whoever starts it. A command that writes where it is told to would do that for anybody, so it gives
     /// this right up first, for good.
     fn give_up_rights(&self) -> Result<(), Failure> {
-        // `revoke` has to ask the kernel what is in force, and gives the right up where it writes; `restrict` writes nothing, and what it becomes may need to
+        // `enforce` and `audit` ask the daemon to read its policy, and write nothing else; `revoke` has to ask the kernel what is in force, and gives the right up where it writes; `restrict` writes nothing, and what it becomes may need to
         // start others with more rights.
         if matches!(
             self,
             Self::Restrict(_)
                 | Self::Run(_)
+                | Self::Enforce(_)
+                | Self::Audit(_)
                 | Self::Stop(_)
                 | Self::Status(_)
                 | Self::Doctor(_)
@@ -146,6 +156,12 @@ impl Command {
 /// The calling thread can no longer touch what is guarded.
 fn give_up_rights() -> Result<(), Failure> {
     rustix::thread::set_no_new_privs(true).map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
+}
+
+/// Writes something on a thread that cannot touch what is guarded: where to may be anybody's word, and this program may write there.
+fn without_rights<T: Send>(write: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+    let panicked = |_| Failure::new(Exit::System, "writing failed in an unforeseen way");
+    std::thread::scope(|scope| scope.spawn(|| give_up_rights().and_then(|()| write())).join()).map_err(panicked)?
 }
 
 /// The option of every command that needs a policy.

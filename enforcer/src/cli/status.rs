@@ -122,6 +122,7 @@ fn headline(status: &Status) -> (String, Style) {
     let scopes = status.scopes.iter().map(|scope| (scope.cgroup.clone(), mode(&scope.mode)));
     match &status.mode {
         None => ("nothing is enforced".to_owned(), Style::Bad),
+        Some(_) if status.suspension.is_some() => ("SUSPENDED: nothing is denied, though the policy says so".to_owned(), Style::Bad),
         Some(_) if status.enforcing => (state_in_words(Mode::Enforce, scopes), Style::Good),
         Some(mode) if mode == Mode::Audit.name() => (state_in_words(Mode::Audit, scopes), Style::Warn),
         Some(_) => ("enforcement is incomplete".to_owned(), Style::Bad),

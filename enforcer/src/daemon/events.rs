@@ -83,6 +83,9 @@ fn write(shared: &Shared, log: &mut EventLog, cgroups: &mut Cgroups, event: &Eve
     record.explanation = shared.explanations.of(&event.digest);
     record.cgroup = cgroups.path(event.cgroup, event.pid).map(str::to_owned);
     log.append(&record);
+    if record.denied {
+        shared.note_denial();
+    }
     tracing::warn!(target: "enforcer::event", "{}", record.line());
 }
 

@@ -27,6 +27,7 @@ use super::publish::Publisher;
 use super::reload::{What, examiner, trusted_own_code};
 use super::requests::{Requests, VERIFIERS};
 use super::state::{load_floors, start_clock, untold_time};
+use super::suspension::{self, FuseBox};
 use super::tally::{Loss, Tally};
 use super::watch::Watch;
 use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
@@ -113,7 +114,7 @@ pub enum DaemonError {
 /// Runs the daemon until it is told to end by `SIGTERM` or `SIGINT`. Enforcement goes on afterwards.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     let mut phases = Phases::begin();
-    let policy = Policy::load(&options.policy)?;
+    let (policy, suspension) = suspension::apply(Policy::load(&options.policy)?, None);
     let clock = Arc::new(start_clock(policy.strictest_mode())?);
     // Before anything of it is read, so that no change is missed.
     let watch = Watch::start(&policy).map_err(watching)?;
@@ -144,6 +145,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let workers = Pool::start(settings, Arc::clone(&tally.workers)).map_err(DaemonError::Workers)?;
     phases.end("workers");
     let daemon = Daemon::prepare(options, (policy, trust, chartered), (clock, floors), (workers, tally), &loaded, &mut phases)?;
+    daemon.shared.fuses.set_suspension(suspension);
     let requests =
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
@@ -194,6 +196,7 @@ impl Daemon {
             ground: RwLock::new(Arc::clone(&ground)),
             workers,
             tally,
+            fuses: FuseBox::default(),
             before: RwLock::default(),
             unretired: AtomicBool::new(false),
             are_rights_left: AtomicBool::new(false),
@@ -281,6 +284,7 @@ impl Daemon {
                         tracing::info!("what is revoked has changed");
                         self.reload(&mut watch, What::Trust);
                     }
+                    () = self.shared.fuses.blew.notified() => self.reload(&mut watch, What::Trust),
                     _ = keep.tick() => self.keep_state(),
                     _ = overlay_ticks.tick(), if overlay == Overlay::Absent => {
                         if kernel::overlay_module_is_loaded() {
@@ -441,7 +445,7 @@ impl Daemon {
             tracing::warn!("{dropped} first uses found the queue full, and are denied at their deadline");
         }
         if told.counters != counters || told.before != self.shared.before() {
-            self.tell(told.refused);
+            self.tell(told.policy, told.refused);
         }
     }
 
@@ -454,6 +458,9 @@ impl Daemon {
     }
 
     pub(super) fn status_line(&self) -> String {
+        if let Some(suspension) = self.shared.fuses.suspension() {
+            return format!("SUSPENDED: {}", suspension.in_words());
+        }
         let ground = self.shared.ground();
         let scopes = ground.policy.scopes.iter().flat_map(|scope| scope.cgroups.iter().map(|cgroup| (cgroup.to_string(), scope.mode)));
         state_in_words(ground.policy.mode, scopes)

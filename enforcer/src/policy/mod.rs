@@ -2,8 +2,11 @@
 //!
 //! Never reads a certificate or a signed file: that is [`crate::trust`]'s and [`crate::signature`]'s work.
 
+mod duration;
+mod edit;
 mod error;
 mod raw;
+mod relief;
 mod scopes;
 mod scripts;
 mod settle;
@@ -17,9 +20,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use duration::{display as display_duration, parse as parse_duration};
+pub use edit::Edit;
 pub use enforcer_common::{Mode, Response};
 pub(crate) use error::from_toml;
 pub use error::{Invalid, Place, PolicyError, Problem};
+pub use relief::{BreakGlass, Fuse};
 pub use scopes::{CgroupPattern, Scope};
 pub use scripts::{Callers, Evidence, Grammar, Interpreter, Interpreters, Label, ScriptName, ScriptNames, known_script_names};
 pub(crate) use size::display as display_size;
@@ -38,6 +44,10 @@ pub struct Policy {
     pub mode: Mode,
     /// The control groups in which another mode holds.
     pub scopes: Vec<Scope>,
+    /// When enforcing is suspended by itself.
+    pub fuse: Option<Fuse>,
+    /// By whose word it is suspended at a boot.
+    pub break_glass: BreakGlass,
     /// Who is trusted, for what; a signer's number is its place here.
     pub signers: Vec<Signer>,
     /// Which software must be what it says it is; a component's number is its place here.

@@ -27,11 +27,14 @@ pub struct CgroupPattern {
 }
 
 /// Why something is no pattern, with the way to mend it.
-pub(super) type Unusable = (&'static str, String);
+pub type Unusable = (&'static str, String);
 
 impl CgroupPattern {
     /// Reads a pattern.
-    pub(super) fn parse(text: &str) -> Result<Self, Unusable> {
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn parse(text: &str) -> Result<Self, Unusable> {
         let Some(below) = text.strip_prefix('/') else {
             return Err(("is not an absolute path of a control group", "write it from the root, such as \"/system.slice/nginx.service\"".to_owned()));
         };
@@ -98,6 +101,16 @@ impl Policy {
     /// The mode that holds in a control group.
     pub fn mode_in(&self, cgroup: &Path) -> Mode {
         self.scope_of(cgroup).map_or(self.mode, |scope| scope.mode)
+    }
+
+    /// The mode that holds in a control group that a pattern names: what holds in all of them, if nothing closer is said of some.
+    pub fn mode_of(&self, pattern: &CgroupPattern) -> Mode {
+        let mut path: String = pattern.parts.iter().map(|part| format!("/{part}")).collect();
+        if pattern.is_beginning {
+            // No scope can name this one more closely than by that beginning.
+            path.push('\0');
+        }
+        self.mode_in(Path::new(&path))
     }
 
     /// The strictest mode that holds anywhere: what enforcing takes has to be there, were it for one service alone.

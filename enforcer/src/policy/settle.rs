@@ -2,6 +2,7 @@
 //!
 //! Goes on after a problem, so that one run shows all of them. Touches no file: whether an anchor exists is [`crate::trust`]'s question.
 
+mod relief;
 mod scopes;
 mod scripts;
 mod trust;
@@ -32,6 +33,8 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
         sha256: [0; 32],
         mode,
         scopes: desk.scopes(raw.scope),
+        fuse: desk.fuse(raw.fuse),
+        break_glass: desk.break_glass(raw.break_glass),
         protection: Protection { policy_signers: desk.named_signers(policy_signers, &signers) },
         components: desk.components(raw.component, &signers),
         signers,

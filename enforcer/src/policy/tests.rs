@@ -374,6 +374,8 @@ fn every_key_is_in_the_default_policy() {
         "",
         "[[signer]]",
         "[[scope]]",
+        "[fuse]",
+        "[break-glass]",
         "[[component]]",
         "[[timestamp-authority]]",
         "[signatures]",
