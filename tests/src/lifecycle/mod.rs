@@ -17,6 +17,7 @@ mod reload;
 mod scopes;
 mod scripts;
 mod staged;
+mod switch;
 mod trust;
 mod uses;
 mod worker;
@@ -67,6 +68,7 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
         guard::TESTS,
         reload::TESTS,
         scopes::TESTS,
+        switch::TESTS,
         trust::TESTS,
         load::TESTS,
         daemon::TESTS,
