@@ -145,6 +145,15 @@ impl Examiner {
         Ok(Examination { digest, fsverity, attempts, revoked: None })
     }
 
+    /// What is decided about a content of which nothing is known but its digest: whether it is revoked, and what the manifests say of it. `None`, where only a
+    /// signature of its own could tell.
+    pub fn examine_digest(&self, digest: Digest, facts: &Facts<'_>) -> Option<Result<Verified, Rejected>> {
+        if self.rules.trust.revoked().has_digest(&digest) {
+            return Some(Err(Rejected::Revoked));
+        }
+        self.manifests.iter().filter_map(|manifest| manifest.vouches_for(digest, None, facts)).max_by_key(Result::is_ok)
+    }
+
     /// The certificates, revocations and lists that it decides by.
     pub fn trust(&self) -> &TrustStore {
         &self.rules.trust
@@ -187,7 +196,7 @@ impl Examiner {
 
     fn try_manifests(&self, content: &FileContent<'_>, facts: &Facts<'_>, attempts: &mut Vec<Attempt>) -> Option<Accepted> {
         self.manifests.iter().find_map(|manifest| {
-            let result = manifest.vouches_for(content, facts)?;
+            let result = manifest.vouches_for(content.digest(), content.fsverity(), facts)?;
             record(attempts, Attempt { carrier: manifest.carrier().clone(), signers: Vec::new(), result })
         })
     }
