@@ -17,6 +17,7 @@ mod revoke;
 mod run;
 mod seal;
 mod sign;
+mod since;
 mod status;
 mod stop;
 mod timestamp;
