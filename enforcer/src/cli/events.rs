@@ -144,7 +144,7 @@ pub(super) fn unreadable(log: &Path, error: &io::Error) -> Failure {
 }
 
 /// Says how many lines of a log could not be read.
-pub(super) fn note_skipped(skipped: u64) {
+fn note_skipped(skipped: u64) {
     if skipped > 0 {
         note(&format!(
             "{skipped} line{} of the log could not be read and {} skipped",

@@ -17,6 +17,7 @@ mod revoke;
 mod run;
 mod seal;
 mod sign;
+mod simulate;
 mod since;
 mod status;
 mod stop;
@@ -75,6 +76,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Trust(arguments) => trust::run(arguments, output),
         Command::Revoke(arguments) => revoke::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
+        Command::Simulate(arguments) => simulate::run(arguments, output),
         Command::Restrict(arguments) => restrict::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
@@ -112,6 +114,7 @@ enum Command {
     Timestamp(timestamp::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
+    Simulate(simulate::Arguments),
     Revoke(revoke::Arguments),
     Stop(stop::Arguments),
     Restrict(restrict::Arguments),

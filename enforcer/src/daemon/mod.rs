@@ -42,7 +42,7 @@ pub use notice::{Notice, Refused};
 pub use own_code::{Refused as Untrusted, examine as examine_own_code};
 pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
 pub use state::trusted_facts;
-pub use status::status;
+pub use status::{mode_in_force, status};
 
 use crate::kernel::{KernelError, Maps, boottime};
 use crate::policy::Policy;

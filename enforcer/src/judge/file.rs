@@ -2,15 +2,40 @@
 
 use std::path::Path;
 
-use enforcer_common::{Response, USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
+use enforcer_common::{Reason, Response, USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
 
 use super::{Cause, Judge, Judgement, Outcome, Ruling, Use};
-use crate::measure::MeasureError;
+use crate::audit::explain;
+use crate::measure::{MeasureError, Stability};
 use crate::policy::{Interpreter, Rule, ScriptNames, ScriptSetting, Setting};
 use crate::signature::{Compared, Rejected, Verified};
 
 impl Judge<'_> {
-    /// A use of a file that really lies at this path, by what was examined of it.
+    /// A use of a file that really lies at this path, on a file system of this kind, by what was examined of it.
+    pub fn file_on(&self, stability: Stability, examined: &Compared, place: &Path, wanted: Use) -> Judgement {
+        let (setting, reason) = match stability {
+            Stability::Local => return self.file(examined, place, wanted),
+            Stability::Volatile => (Setting::Volatile, Reason::VolatileFilesystem),
+            Stability::Foreign => (Setting::Foreign, Reason::ForeignFilesystem),
+        };
+        // What may be read without a verdict may be read from anywhere.
+        let response = match self.governing(place, wanted) {
+            Governing::Setting(response, _) => response.min(setting.response(self.policy)),
+            _ => setting.response(self.policy),
+        };
+        let cause = Cause::new(reason.name(), explain(reason), Some("put the file on a local disk file system"));
+        if response == Response::Deny {
+            return self.ruled(response, Rule::Setting(setting, response.name()), cause);
+        }
+        match self.file(examined, place, wanted) {
+            Judgement::Ruled(ruling) if ruling.outcome == Outcome::Allowed && response == Response::Audit => {
+                self.ruled(response, Rule::Setting(setting, response.name()), cause)
+            }
+            judgement => judgement,
+        }
+    }
+
+    /// The same of a file whose content holds still.
     pub fn file(&self, examined: &Compared, place: &Path, wanted: Use) -> Judgement {
         match examined {
             Ok(examination) => self.content(examination.outcome(), place, wanted),
@@ -72,8 +97,8 @@ impl Judge<'_> {
     pub(super) fn without_verdict(&self, place: &Path, wanted: Use, rule: Rule, cause: Cause) -> Judgement {
         match self.governing(place, wanted) {
             Governing::Nothing => self.ruled(Response::Deny, rule, cause),
-            // Where it is denied, it is for want of a signature; where it is not, it is by this setting's word.
-            Governing::Setting(response, _) if response == Response::Deny && rule != Rule::Nobody => self.ruled(response, rule, cause),
+            // What is denied by a rule of its own is; whatever else happens to it is this setting's word.
+            Governing::Setting(Response::Deny, _) if rule != Rule::Nobody => self.ruled(Response::Deny, rule, cause),
             Governing::Setting(response, rule) => self.ruled(response, rule, cause),
             Governing::Unknown(why) => Judgement::Unknown(why),
         }

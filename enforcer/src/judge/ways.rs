@@ -1,6 +1,6 @@
 //! What would have to change for something to be allowed: several ways, the best first, with commands that can be copied.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use enforcer_common::USE_SCRIPT;
 use serde::Serialize;
@@ -24,14 +24,14 @@ impl Way {
     }
 }
 
-/// The ways to have allowed what was ruled about, of a file at `path` with this digest if it is about one.
-pub fn ways(ruling: &Ruling, policy: &Policy, lines: &Lines, path: Option<&Path>, wanted: Option<Use>, digest: Option<&[u8; 32]>) -> Vec<Way> {
-    let text = path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-    let file = argument(&text).unwrap_or("FILE");
+/// The ways to have allowed what was ruled about: a use of these files, if it is about any, and the digest of the only one, where that is known.
+pub fn ways(ruling: &Ruling, policy: &Policy, lines: &Lines, paths: &[&str], wanted: Option<Use>, digest: Option<&[u8; 32]>) -> Vec<Way> {
+    let files = Files::new(paths);
+    let file = files.arguments.as_str();
     let mut ways = match &ruling.rule {
-        Rule::Nobody => unsigned(&ruling.cause, policy, file),
+        Rule::Nobody => unsigned(&ruling.cause, policy, &files),
         Rule::Scripts(_, setting, _) => {
-            let mut ways = if wanted == Some(Use(USE_SCRIPT)) { unsigned(&ruling.cause, policy, file) } else { hinted(&ruling.cause) };
+            let mut ways = if wanted == Some(Use(USE_SCRIPT)) { unsigned(&ruling.cause, policy, &files) } else { hinted(&ruling.cause) };
             ways.push(in_policy(
                 policy,
                 &format!("knowing the risk, write `{} = \"audit\"` or \"allow\" {}", setting.key(), written(lines, &ruling.rule, "[scripts]")),
@@ -57,24 +57,68 @@ pub fn ways(ruling: &Ruling, policy: &Policy, lines: &Lines, path: Option<&Path>
     ways
 }
 
+/// Files, as commands are told of them.
+struct Files {
+    arguments: String,
+    /// Whether all of them lie where packages put theirs.
+    are_packaged: bool,
+}
+
+impl Files {
+    /// Each of a few; of more, the folder that all of them are in, if it holds little else.
+    fn new(paths: &[&str]) -> Self {
+        let absolute: Vec<PathBuf> = paths.iter().filter_map(|path| std::path::absolute(path).ok()).collect();
+        let are_packaged = !absolute.is_empty() && absolute.iter().all(|path| is_packaged(path));
+        let written = |path: &PathBuf| path.to_str().and_then(argument).map(str::to_owned);
+        let arguments = if absolute.len() <= MOST_ARGUMENTS {
+            absolute.iter().map(written).collect::<Option<Vec<String>>>().filter(|all| !all.is_empty()).map(|all| all.join(" "))
+        } else {
+            common_folder(&absolute).as_ref().and_then(written)
+        };
+        Self { arguments: arguments.unwrap_or_else(|| "FILE".to_owned()), are_packaged }
+    }
+}
+
+/// Whether packages put their files there, and nobody else.
+fn is_packaged(path: &Path) -> bool {
+    ["/usr", "/bin", "/sbin", "/lib", "/lib64"].iter().any(|folder| path.starts_with(folder)) && !path.starts_with("/usr/local")
+}
+
+/// The folder that all of these are below, if it is not one of the few that hold everything.
+fn common_folder(paths: &[PathBuf]) -> Option<PathBuf> {
+    let mut common = paths.first()?.parent()?.to_owned();
+    while !paths.iter().all(|path| path.starts_with(&common)) {
+        common.pop();
+    }
+    (common.components().count() > SHALLOWEST).then_some(common)
+}
+
 /// Of what nobody signed, or nobody whom the policy trusts.
-fn unsigned(cause: &Cause, policy: &Policy, file: &str) -> Vec<Way> {
-    let list = format!("enforcer manifest create --output ours.manifest {file}");
+fn unsigned(cause: &Cause, policy: &Policy, files: &Files) -> Vec<Way> {
+    let file = &files.arguments;
     let folder =
         policy.sources.manifests.first().map_or_else(|| "/etc/enforcer/manifests".to_owned(), |folder| folder.to_string_lossy().into_owned());
-    let put = format!("sudo cp ours.manifest ours.manifest.p7s {}/", argument(&folder).unwrap_or("FOLDER"));
+    let put_both = |name: &str| format!("sudo cp {name} {name}.p7s {}/", argument(&folder).unwrap_or("FOLDER"));
     let sign_it = Way::new("sign it, where the key is", &[&sign(file)]);
-    let list_it = Way::new(
-        "list it in a manifest, and sign that",
-        &[&list, "enforcer manifest sign --key KEY --certificate CERTIFICATE ours.manifest", &put, "sudo systemctl reload enforcer"],
-    );
+    let list_it = manifest("list it in a manifest, and sign that", file, "ours.manifest", &put_both("ours.manifest"));
     match cause.code {
+        "unsigned" if files.are_packaged => vec![
+            manifest("list what the Debian packages hold, if one of them installed it", "--debian", "debian.manifest", &put_both("debian.manifest")),
+            sign_it,
+        ],
         "unsigned" => vec![sign_it, list_it],
         "unknown-issuer" | "signer-certificate" => {
             vec![in_policy(policy, "if whoever signed it is to be trusted, add a `[[signer]]` with the `anchors` of its authority"), sign_it, list_it]
         }
         _ => hinted(cause).into_iter().chain([list_it]).collect(),
     }
+}
+
+/// A manifest of something, made, signed and put where the policy looks for it.
+fn manifest(text: &str, of: &str, name: &str, put: &str) -> Way {
+    let create = format!("enforcer manifest create --output {name} {of}");
+    let sign = format!("enforcer manifest sign --key KEY --certificate CERTIFICATE {name}");
+    Way::new(text, &[&create, &sign, put, "sudo systemctl reload enforcer"])
 }
 
 fn of_setting(setting: Setting, ruling: &Ruling, policy: &Policy, lines: &Lines, file: &str) -> Vec<Way> {
@@ -105,8 +149,8 @@ fn entitled(entitlement: &str, policy: &Policy, program: &str) -> Way {
 
 /// A change of the policy, which takes effect when it is reloaded.
 fn in_policy(policy: &Policy, text: &str) -> Way {
-    let path = policy.path.to_string_lossy();
-    let path = argument(&path).unwrap_or("POLICY");
+    let path = std::path::absolute(&policy.path).unwrap_or_default();
+    let path = path.to_str().and_then(argument).unwrap_or("POLICY");
     Way::new(text, &[&format!("enforcer policy check {path}"), &format!("sudo enforcer simulate --policy {path}"), "sudo systemctl reload enforcer"])
 }
 
@@ -121,4 +165,24 @@ fn hinted(cause: &Cause) -> Vec<Way> {
 
 fn sign(file: &str) -> String {
     format!("enforcer sign --key KEY --certificate CERTIFICATE {file}")
+}
+
+/// Files that a command names one by one.
+const MOST_ARGUMENTS: usize = 3;
+/// A folder with fewer parts (`/usr`, with the root) holds too much else to be signed as a whole.
+const SHALLOWEST: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_files_are_named_and_many_by_a_folder_that_holds_little_else() {
+        let arguments = |paths: &[&str]| Files::new(paths).arguments;
+        assert_eq!(arguments(&["/opt/a/b", "/opt/a/c"]), "/opt/a/b /opt/a/c");
+        assert_eq!(arguments(&["/opt/a/b", "/opt/a/c", "/opt/a/d/e", "/opt/a/f"]), "/opt/a");
+        assert_eq!(arguments(&["/opt/a", "/opt/b", "/opt/c", "/opt/d"]), "FILE");
+        assert_eq!((arguments(&[]), arguments(&["/opt/$(reboot)"])), ("FILE".to_owned(), "FILE".to_owned()));
+        assert!(Files::new(&["/usr/bin/a", "/lib/b"]).are_packaged && !Files::new(&["/usr/bin/a", "/usr/local/bin/b"]).are_packaged);
+    }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use enforcer_common::USE_SCRIPT;
+use enforcer_common::{USE_EXEC, USE_SCRIPT};
 
 use crate::audit::{Entry, EventReader, Next, Record, Timestamp};
 use crate::judge::{Subject, Use};
@@ -106,7 +106,7 @@ pub(super) struct Gathered {
 /// What makes two uses the same: where, by whom, what.
 type Key = (Option<String>, Option<String>, What);
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum What {
     Content(Option<String>, Use, Option<PathBuf>),
     Event(String, String, Option<String>),
@@ -155,7 +155,8 @@ impl Gathered {
 
     /// Adds what runs now. Scripts are those of the interpreters that either policy knows.
     pub(super) fn add_processes(&mut self, policies: [&Policy; 2]) -> io::Result<()> {
-        for pid in processes::pids()? {
+        let own = std::process::id();
+        for pid in processes::pids()?.filter(|pid| *pid != own) {
             match Process::of(pid) {
                 Ok(Some(process)) => self.add_process(&process, policies),
                 Ok(None) => {}
@@ -172,7 +173,7 @@ impl Gathered {
         };
         self.processes += 1;
         let (service, name) = (process.cgroup().as_deref().and_then(service), process.name());
-        let mut seen = Vec::new();
+        let mut seen: Vec<What> = Vec::new();
         let mut is_hidden = false;
         let program = File::of_process(process.pid, PathBuf::from(format!("/proc/{}/exe", process.pid)), &process.program);
         let script = script_of(process, policies.map(|policy| &policy.interpreters));
@@ -196,11 +197,11 @@ impl Gathered {
                 Asked::Running(_, wanted) => What::Running(identity, *wanted),
                 _ => What::Memory(identity, matches!(asked, Asked::Memory { is_writable: true, .. })),
             };
-            // What a process has mapped in several places it runs once.
-            if seen.contains(&what) {
+            // What a process has mapped in several places it runs once; and its own program, which it has mapped too, as that.
+            if seen.contains(&what) || seen.contains(&What::Running(identity, Use(USE_EXEC))) && matches!(what, What::Running(..)) {
                 continue;
             }
-            let again = what.clone_small();
+            seen.push(what.clone());
             self.add((service.clone(), name.clone(), what), |before| match before {
                 Some(before) => {
                     before.processes += 1;
@@ -208,7 +209,6 @@ impl Gathered {
                 }
                 None => Some(Observation { asked, service: service.clone(), program: name.clone(), events: 0, last: None, processes: 1 }),
             });
-            seen.push(again);
         }
         self.hidden += u64::from(is_hidden);
     }
@@ -224,17 +224,6 @@ impl Gathered {
                     self.observations.push(observation);
                 }
             }
-        }
-    }
-}
-
-impl What {
-    /// The same again, of what runs.
-    fn clone_small(&self) -> Self {
-        match self {
-            Self::Running(identity, wanted) => Self::Running(*identity, *wanted),
-            Self::Memory(identity, is_writable) => Self::Memory(*identity, *is_writable),
-            Self::Content(..) | Self::Event(..) => Self::Memory((0, 0), false),
         }
     }
 }

@@ -20,7 +20,7 @@ use rustls_pki_types::UnixTime;
 use crate::audit::{Record, Timestamp};
 use crate::code::{Beginning, code_files, likely_use};
 use crate::judge::{FileUse, Judge, Judgement, Subject as About, Use};
-use crate::measure::{self, MeasureError, in_parallel};
+use crate::measure::{self, Filesystem, MeasureError, Stability, in_parallel};
 use crate::policy::{Interpreters, Policy};
 use crate::signature::{Compared, Examiner, Facts};
 use crate::trust::{SecurityVersions, TrustError, TrustStore};
@@ -170,13 +170,15 @@ impl<'a> Trial<'a> {
 
     /// What both say of a file, which is read once.
     fn examine(&self, file: &File, place: &Path) -> Examined {
-        match &self.by_new {
-            None => Examined::Alike(self.by_old.examine(file, Some(place), &self.facts)),
+        let stability = Filesystem::of(file).stability;
+        let (old, new) = match &self.by_new {
+            None => (self.by_old.examine(file, Some(place), &self.facts), None),
             Some(by_new) => match self.by_old.compare(by_new, file, Some(place), &self.facts) {
-                Ok([old, new]) => Examined::Apart(old, new),
-                Err(error) => Examined::Alike(Err(error)),
+                Ok([old, new]) => (old, Some(new)),
+                Err(error) => (Err(error), None),
             },
-        }
+        };
+        Examined { stability, old, new }
     }
 
     /// Tries what was seen: what is about the same file together, so that it is read once.
@@ -197,7 +199,7 @@ impl<'a> Trial<'a> {
             let is_script = opened.as_ref().is_ok_and(|file| Beginning::of_file(file) == Beginning::Interpreter);
             let examined = match opened {
                 Ok(file) => self.examine(&file, &first.place),
-                Err(error) => Examined::Alike(Err(error)),
+                Err(error) => Examined { stability: Stability::Local, old: Err(error), new: None },
             };
             for (_, observation) in observations {
                 self.observed(desk, observation, Some(&examined), is_script);
@@ -207,10 +209,11 @@ impl<'a> Trial<'a> {
     }
 
     fn observed(&self, desk: &Desk, observation: Observation, examined: Option<&Examined>, is_script: bool) {
+        let stability = examined.map_or(Stability::Local, |examined| examined.stability);
         let Observation { asked, service, program, events, last, processes } = observation;
         let both = |judge: &dyn Fn(&Judge<'_>, &Examiner, Option<&Compared>) -> Judgement| {
             let [by_old, by_new] = self.examiners();
-            (judge(&self.old, by_old, examined.map(Examined::old)), judge(&self.new, by_new, examined.map(Examined::new)))
+            (judge(&self.old, by_old, examined.map(|examined| &examined.old)), judge(&self.new, by_new, examined.map(Examined::by_new)))
         };
         let (subject, wanted, (old, new)) = match &asked {
             Asked::Event(record, About::File(file)) => {
@@ -227,7 +230,11 @@ impl<'a> Trial<'a> {
             Asked::Running(file, wanted) => {
                 let path = Some(file.path.to_string_lossy().into_owned());
                 let subject = Subject { path, what: wanted.noun().to_owned(), event: None };
-                (subject, Some(*wanted), both(&|judge, _, examined| of_running(examined, |examined| judge.file(examined, &file.path, *wanted))))
+                (
+                    subject,
+                    Some(*wanted),
+                    both(&|judge, _, examined| of_running(examined, |examined| judge.file_on(stability, examined, &file.path, *wanted))),
+                )
             }
             Asked::Memory { program, is_writable } => {
                 let what = format!("executable memory of {}", program.path.display());
@@ -294,30 +301,25 @@ impl<'a> Trial<'a> {
             events: 0,
             last: None,
             processes: 0,
-            old: self.old.file(examined.old(), &place, wanted),
-            new: self.new.file(examined.new(), &place, wanted),
+            old: self.old.file_on(examined.stability, &examined.old, &place, wanted),
+            new: self.new.file_on(examined.stability, examined.by_new(), &place, wanted),
         }))
     }
 }
 
 /// What both policies say of a file.
-enum Examined {
-    Alike(Compared),
-    Apart(Compared, Compared),
+struct Examined {
+    stability: Stability,
+    old: Compared,
+    /// `None` is the same.
+    new: Option<Compared>,
 }
 
 impl Examined {
-    const fn old(&self) -> &Compared {
-        match self {
-            Self::Alike(both) => both,
-            Self::Apart(old, _) => old,
-        }
-    }
-
-    const fn new(&self) -> &Compared {
-        match self {
-            Self::Alike(both) => both,
-            Self::Apart(_, new) => new,
+    const fn by_new(&self) -> &Compared {
+        match &self.new {
+            Some(new) => new,
+            None => &self.old,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -252,7 +252,8 @@ impl Gathering {
         let subjects: Vec<Subject> = self.subjects.into_iter().collect();
         let ways = match &self.new {
             Judgement::Ruled(ruling) if ruling.outcome != Outcome::Allowed => {
-                ways(ruling, policy, lines, common_path(&subjects).as_deref(), self.wanted, None)
+                let paths: Vec<&str> = subjects.iter().filter_map(|subject| subject.path.as_deref()).collect();
+                ways(ruling, policy, lines, &paths, self.wanted, None)
             }
             _ => Vec::new(),
         };
@@ -273,29 +274,12 @@ impl Gathering {
     }
 }
 
-/// The one file, or the folder that all of them are below, if that is no more than they are.
-fn common_path(subjects: &[Subject]) -> Option<PathBuf> {
-    let mut paths = subjects.iter().map(|subject| subject.path.as_deref().map(Path::new));
-    let first = paths.next()??;
-    let mut common: PathBuf = first.to_owned();
-    for path in paths {
-        let path = path?;
-        while !path.starts_with(&common) {
-            common.pop();
-        }
-    }
-    let is_one_file = common == first;
-    (is_one_file || common.components().count() > SHALLOWEST).then_some(common)
-}
-
 fn unknown(why: &str) -> Cause {
     Cause { code: "unknown", text: why.to_owned(), hint: None }
 }
 
 /// Subjects of one group that are kept.
 const MOST_SUBJECTS: usize = 1000;
-/// A folder with fewer parts (`/usr`, with the root) holds too much else to be signed as a whole.
-const SHALLOWEST: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -310,18 +294,5 @@ mod tests {
         assert_eq!((between(Denied, Allowed), between(Denied, Reported)), (Some(Change::NewlyAllowed), Some(Change::NewlyAllowed)));
         assert_eq!((between(Reported, Allowed), between(Allowed, Reported)), (Some(Change::NewlyAllowed), Some(Change::NewlyReported)));
         assert_eq!((between(Denied, Denied), between(Reported, Reported)), (Some(Change::StillDenied), Some(Change::StillReported)));
-    }
-
-    #[test]
-    fn what_several_files_have_in_common_is_a_folder_that_holds_little_else() {
-        let common = |paths: &[&str]| {
-            let subject = |path: &&str| Subject { path: Some((*path).to_owned()), what: String::new(), event: None };
-            common_path(&paths.iter().map(subject).collect::<Vec<_>>()).map(|path| path.display().to_string())
-        };
-        assert_eq!(common(&["/opt/a/b"]).as_deref(), Some("/opt/a/b"));
-        assert_eq!(common(&["/opt/a/b", "/opt/a/c/d"]).as_deref(), Some("/opt/a"));
-        assert_eq!(common(&["/opt/a", "/usr/b"]), None);
-        assert_eq!(common(&["/usr/bin", "/usr/lib"]), None);
-        assert_eq!(common(&[]), None);
     }
 }
