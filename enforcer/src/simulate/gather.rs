@@ -7,13 +7,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use enforcer_common::{USE_EXEC, USE_SCRIPT};
-
 use crate::audit::{Entry, EventReader, Next, Record, Timestamp};
 use crate::judge::{Subject, Use};
-use crate::kernel::without_mark;
-use crate::policy::{Evidence, Interpreters, Policy};
-use crate::processes::{self, Code, Process};
+use crate::policy::Policy;
+use crate::processes::{self, Part, Process, RunningFile};
 
 /// A use that was seen.
 #[derive(Debug)]
@@ -37,37 +34,9 @@ pub(super) enum Asked {
     /// By a hook, and recorded.
     Event(Box<Record>, Subject),
     /// By nobody: it runs already.
-    Running(File, Use),
+    Running(RunningFile, Use),
     /// The same, of memory in a process of this program.
-    Memory { program: File, is_writable: bool },
-}
-
-/// A file and its names.
-#[derive(Clone, Debug)]
-pub(super) struct File {
-    /// What to open.
-    pub(super) handle: PathBuf,
-    /// Where its signature would lie beside it.
-    pub(super) place: PathBuf,
-    /// Its path, as its users see it.
-    pub(super) path: PathBuf,
-}
-
-impl File {
-    pub(super) fn at(path: &Path) -> Self {
-        Self { handle: path.to_owned(), place: path.to_owned(), path: path.to_owned() }
-    }
-
-    fn of_process(pid: u32, handle: PathBuf, path: &Path) -> Self {
-        let path = without_mark(path.to_owned());
-        let place = PathBuf::from(format!("/proc/{pid}/root")).join(path.strip_prefix("/").unwrap_or(&path));
-        Self { handle, place, path }
-    }
-
-    /// Device and inode number.
-    pub(super) fn identity(&self) -> io::Result<Identity> {
-        fs::metadata(&self.handle).map(|metadata| (metadata.dev(), metadata.ino()))
-    }
+    Memory { program: RunningFile, is_writable: bool },
 }
 
 /// Device and inode number of a file.
@@ -75,9 +44,14 @@ pub(super) type Identity = (u64, u64);
 
 impl Observation {
     /// The file that has to be examined, if there is one.
-    pub(super) fn file(&self) -> Option<File> {
+    pub(super) fn file(&self) -> Option<RunningFile> {
         match &self.asked {
-            Asked::Event(_, Subject::File(file)) => file.path.as_deref().map(File::at),
+            Asked::Event(_, Subject::File(file)) => {
+                let path = file.path.as_deref()?;
+                let metadata = fs::metadata(path).ok()?;
+                let identity = (metadata.dev(), metadata.ino());
+                Some(RunningFile { handle: path.to_owned(), place: path.to_owned(), path: path.to_owned(), identity })
+            }
             Asked::Event(_, Subject::Other) => None,
             Asked::Running(file, _) | Asked::Memory { program: file, .. } => Some(file.clone()),
         }
@@ -106,7 +80,7 @@ pub(super) struct Gathered {
 /// What makes two uses the same: where, by whom, what.
 type Key = (Option<String>, Option<String>, What);
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum What {
     Content(Option<String>, Use, Option<PathBuf>),
     Event(String, String, Option<String>),
@@ -167,41 +141,26 @@ impl Gathered {
     }
 
     fn add_process(&mut self, process: &Process, policies: [&Policy; 2]) {
-        let Ok(code) = process.code() else {
+        let Ok(parts) = process.parts(&policies.map(|policy| &policy.interpreters)) else {
             self.hidden += 1;
             return;
         };
         self.processes += 1;
+        self.hidden += u64::from(parts.is_hidden);
         let (service, name) = (process.cgroup().as_deref().and_then(service), process.name());
-        let mut seen: Vec<What> = Vec::new();
-        let mut is_hidden = false;
-        let program = File::of_process(process.pid, PathBuf::from(format!("/proc/{}/exe", process.pid)), &process.program);
-        let script = script_of(process, policies.map(|policy| &policy.interpreters));
-        let script = script.map(|file| (Asked::Running(file.clone(), Use(USE_SCRIPT)), file));
-        let code = code.into_iter().map(|code| match code {
-            Code::File(code) => {
-                let file = File::of_process(process.pid, code.handle, &code.path);
-                (Asked::Running(file.clone(), Use(code.wanted)), file)
-            }
-            Code::Memory { is_writable } => (Asked::Memory { program: program.clone(), is_writable }, program.clone()),
-        });
-        for (asked, file) in code.chain(script) {
-            let identity = match file.identity() {
-                Ok(identity) => identity,
-                Err(error) => {
-                    is_hidden |= !processes::is_gone(&error);
-                    continue;
+        let program = parts.program().cloned();
+        for part in parts.all {
+            let (asked, what) = match part {
+                Part::File(file, wanted) => {
+                    let what = What::Running(file.identity, Use(wanted));
+                    (Asked::Running(file, Use(wanted)), what)
+                }
+                Part::Memory { is_writable } => {
+                    let Some(program) = program.clone() else { continue };
+                    let what = What::Memory(program.identity, is_writable);
+                    (Asked::Memory { program, is_writable }, what)
                 }
             };
-            let what = match &asked {
-                Asked::Running(_, wanted) => What::Running(identity, *wanted),
-                _ => What::Memory(identity, matches!(asked, Asked::Memory { is_writable: true, .. })),
-            };
-            // What a process has mapped in several places it runs once; and its own program, which it has mapped too, as that.
-            if seen.contains(&what) || seen.contains(&What::Running(identity, Use(USE_EXEC))) && matches!(what, What::Running(..)) {
-                continue;
-            }
-            seen.push(what.clone());
             self.add((service.clone(), name.clone(), what), |before| match before {
                 Some(before) => {
                     before.processes += 1;
@@ -210,7 +169,6 @@ impl Gathered {
                 None => Some(Observation { asked, service: service.clone(), program: name.clone(), events: 0, last: None, processes: 1 }),
             });
         }
-        self.hidden += u64::from(is_hidden);
     }
 
     fn add(&mut self, key: Key, add: impl FnOnce(Option<&mut Observation>) -> Option<Observation>) {
@@ -226,24 +184,6 @@ impl Gathered {
             }
         }
     }
-}
-
-/// The script that a process runs, if its program is an interpreter of one of the policies and its command line names one.
-fn script_of(process: &Process, all: [&Interpreters; 2]) -> Option<File> {
-    let program = without_mark(process.program.clone());
-    let interpreter = all.into_iter().find_map(|interpreters| {
-        let label = interpreters.label(Evidence::Lies(&program), std::iter::empty())?;
-        interpreters.0.get((label.number as usize).checked_sub(1)?)
-    })?;
-    let mut words = process.words();
-    let place = interpreter.grammar.script_word(&words)?;
-    let word = words.swap_remove(place);
-    let handle = process.place(&word);
-    if !fs::metadata(&handle).is_ok_and(|metadata| metadata.is_file()) {
-        return None;
-    }
-    let path = PathBuf::from(String::from_utf8_lossy(&word).into_owned());
-    Some(File { place: handle.clone(), path, handle })
 }
 
 /// The service that a control group is, or belongs to: the last part of its path that names a unit.

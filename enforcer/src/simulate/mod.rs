@@ -22,6 +22,7 @@ use crate::code::{Beginning, code_files, likely_use};
 use crate::judge::{FileUse, Judge, Judgement, Subject as About, Use};
 use crate::measure::{self, Filesystem, MeasureError, Stability, in_parallel};
 use crate::policy::{Interpreters, Policy};
+use crate::processes::RunningFile;
 use crate::signature::{Compared, Examiner, Facts};
 use crate::trust::{SecurityVersions, TrustError, TrustStore};
 use gather::{Asked, Gathered, Identity, Observation};
@@ -183,11 +184,10 @@ impl<'a> Trial<'a> {
 
     /// Tries what was seen: what is about the same file together, so that it is read once.
     fn try_observations(&self, desk: &Desk, observations: Vec<Observation>, advance: &(dyn Fn() + Sync)) {
-        let mut by_file: BTreeMap<Identity, Vec<(gather::File, Observation)>> = BTreeMap::new();
+        let mut by_file: BTreeMap<Identity, Vec<(RunningFile, Observation)>> = BTreeMap::new();
         for observation in observations {
-            let file = observation.file().and_then(|file| file.identity().ok().map(|identity| (identity, file)));
-            match file {
-                Some((identity, file)) => by_file.entry(identity).or_default().push((file, observation)),
+            match observation.file() {
+                Some(file) => by_file.entry(file.identity).or_default().push((file, observation)),
                 None => self.observed(desk, observation, None, false),
             }
         }

@@ -2,12 +2,16 @@
 //!
 //! Opens and measures nothing, and decides nothing: it says by which names the very files can be had that run, also those that were replaced since.
 
+mod parts;
+
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use enforcer_common::{USE_EXEC, USE_LIBRARY};
+
+pub use parts::{Part, Parts, RunningFile};
 
 /// A process that runs a file; the kernel's own threads run none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +41,6 @@ pub struct CodeFile {
     pub handle: PathBuf,
     /// Its path, as the process was told.
     pub path: PathBuf,
-    /// Its inode number; 0 for the program, of which the kernel's list does not say it.
-    pub inode: u64,
     /// What a signature has to allow: [`USE_EXEC`] or [`USE_LIBRARY`].
     pub wanted: u32,
 }
@@ -62,7 +64,7 @@ impl Process {
     /// The kernel's list cannot be read, or is longer than any that is looked at. A process that has ended since has no code.
     pub fn code(&self) -> io::Result<Vec<Code>> {
         let folder = folder(self.pid);
-        let mut code = vec![Code::File(CodeFile { handle: folder.join("exe"), path: self.program.clone(), inode: 0, wanted: USE_EXEC })];
+        let mut code = vec![Code::File(CodeFile { handle: folder.join("exe"), path: self.program.clone(), wanted: USE_EXEC })];
         let maps = match read_bounded(&folder.join("maps"), LONGEST_MAPS) {
             Ok(maps) => maps,
             Err(error) if is_gone(&error) => return Ok(Vec::new()),
@@ -73,12 +75,9 @@ impl Process {
             match mapping.path {
                 // The kernel's own pages.
                 Some(path) if path.starts_with('[') && path != "[heap]" && path != "[stack]" => {}
-                Some(path) if path.starts_with('/') => code.push(Code::File(CodeFile {
-                    handle: folder.join("map_files").join(mapping.range),
-                    path: path.into(),
-                    inode: mapping.inode,
-                    wanted: USE_LIBRARY,
-                })),
+                Some(path) if path.starts_with('/') => {
+                    code.push(Code::File(CodeFile { handle: folder.join("map_files").join(mapping.range), path: path.into(), wanted: USE_LIBRARY }))
+                }
                 _ => code.push(Code::Memory { is_writable: mapping.is_writable }),
             }
         }
@@ -145,7 +144,6 @@ pub struct Mapping<'a> {
     pub is_code: bool,
     /// Whether it can be written to.
     pub is_writable: bool,
-    inode: u64,
     /// The file, or the kernel's word for what it is.
     pub path: Option<&'a str>,
 }
@@ -158,9 +156,8 @@ impl<'a> Mapping<'a> {
         let number = |text| u64::from_str_radix(text, 16).ok();
         let range = format!("{:x}-{:x}", number(start)?, number(end)?);
         let rights = words.next()?;
-        let inode = words.nth(2)?.parse().ok()?;
-        let path = words.next().map(str::trim).filter(|path| !path.is_empty());
-        Some(Self { range, is_code: rights.contains('x'), is_writable: rights.contains('w'), inode, path })
+        let path = words.nth(3).map(str::trim).filter(|path| !path.is_empty());
+        Some(Self { range, is_code: rights.contains('x'), is_writable: rights.contains('w'), path })
     }
 }
 
@@ -186,7 +183,7 @@ mod tests {
     #[test]
     fn mappings_are_read_as_the_kernel_writes_them() {
         let code = Mapping::parse("00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/a b").unwrap();
-        assert_eq!((code.range.as_str(), code.is_code, code.path, code.inode), ("400000-452000", true, Some("/usr/bin/a b"), 173_521));
+        assert_eq!((code.range.as_str(), code.is_code, code.path), ("400000-452000", true, Some("/usr/bin/a b")));
         let memory = Mapping::parse("7f0c2c000000-7f0c2c021000 rwxp 00000000 00:00 0 ").unwrap();
         assert_eq!((memory.is_code, memory.is_writable, memory.path), (true, true, None));
         assert!(!Mapping::parse("7ffc1-7ffc2 rw-p 00000000 00:00 0    [stack]").unwrap().is_code);
