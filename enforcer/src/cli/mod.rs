@@ -7,6 +7,7 @@ mod completions;
 mod doctor;
 mod events;
 mod exit;
+mod explain;
 mod failure;
 mod man;
 mod manifest;
@@ -32,10 +33,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use rustls_pki_types::UnixTime;
 
 pub use exit::Exit;
 pub use failure::Failure;
 pub use output::Output;
+
+use crate::daemon;
+use crate::trust::SecurityVersions;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -68,6 +73,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
+        Command::Explain(arguments) => explain::run(arguments, output),
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
         Command::Manifest(arguments) => manifest::run(arguments, output),
@@ -107,6 +113,7 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     Events(events::Arguments),
+    Explain(explain::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
@@ -137,6 +144,7 @@ impl Command {
                 | Self::Stop(_)
                 | Self::Status(_)
                 | Self::Doctor(_)
+                | Self::Explain(_)
                 | Self::Policy(_)
                 | Self::Revoke(_)
                 | Self::Verifier(_)
@@ -168,6 +176,11 @@ pub struct ReportOption {
     pub json: bool,
 }
 
+/// The time and the floors that the daemon decides by, where they may be read.
+fn facts() -> (UnixTime, SecurityVersions) {
+    daemon::trusted_facts().unwrap_or_else(|_| (UnixTime::now(), verify::security_versions()))
+}
+
 /// The command line's definition, for completions and manual pages.
 fn definition() -> clap::Command {
     CommandLine::command()
@@ -182,6 +195,8 @@ const EXAMPLES: &str = "  enforcer doctor                        can this machin
   enforcer run                           start the daemon (systemd does this)
   enforcer status                        what is enforced right now?
   enforcer events --follow               what is denied, or would be?
+  enforcer explain 3f9a0c1b              why was that denied, and what mends it?
+  enforcer simulate --enforce            what would be denied in enforce mode?
   enforcer verify /usr/bin/python3       would this file run, and if not, why?
 ";
 

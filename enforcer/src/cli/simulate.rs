@@ -3,20 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 
-use rustls_pki_types::UnixTime;
-
 use super::events::{ID_LENGTH, unreadable};
 use super::failure::note;
 use super::output::{OutputError, Style, Table};
-use super::verify::{progress, security_versions};
-use super::{Exit, Failure, Output, ReportOption, since};
+use super::verify::progress;
+use super::{Exit, Failure, Output, ReportOption, facts, since};
 use crate::audit::{DEFAULT_PATH as DEFAULT_LOG, Timestamp};
-use crate::daemon;
 use crate::judge::Way;
 use crate::policy::{DEFAULT_PATH, Mode, Policy};
 use crate::simulate::{self, Change, Group, Options, SimulateError, Simulation, Subject};
 use crate::text::{clipped, printable};
-use crate::trust::SecurityVersions;
 
 /// What would change if another policy were in force?
 ///
@@ -129,11 +125,6 @@ impl Arguments {
         folders.dedup();
         folders
     }
-}
-
-/// The time and the floors that the daemon decides by, where they may be read.
-fn facts() -> (UnixTime, SecurityVersions) {
-    daemon::trusted_facts().unwrap_or_else(|_| (UnixTime::now(), security_versions()))
 }
 
 /// Why nothing was tried, with a way to mend it.

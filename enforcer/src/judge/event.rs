@@ -10,7 +10,7 @@ use super::{Cause, Judge, Judgement, Use};
 use crate::audit::{Code, Record, explain};
 use crate::measure::MeasureError;
 use crate::policy::{Callers, Evidence, Policy, Rule, ScriptSetting, Setting};
-use crate::signature::{Compared, Verified};
+use crate::signature::{Compared, Examiner, Facts, Verified};
 
 /// What an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,37 @@ impl Subject {
     }
 }
 
+/// A file that an event is about: by what lies there now, if that is still the same content, and else by the digest alone.
+pub fn recorded_file(
+    judge: &Judge<'_>,
+    examiner: &Examiner,
+    facts: &Facts<'_>,
+    record: &Record,
+    file: &FileUse,
+    examined: Option<&Compared>,
+) -> Judgement {
+    if let Some(judgement) = judge.size(record, file) {
+        return judgement;
+    }
+    let place = file.path.as_deref().unwrap_or(Path::new(""));
+    let Some(digest) = record.content() else {
+        return Judgement::Unknown("the event does not tell which content the file had".to_owned());
+    };
+    if let Some(Ok(examination)) = examined
+        && examination.covers(&digest)
+    {
+        return judge.content(examination.outcome(), place, file.wanted);
+    }
+    match examiner.examine_digest(digest, facts) {
+        Some(outcome) => judge.content(outcome.as_ref(), place, file.wanted),
+        None => Judgement::Unknown(match examined {
+            None => "the file is not there any more, and no manifest lists what it was".to_owned(),
+            Some(Ok(_)) => "the file changed since, and no manifest lists what it was".to_owned(),
+            Some(Err(error)) => format!("the file cannot be looked at, and no manifest lists it: {error}"),
+        }),
+    }
+}
+
 /// What a hook wants a file for.
 fn wanted(hook: Hook) -> Option<Use> {
     match hook {
@@ -70,7 +101,7 @@ fn wanted(hook: Hook) -> Option<Use> {
 
 impl Judge<'_> {
     /// An event whose file is too large to be measured, by its size alone; `None` where that decides nothing.
-    pub fn size(&self, record: &Record, file: &FileUse) -> Option<Judgement> {
+    fn size(&self, record: &Record, file: &FileUse) -> Option<Judgement> {
         let (size, limit) = (record.size?, self.policy.limits.max_file_size);
         if record.content().is_some() || size <= limit {
             return None;

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::policy::{Policy, Rule};
 
-pub use event::{FileUse, Subject};
+pub use event::{FileUse, Subject, recorded_file};
 pub use ways::{Way, ways};
 
 /// Judges uses by one policy.

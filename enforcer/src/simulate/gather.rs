@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::audit::{Entry, EventReader, Next, Record, Timestamp};
+use crate::audit::{Entry, EventReader, Next, Record, Timestamp, service};
 use crate::judge::{Subject, Use};
 use crate::policy::Policy;
 use crate::processes::{self, Part, Process, RunningFile};
@@ -186,27 +186,5 @@ impl Gathered {
     }
 }
 
-/// The service that a control group is, or belongs to: the last part of its path that names a unit.
-pub(super) fn service(cgroup: &str) -> Option<String> {
-    let is_unit = |ending: &'static str| move |part: &&str| part.ends_with(ending);
-    let mut parts = cgroup.rsplit('/');
-    let found = parts.clone().find(is_unit(".service")).or_else(|| parts.find(is_unit(".scope")));
-    found.map(str::to_owned)
-}
-
 /// Distinct uses that are kept in mind, at about a kilobyte each.
 const MOST: usize = 20_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_control_group_belongs_to_its_nearest_unit() {
-        assert_eq!(service("/system.slice/nginx.service").as_deref(), Some("nginx.service"));
-        assert_eq!(service("/system.slice/nginx.service/worker").as_deref(), Some("nginx.service"));
-        assert_eq!(service("/user.slice/user-0.slice/session-2.scope").as_deref(), Some("session-2.scope"));
-        assert_eq!(service("/user.slice/user-0.slice/user@0.service/app.slice/run-1.scope").as_deref(), Some("user@0.service"));
-        assert_eq!((service("/"), service("/init")), (None, None));
-    }
-}

@@ -17,9 +17,9 @@ use std::sync::{Mutex, PoisonError};
 use enforcer_common::{USE_EXEC, USE_SCRIPT};
 use rustls_pki_types::UnixTime;
 
-use crate::audit::{Record, Timestamp};
+use crate::audit::Timestamp;
 use crate::code::{Beginning, code_files, likely_use};
-use crate::judge::{FileUse, Judge, Judgement, Subject as About, Use};
+use crate::judge::{FileUse, Judge, Judgement, Subject as About, Use, recorded_file};
 use crate::measure::{self, Filesystem, MeasureError, Stability, in_parallel};
 use crate::policy::{Interpreters, Policy};
 use crate::processes::RunningFile;
@@ -220,7 +220,7 @@ impl<'a> Trial<'a> {
                 let wanted = if is_script && file.wanted == Use(USE_EXEC) { Use(USE_SCRIPT) } else { file.wanted };
                 let file = FileUse { path: file.path.clone(), wanted };
                 let subject = Subject { path: record.path.clone(), what: wanted.noun().to_owned(), event: Some(record.id.clone()) };
-                let judged = both(&|judge, examiner, examined| self.recorded_file(judge, examiner, record, &file, examined));
+                let judged = both(&|judge, examiner, examined| recorded_file(judge, examiner, &self.facts, record, &file, examined));
                 (subject, Some(wanted), judged)
             }
             Asked::Event(record, About::Other) => {
@@ -243,30 +243,6 @@ impl<'a> Trial<'a> {
             }
         };
         desk.add(Finding { service, program: Some(program.unwrap_or_default()), subject, wanted, events, last, processes, old, new });
-    }
-
-    /// A file that an event is about: by what lies there now, if that is still the same, and else by the digest alone.
-    fn recorded_file(&self, judge: &Judge<'_>, examiner: &Examiner, record: &Record, file: &FileUse, examined: Option<&Compared>) -> Judgement {
-        if let Some(judgement) = judge.size(record, file) {
-            return judgement;
-        }
-        let place = file.path.as_deref().unwrap_or(Path::new(""));
-        let Some(digest) = record.content() else {
-            return Judgement::Unknown("the event does not tell which content the file had".to_owned());
-        };
-        if let Some(Ok(examination)) = examined
-            && examination.covers(&digest)
-        {
-            return judge.content(examination.outcome(), place, file.wanted);
-        }
-        match examiner.examine_digest(digest, &self.facts) {
-            Some(outcome) => judge.content(outcome.as_ref(), place, file.wanted),
-            None => Judgement::Unknown(match examined {
-                None => "the file is not there any more, and no manifest lists what it was".to_owned(),
-                Some(Ok(_)) => "the file changed since, and no manifest lists what it was".to_owned(),
-                Some(Err(error)) => format!("the file cannot be looked at, and no manifest lists it: {error}"),
-            }),
-        }
     }
 
     /// Tries the code below these folders that was not tried already.
