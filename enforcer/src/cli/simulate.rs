@@ -172,18 +172,24 @@ pub(super) fn tell(simulation: &Simulation, all: bool, output: &mut Output) -> R
     let newly_denied = simulation.count(Change::NewlyDenied);
     let (verdict, style) = match (newly_denied.uses(), simulation.count(Change::Unjudged).uses()) {
         (0, 0) => ("Nothing would newly be denied.".to_owned(), Style::Good),
-        (0, unjudged) => (format!("Nothing would newly be denied, as far as it can be judged; {unjudged} uses cannot."), Style::Warn),
-        (uses, _) => (format!("{uses} {} would newly be denied.", if uses == 1 { "use" } else { "uses" }), Style::Bad),
+        (0, unjudged) => {
+            (format!("Nothing would newly be denied, as far as it can be judged: {} cannot.", several(unjudged, "use", "uses")), Style::Warn)
+        }
+        (uses, _) => (format!("{} would newly be denied.", several(uses, "use", "uses")), Style::Bad),
     };
     output.hanging("", "", style, &verdict)
 }
 
 fn looked_at(simulation: &Simulation) -> String {
     let looked_at = simulation.looked_at;
-    let events = looked_at.since.map(|since| format!("{} events since {}", looked_at.events, since.to_the_second()));
-    let rest = [format!("{} processes", looked_at.processes), format!("{} files", looked_at.files)];
+    let events = looked_at.since.map(|since| format!("{} since {}", several(looked_at.events, "event", "events"), since.to_the_second()));
+    let rest = [several(looked_at.processes, "process", "processes"), several(looked_at.files, "file", "files")];
     let all: Vec<String> = events.into_iter().chain(rest).collect();
     format!("looked at {}", all.join(", "))
+}
+
+fn several(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// `ways` are those of the group, unless they were told already.
@@ -234,7 +240,6 @@ pub(super) fn tell_ways(indent: usize, name_width: usize, ways: &[Way], output: 
 
 /// How often, and when.
 fn seen(group: &Group) -> String {
-    let several = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let mut parts = vec![several(group.uses, "use", "uses")];
     if group.events > 0 {
         let last = group.last.map_or(String::new(), |last| format!(", the last at {}", last.to_the_second()));

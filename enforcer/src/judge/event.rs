@@ -6,11 +6,11 @@ use enforcer_common::{ENTITLEMENT_DEBUGGER, ENTITLEMENT_INLINE_CODE, ENTITLEMENT
 use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
 
 use super::file::common;
-use super::{Cause, Judge, Judgement, Use};
+use super::{Cause, Judge, Judgement, Outcome, Use};
 use crate::audit::{Code, Record, explain};
 use crate::measure::MeasureError;
 use crate::policy::{Callers, Evidence, Policy, Rule, ScriptSetting, Setting};
-use crate::signature::{Compared, Examiner, Facts, Verified};
+use crate::signature::{Compared, Examiner, Facts, Rejected, Verified};
 
 /// What an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,16 +70,23 @@ pub fn recorded_file(
         return judgement;
     }
     let place = file.path.as_deref().unwrap_or(Path::new(""));
+    let went_by_another_name = record.reason == Code::Known(Reason::WrongComponent) && !judge.policy.components.is_empty();
+    let of_content = |outcome: Result<&Verified, &Rejected>| match judge.content(outcome, place, file.wanted) {
+        Judgement::Ruled(ruling) if ruling.outcome == Outcome::Allowed && went_by_another_name => {
+            Judgement::Unknown("it went by a name that the event does not tell, and the policy keeps names for components".to_owned())
+        }
+        judgement => judgement,
+    };
     let Some(digest) = record.content() else {
         return Judgement::Unknown("the event does not tell which content the file had".to_owned());
     };
     if let Some(Ok(examination)) = examined
         && examination.covers(&digest)
     {
-        return judge.content(examination.outcome(), place, file.wanted);
+        return of_content(examination.outcome());
     }
     match examiner.examine_digest(digest, facts) {
-        Some(outcome) => judge.content(outcome.as_ref(), place, file.wanted),
+        Some(outcome) => of_content(outcome.as_ref()),
         None => Judgement::Unknown(match examined {
             None => "the file is not there any more, and no manifest lists what it was".to_owned(),
             Some(Ok(_)) => "the file changed since, and no manifest lists what it was".to_owned(),
@@ -170,7 +177,7 @@ impl Judge<'_> {
         let path = record.path_as_it_is();
         let label = path.as_deref().and_then(|path| interpreters.label(Evidence::Lies(path), std::iter::empty()));
         let interpreter = label.and_then(|label| interpreters.0.get((label.number as usize).checked_sub(1)?));
-        let response = interpreter.map(|found| setting.response(found)).or_else(|| setting.common_response(interpreters));
+        let response = interpreter.map(|found| setting.response(found)).or_else(|| setting.common_response(self.policy.possible_interpreters()));
         let Some(response) = response else {
             return Judgement::Unknown("the event does not tell which interpreter it was, and the policy tells them apart".to_owned());
         };

@@ -120,16 +120,15 @@ impl Judge<'_> {
 
     /// What the interpreters are told that may read this file. Which one does is not known beforehand.
     fn script_setting(&self, place: &Path) -> Governing {
-        let interpreters = &self.policy.interpreters;
         let is_script_of = |interpreter: &&Interpreter| interpreter.scripts.iter().cloned().collect::<ScriptNames>().fit(place);
-        let mut readers: Vec<&Interpreter> = interpreters.0.iter().filter(is_script_of).collect();
+        let mut readers: Vec<&Interpreter> = self.policy.possible_interpreters().filter(is_script_of).collect();
         let is_named_as_script = !readers.is_empty();
         if readers.is_empty() {
-            readers = interpreters.0.iter().collect();
+            readers = self.policy.possible_interpreters().collect();
         }
-        let unsigned = common(readers.iter().map(|reader| ScriptSetting::Unsigned.response(reader)));
+        let unsigned = ScriptSetting::Unsigned.common_response(readers.iter().copied());
         // What is no script by its name is one by the command line, or is read as any other file.
-        let others = ScriptSetting::Others.common_response(interpreters);
+        let others = ScriptSetting::Others.common_response(self.policy.possible_interpreters());
         if let Some(response) = unsigned
             && (is_named_as_script || others == Some(Response::Allow) || others == unsigned)
         {

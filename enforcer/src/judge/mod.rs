@@ -5,6 +5,8 @@
 
 mod event;
 mod file;
+#[cfg(test)]
+mod tests;
 mod ways;
 
 use std::fmt;

@@ -224,6 +224,13 @@ impl Policy {
         u32::try_from(place + 1).ok()
     }
 
+    /// The interpreters that there can be: one without programs is whoever is entitled to be one, if anybody can be.
+    pub fn possible_interpreters(&self) -> impl Iterator<Item = &Interpreter> {
+        let is_entitlement = |name: &String| name.starts_with(scripts::GENERIC);
+        let by_entitlement = self.signers.iter().any(|signer| signer.entitlements.iter().any(is_entitlement));
+        self.interpreters.0.iter().filter(move |interpreter| by_entitlement || !interpreter.programs.is_empty())
+    }
+
     /// Reads and settles the policy in a file.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub enum Rule {
     Revocation,
     /// No rule: what nobody signed whom the policy trusts is denied.
     Nobody,
-    /// None: it is so under every policy.
+    /// None: no setting of a policy changes it.
     Always,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for Rule {
             Self::MaxFileSize => write!(out, "[limits] max-file-size"),
             Self::Revocation => write!(out, "[revocation]"),
             Self::Nobody => write!(out, "no [[signer]] lets it in"),
-            Self::Always => write!(out, "no rule: it is so under every policy"),
+            Self::Always => write!(out, "no setting of a policy changes it"),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use enforcer_common::{Hook, Reason, Response};
 
-use super::{Interpreter, Interpreters, Policy};
+use super::{Interpreter, Policy};
 
 /// A setting that is the same for every program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -139,9 +139,9 @@ impl ScriptSetting {
         }
     }
 
-    /// What is said of every interpreter alike; `None` where they differ.
-    pub fn common_response(self, interpreters: &Interpreters) -> Option<Response> {
-        let mut all = interpreters.0.iter().map(|interpreter| self.response(interpreter));
+    /// What is said of all of these alike; `None` where they differ.
+    pub fn common_response<'a>(self, interpreters: impl Iterator<Item = &'a Interpreter>) -> Option<Response> {
+        let mut all = interpreters.map(|interpreter| self.response(interpreter));
         let first = all.next()?;
         all.all(|other| other == first).then_some(first)
     }

@@ -114,7 +114,7 @@ fn identity(handle: &Path) -> io::Result<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
     use crate::policy::Policy;
@@ -123,9 +123,9 @@ mod tests {
     fn a_shell_is_its_program_its_libraries_and_its_script_each_once() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("wait.sh"), "echo ready; read line\n").unwrap();
-        let mut shell = Command::new("/bin/sh").arg("wait.sh").current_dir(folder.path());
-        let shell = shell.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-        let mut shell = shell.spawn().unwrap();
+        let mut command = Command::new("/bin/sh");
+        command.arg("wait.sh").current_dir(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = command.spawn().unwrap();
         std::io::Read::read_exact(shell.stdout.as_mut().unwrap(), &mut [0; 5]).unwrap();
         let policy = Policy::parse("version = 1\nmode = \"audit\"\n", Path::new("policy.toml")).unwrap();
         let process = Process::of(shell.id()).unwrap().unwrap();

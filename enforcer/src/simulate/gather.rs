@@ -96,7 +96,7 @@ impl Gathered {
             match reader.read()? {
                 Next::End => return Ok(()),
                 Next::Unreadable => self.unreadable += 1,
-                Next::Entry(Entry::Lost(lost)) if lost.time >= since => self.lost += lost.count,
+                Next::Entry(Entry::Lost(lost)) if lost.time >= since => self.lost = self.lost.saturating_add(lost.count),
                 Next::Entry(Entry::Event(record)) if record.time >= since => self.add_event(record),
                 Next::Entry(_) => {}
             }
@@ -188,3 +188,32 @@ impl Gathered {
 
 /// Distinct uses that are kept in mind, at about a kilobyte each.
 const MOST: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{BootTime, Code};
+    use enforcer_common::{Event, Hook, Mode, Reason};
+
+    #[test]
+    fn the_same_use_is_kept_once_with_its_last_event_and_only_so_many_at_all() {
+        // SAFETY: integers and arrays of integers only.
+        let event: Event = unsafe { std::mem::zeroed() };
+        let mut record = Record::at(&event, BootTime::at(Timestamp::parse("2026-01-31T09:30:10Z").unwrap(), 0));
+        (record.hook, record.reason) = (Code::Known(Hook::MmapFile), Code::Known(Reason::Untrusted));
+        record.mode = Code::Known(Mode::Audit);
+        let mut gathered = Gathered::default();
+        for number in 0..MOST + 3 {
+            record.digest = Some(format!("sha256:{number:064x}"));
+            for id in ["first", "last"] {
+                record.id = id.to_owned();
+                record.time = Timestamp::parse(if id == "last" { "2026-01-02T00:00:00Z" } else { "2026-01-01T00:00:00Z" }).unwrap();
+                gathered.add_event(Box::new(record.clone()));
+            }
+        }
+        assert_eq!((gathered.observations.len(), gathered.beyond, gathered.events), (MOST, 6, 2 * (MOST as u64 + 3)));
+        let observation = &gathered.observations[0];
+        assert!(matches!(&observation.asked, Asked::Event(record, Subject::File(_)) if record.id == "last"), "{observation:?}");
+        assert_eq!(observation.events, 2);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use enforcer_common::{USE_EXEC, USE_SCRIPT};
+use enforcer_common::{ALGORITHM_SHA256, USE_EXEC, USE_SCRIPT};
 use serde::Serialize;
 
 use super::super::events::{ID_LENGTH, unreadable};
@@ -14,7 +14,7 @@ use crate::audit::{Entry, EventReader, Next, Record, service};
 use crate::code::Beginning;
 use crate::judge::{FileUse, Subject, Use, recorded_file};
 use crate::measure;
-use crate::text::{clipped, printable};
+use crate::text::{clipped, hex, printable};
 
 #[derive(Serialize)]
 struct Explanation<'a> {
@@ -85,7 +85,12 @@ pub(super) fn explain(ground: &Ground, record: &Record, json: bool, output: &mut
     if let Some(wanted) = wanted {
         output.item(2, NAME_WIDTH, "used as", wanted.noun())?;
     }
-    for (name, text) in record.details().into_iter().filter(|(name, _)| *name != "remedy") {
+    if let Some(digest) = record.content() {
+        let name = if digest.algorithm == ALGORITHM_SHA256 { "sha256" } else { "fs-verity" };
+        output.item(2, NAME_WIDTH, name, &hex(&digest.bytes))?;
+    }
+    // What was to be done then is told by what is to be done today.
+    for (name, text) in record.details().into_iter().filter(|(name, _)| !["remedy", "digest"].contains(name)) {
         output.item(2, NAME_WIDTH, name, &text)?;
     }
     output.heading(&format!("Today, by {}", printable(&ground.policy.path.to_string_lossy())))?;

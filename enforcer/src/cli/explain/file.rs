@@ -69,10 +69,10 @@ pub(super) fn sha256(examined: &Compared) -> Option<[u8; 32]> {
 pub(super) fn tell_signatures(answer: &Answer, output: &mut Output) -> Result<(), OutputError> {
     let mut item = |name: &str, text: &str| output.item(2, NAME_WIDTH, name, &printable(text));
     if let Some(digest) = &answer.sha256 {
-        item("content", &format!("sha256 {digest}"))?;
+        item("sha256", digest)?;
     }
     if let Some(digest) = &answer.fsverity_sha256 {
-        item("sealed", &format!("fs-verity sha256 {digest}"))?;
+        item("fs-verity", digest)?;
     }
     if answer.attempts.is_empty() && answer.sha256.is_some() {
         item("signature", "none found")?;

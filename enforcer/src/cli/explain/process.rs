@@ -91,8 +91,8 @@ impl Explanation {
     }
 
     fn tell(&self, ground: &Ground, output: &mut Output) -> Result<(), OutputError> {
-        let covered =
-            if self.uncovered == 0 { "covered".to_owned() } else { format!("{} of its {} parts are not covered", self.uncovered, self.parts.len()) };
+        let (parts, verb) = (self.parts.len(), if self.uncovered == 1 { "is" } else { "are" });
+        let covered = if self.uncovered == 0 { "covered".to_owned() } else { format!("{} of its {parts} parts {verb} not covered", self.uncovered) };
         let name = self.name.as_deref().unwrap_or(&self.program);
         let style = if self.uncovered == 0 { Style::Good } else { Style::Bad };
         output.hanging("", "  ", style, &format!("process {} ({}): {covered}", self.pid, printable(name)))?;
