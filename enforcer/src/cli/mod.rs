@@ -135,7 +135,7 @@ impl Command {
     /// The enforcer's program may touch what is guarded, whoever starts it. A command that writes where it is told to would do that for anybody, so it gives
     /// this right up first, for good.
     fn give_up_rights(&self) -> Result<(), Failure> {
-        // `revoke` has to ask the kernel what is in force, and gives the right up where it writes; `restrict` writes nothing, and what it becomes may need to
+        // `revoke` and `explain` have to ask the kernel what is in force, and give the right up before they write, or look into files; `restrict` writes nothing, and what it becomes may need to
         // start others with more rights.
         if matches!(
             self,

@@ -168,14 +168,18 @@ pub(super) fn tell(simulation: &Simulation, all: bool, output: &mut Output) -> R
         output.line("")?;
         output.paragraph(0, &format!("incomplete: {}", printable(what)))?;
     }
+    if !simulation.incomplete.is_empty() && !rustix::process::geteuid().is_root() {
+        output.paragraph(0, "Only root may look at everything: use `sudo`.")?;
+    }
     output.line("")?;
-    let newly_denied = simulation.count(Change::NewlyDenied);
-    let (verdict, style) = match (newly_denied.uses(), simulation.count(Change::Unjudged).uses()) {
-        (0, 0) => ("Nothing would newly be denied.".to_owned(), Style::Good),
-        (0, unjudged) => {
+    let unjudged = simulation.count(Change::Unjudged).uses();
+    let (verdict, style) = match simulation.count(Change::NewlyDenied).uses() {
+        0 if unjudged > 0 => {
             (format!("Nothing would newly be denied, as far as it can be judged: {} cannot.", several(unjudged, "use", "uses")), Style::Warn)
         }
-        (uses, _) => (format!("{} would newly be denied.", several(uses, "use", "uses")), Style::Bad),
+        0 if !simulation.incomplete.is_empty() => ("Nothing would newly be denied, of what could be looked at.".to_owned(), Style::Warn),
+        0 => ("Nothing would newly be denied.".to_owned(), Style::Good),
+        uses => (format!("{} would newly be denied.", several(uses, "use", "uses")), Style::Bad),
     };
     output.hanging("", "", style, &verdict)
 }

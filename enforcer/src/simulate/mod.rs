@@ -97,7 +97,7 @@ pub fn run(old: &Policy, new: &Policy, options: &Options<'_>) -> Result<Simulati
     trial.try_files(&desk, &options.scan, options.advance);
     let unreadable = desk.unreadable.load(Ordering::Relaxed);
     if unreadable > 0 {
-        incomplete.push(format!("{unreadable} files of the folders cannot be read"));
+        incomplete.push(format!("{unreadable} of the files in the folders cannot be read"));
     }
     let files = desk.files.load(Ordering::Relaxed);
     let (counts, groups) = desk.groups.into_inner().unwrap_or_else(PoisonError::into_inner).finish(new);
@@ -109,12 +109,16 @@ impl Gathered {
     /// What it misses, in words.
     fn incomplete(&self) -> Vec<String> {
         let counted = [
-            (self.lost, "events are missing in the log"),
-            (self.unreadable, "lines of the log cannot be read"),
-            (self.hidden, "processes cannot be looked at, or not wholly: only root may look at all"),
-            (self.beyond, "uses more were seen than are kept in mind"),
+            (self.lost, "event is missing in the log", "events are missing in the log"),
+            (self.unreadable, "line of the log cannot be read", "lines of the log cannot be read"),
+            (self.hidden, "process may not be looked at, or not wholly", "processes may not be looked at, or not wholly"),
+            (self.beyond, "use more was seen than are kept in mind", "uses more were seen than are kept in mind"),
         ];
-        counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+        counted
+            .into_iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
+            .collect()
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Whether nothing would newly be denied, as far as everything could be looked at.
+    /// Whether nothing would newly be denied, of what could be looked at and judged.
     pub fn is_safe(&self) -> bool {
         self.count(Change::NewlyDenied).uses() == 0
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use enforcer_common::Mode;
 use rustls_pki_types::UnixTime;
 
-use super::super::{Failure, facts};
+use super::super::{Failure, facts, give_up_rights};
 use super::verdict::Verdict;
 use crate::daemon;
 use crate::judge::{Judge, Judgement, Use};
@@ -26,11 +26,13 @@ pub(super) struct Ground {
 
 impl Ground {
     pub(super) fn load(policy: &Path) -> Result<Self, Failure> {
+        let in_force = if rustix::process::geteuid().is_root() { daemon::mode_in_force().ok().flatten() } else { None };
+        // Only the kernel is asked with the rights of the enforcer's program, and no stranger's file is looked into.
+        give_up_rights()?;
         let policy = Policy::load(policy)?;
         let (now, security_versions) = facts();
         let trust = TrustStore::load(&policy, now)?;
         let examiner = Examiner::new(&policy, trust, &Facts { now, security_versions: &security_versions });
-        let in_force = if rustix::process::geteuid().is_root() { daemon::mode_in_force().ok().flatten() } else { None };
         Ok(Self { lines: Lines::of(&policy), policy, examiner, now, security_versions, in_force })
     }
 

@@ -50,7 +50,8 @@ struct PartReport {
 
 pub(super) fn explain(ground: &Ground, pid: u32, json: bool, output: &mut Output) -> Result<Exit, Failure> {
     let hidden = |error: &std::io::Error| {
-        Failure::new(Exit::System, format!("the process {pid} may not be looked at: {error}")).hint("only root may: use `sudo`")
+        let failure = Failure::new(Exit::System, format!("the process {pid} may not be looked at: {error}"));
+        if rustix::process::geteuid().is_root() { failure } else { failure.hint("only root may: use `sudo`") }
     };
     let process = Process::of(pid).map_err(|error| hidden(&error))?.ok_or_else(|| {
         Failure::new(Exit::Usage, format!("there is no process {pid} that runs a program"))
@@ -121,7 +122,7 @@ impl Explanation {
         }
         if self.is_incomplete {
             output.line("")?;
-            output.paragraph(0, "There is more that may not be looked at: only root may look at all.")?;
+            output.paragraph(0, "There is more that may not be looked at; root may look at all that the kernel shows.")?;
         }
         Ok(())
     }
