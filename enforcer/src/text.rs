@@ -47,6 +47,12 @@ pub fn json_safe(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// A path as an argument of a command that people may paste: `None` for a name that a shell would not take literally, or that is too long to be read.
+pub fn argument(path: &str) -> Option<&str> {
+    let is_literal = |letter: char| letter.is_ascii_alphanumeric() || "/._+-@%:,=".contains(letter);
+    (path.len() <= LONGEST_ARGUMENT && path.starts_with('/') && path.chars().all(is_literal)).then_some(path)
+}
+
 /// At most `limit` bytes of `text`, cut between characters.
 pub fn clipped(text: &str, limit: usize) -> &str {
     &text[..character_boundary(text, limit)]
@@ -93,6 +99,8 @@ fn is_hazardous(character: char) -> bool {
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
+
+const LONGEST_ARGUMENT: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ mod status;
 mod tests;
 mod time;
 
-pub use cgroups::Cgroups;
+pub use cgroups::{Cgroups, service};
 pub use log::{DEFAULT_PATH, Entry, EventLog, LogCounters, LogLimits, Lost};
 pub use reader::{EventReader, Next};
 pub use reason::{explain, remedy};

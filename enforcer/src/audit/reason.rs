@@ -3,6 +3,7 @@
 use enforcer_common::Reason;
 
 use super::{Code, Record};
+use crate::text::argument;
 
 /// One sentence for people: what happened.
 pub fn explain(reason: Reason) -> &'static str {
@@ -178,13 +179,7 @@ fn scripts_remedy(key: &str) -> String {
     )
 }
 
-/// The record's file as an argument of a command that people may paste: only a name that a shell takes literally.
+/// The record's file as an argument of a command.
 fn file_argument(record: &Record) -> &str {
-    let literal = |path: &str| path.starts_with('/') && path.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._+-@%:,=".contains(letter));
-    match &record.path {
-        Some(path) if path.len() <= LONGEST_ARGUMENT && literal(path) => path,
-        _ => "FILE",
-    }
+    record.path.as_deref().and_then(argument).unwrap_or("FILE")
 }
-
-const LONGEST_ARGUMENT: usize = 256;

@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod events;
 mod exit;
+mod explain;
 mod failure;
 mod man;
 mod manifest;
@@ -18,6 +19,8 @@ mod revoke;
 mod run;
 mod seal;
 mod sign;
+mod simulate;
+mod since;
 mod status;
 mod stop;
 mod switch;
@@ -32,10 +35,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use rustls_pki_types::UnixTime;
 
 pub use exit::Exit;
 pub use failure::Failure;
 pub use output::Output;
+
+use crate::daemon;
+use crate::trust::SecurityVersions;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -71,6 +78,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
+        Command::Explain(arguments) => explain::run(arguments, output),
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
         Command::Manifest(arguments) => manifest::run(arguments, output),
@@ -79,6 +87,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Trust(arguments) => trust::run(arguments, output),
         Command::Revoke(arguments) => revoke::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
+        Command::Simulate(arguments) => simulate::run(arguments, output),
         Command::Restrict(arguments) => restrict::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
@@ -109,6 +118,7 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     Events(events::Arguments),
+    Explain(explain::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
@@ -116,6 +126,7 @@ enum Command {
     Timestamp(timestamp::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
+    Simulate(simulate::Arguments),
     Enforce(switch::EnforceArguments),
     Audit(switch::AuditArguments),
     BreakGlass(break_glass::Arguments),
@@ -132,7 +143,8 @@ impl Command {
     /// The enforcer's program may touch what is guarded, whoever starts it. A command that writes where it is told to would do that for anybody, so it gives
     /// this right up first, for good.
     fn give_up_rights(&self) -> Result<(), Failure> {
-        // `enforce` and `audit` ask the daemon to read its policy, and write nothing else; `revoke` has to ask the kernel what is in force, and gives the right up where it writes; `restrict` writes nothing, and what it becomes may need to
+        // `enforce` and `audit` ask the daemon to read its policy; `revoke` and `explain` have to ask the kernel what is in force. All of them give the right up
+        // before they write, or look into files. `restrict` writes nothing, and what it becomes may need to
         // start others with more rights.
         if matches!(
             self,
@@ -143,6 +155,7 @@ impl Command {
                 | Self::Stop(_)
                 | Self::Status(_)
                 | Self::Doctor(_)
+                | Self::Explain(_)
                 | Self::Policy(_)
                 | Self::Revoke(_)
                 | Self::Verifier(_)
@@ -180,6 +193,11 @@ pub struct ReportOption {
     pub json: bool,
 }
 
+/// The time and the floors that the daemon decides by, where they may be read.
+fn facts() -> (UnixTime, SecurityVersions) {
+    daemon::trusted_facts().unwrap_or_else(|_| (UnixTime::now(), verify::security_versions()))
+}
+
 /// The command line's definition, for completions and manual pages.
 fn definition() -> clap::Command {
     CommandLine::command()
@@ -194,6 +212,8 @@ const EXAMPLES: &str = "  enforcer doctor                        can this machin
   enforcer run                           start the daemon (systemd does this)
   enforcer status                        what is enforced right now?
   enforcer events --follow               what is denied, or would be?
+  enforcer explain 3f9a0c1b              why was that denied, and what mends it?
+  enforcer simulate --enforce            what would be denied in enforce mode?
   enforcer verify /usr/bin/python3       would this file run, and if not, why?
 ";
 

@@ -82,6 +82,18 @@ fn in_force((cgroup, mode): (String, Mode)) -> ScopeInForce {
     ScopeInForce { cgroup, mode: mode.name().to_owned() }
 }
 
+/// The mode in force, as the kernel has it; `None`, where no programs are. Needs root, as the pins do.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn mode_in_force() -> Result<Option<Mode>, KernelError> {
+    let Some(pins) = observed()?.into_iter().next() else { return Ok(None) };
+    if pins.hooks().is_empty() {
+        return Ok(None);
+    }
+    Ok(Mode::from_raw(Maps::open(pins.folder())?.settings()?.mode))
+}
+
 /// By whose word the policy in force may be changed, as the kernel has it.
 fn policy_signers() -> Result<Vec<String>, KernelError> {
     let names = |bytes: &Vec<u8>| match Charter::from_bytes(bytes) {

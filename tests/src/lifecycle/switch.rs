@@ -15,7 +15,11 @@ use crate::service::{self, Policy, succeed};
 pub const TESTS: &[Test] = &[
     Test::new("audit_and_enforce_switch_without_a_restart", "`enforcer audit`, `enforcer enforce --yes`, and the policy's text afterwards", switched),
     Test::new("enforce_asks_before_it_switches", "`enforcer enforce` without `--yes`, and nobody to be asked", unasked),
-    Test::new("enforce_for_one_service_leaves_the_machine_in_audit", "`enforcer enforce --scope` with a unit, and `enforcer audit --scope`", one_service),
+    Test::new(
+        "enforce_for_one_service_leaves_the_machine_in_audit",
+        "`enforcer enforce --scope` with a unit, and `enforcer audit --scope`",
+        one_service,
+    ),
     Test::new("refused_switch_leaves_the_policy_as_it_was", "`enforcer enforce` with a policy under which the daemon could not start again", refused),
     Test::new("fuse_suspends_enforcing_once", "more denials than the fuse lets pass, a restart of the daemon, and `enforcer enforce` again", fuse),
     Test::new("fuse_that_has_ended_does_not_blow", "as many denials after the fuse's end", ended_fuse),
@@ -26,7 +30,10 @@ fn switched(scene: &Scene) -> Result<String> {
     enforcer(&["audit"])?;
     runs(scene)?;
     let changed = std::fs::read_to_string(service::POLICY)?;
-    ensure!(changed == policy.original().replacen("mode = \"enforce\"", "mode = \"audit\"", 1), "the policy is not what it was but for its mode:\n{changed}");
+    ensure!(
+        changed == policy.original().replacen("mode = \"enforce\"", "mode = \"audit\"", 1),
+        "the policy is not what it was but for its mode:\n{changed}"
+    );
     let told: Value = serde_json::from_str(&enforcer(&["enforce", "--yes", "--json"])?)?;
     ensure!(told["mode"] == "enforce" && told["changed"] == true, "{told}");
     // It is in force when the command ends: nothing is waited for here.
@@ -76,7 +83,8 @@ fn one_service(scene: &Scene) -> Result<String> {
 
 fn refused(scene: &Scene) -> Result<String> {
     let policy = Policy::open()?;
-    let text = policy.original().replace("mode = \"enforce\"", "mode = \"audit\"").replace("manifests = [\"/etc/enforcer/manifests\"]", "manifests = []");
+    let text =
+        policy.original().replace("mode = \"enforce\"", "mode = \"audit\"").replace("manifests = [\"/etc/enforcer/manifests\"]", "manifests = []");
     policy.write(&text)?;
     service::reload_in_force()?;
     let ended = try_enforcer(&["enforce", "--yes"])?;
