@@ -24,6 +24,8 @@ pub use ways::{Way, ways};
 pub struct Judge<'a> {
     /// The policy.
     pub policy: &'a Policy,
+    /// The mode where the uses happen.
+    mode: Mode,
     /// The policy under which the recorded uses happened, if it is another one.
     former: Option<&'a Policy>,
 }
@@ -31,12 +33,18 @@ pub struct Judge<'a> {
 impl<'a> Judge<'a> {
     /// Judges by this policy what happens, or happened under itself.
     pub const fn new(policy: &'a Policy) -> Self {
-        Self { policy, former: None }
+        Self { policy, mode: policy.mode, former: None }
     }
 
     /// Judges by this policy what happened under another one.
     pub const fn after(policy: &'a Policy, former: &'a Policy) -> Self {
-        Self { policy, former: Some(former) }
+        Self { policy, mode: policy.mode, former: Some(former) }
+    }
+
+    /// The same where this mode holds: in some scope, perhaps.
+    #[must_use]
+    pub const fn in_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
     }
 
     /// Whether a program that lacked an entitlement under the former policy may have it under this one.
@@ -46,7 +54,7 @@ impl<'a> Judge<'a> {
     }
 
     fn ruled(&self, response: Response, rule: Rule, cause: Cause) -> Judgement {
-        Judgement::Ruled(Ruling { outcome: Outcome::of(self.policy.mode, response), rule, cause })
+        Judgement::Ruled(Ruling { outcome: Outcome::of(self.mode, response), rule, cause })
     }
 }
 

@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 
 use crate::audit::{Entry, EventReader, Next, Record, Timestamp, service};
 use crate::judge::{Subject, Use};
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::processes::{self, Part, Process, RunningFile};
 
 /// A use that was seen.
 #[derive(Debug)]
 pub(super) struct Observation {
     pub(super) asked: Asked,
+    /// The modes where it was seen, by both policies.
+    pub(super) modes: [Mode; 2],
     /// The service it was seen in.
     pub(super) service: Option<String>,
     /// The process's name.
@@ -59,8 +61,9 @@ impl Observation {
 }
 
 /// Everything that was seen.
-#[derive(Debug, Default)]
-pub(super) struct Gathered {
+#[derive(Debug)]
+pub(super) struct Gathered<'a> {
+    policies: [&'a Policy; 2],
     pub(super) observations: Vec<Observation>,
     by_key: HashMap<Key, usize>,
     /// Events that were looked at.
@@ -77,8 +80,8 @@ pub(super) struct Gathered {
     pub(super) beyond: u64,
 }
 
-/// What makes two uses the same: where, by whom, what.
-type Key = (Option<String>, Option<String>, What);
+/// What makes two uses the same: where, in which modes, by whom, what.
+type Key = (Option<String>, [Mode; 2], Option<String>, What);
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum What {
@@ -88,7 +91,17 @@ enum What {
     Memory(Identity, bool),
 }
 
-impl Gathered {
+impl<'a> Gathered<'a> {
+    /// Nothing yet, for the old policy and the new one.
+    pub(super) fn new(policies: [&'a Policy; 2]) -> Self {
+        Self { policies, observations: Vec::new(), by_key: HashMap::new(), events: 0, lost: 0, unreadable: 0, processes: 0, hidden: 0, beyond: 0 }
+    }
+
+    /// The modes in a control group; in one that is not known, those of the machine.
+    fn modes(&self, cgroup: Option<&str>) -> [Mode; 2] {
+        self.policies.map(|policy| cgroup.map_or(policy.mode, |cgroup| policy.mode_in(Path::new(cgroup))))
+    }
+
     /// Adds what the log recorded since then.
     pub(super) fn add_log(&mut self, log: &Path, since: Timestamp) -> io::Result<()> {
         let mut reader = EventReader::open(log)?;
@@ -113,8 +126,8 @@ impl Gathered {
         };
         let service = record.cgroup.as_deref().and_then(service);
         let program = Some(record.comm.clone());
-        let last = Some(record.time);
-        self.add((service.clone(), program.clone(), what), |before| match before {
+        let (last, modes) = (Some(record.time), self.modes(record.cgroup.as_deref()));
+        self.add((service.clone(), modes, program.clone(), what), |before| match before {
             Some(before) => {
                 before.events += 1;
                 if before.last < last {
@@ -123,16 +136,16 @@ impl Gathered {
                 }
                 None
             }
-            None => Some(Observation { asked: Asked::Event(record, subject), service, program, events: 1, last, processes: 0 }),
+            None => Some(Observation { asked: Asked::Event(record, subject), modes, service, program, events: 1, last, processes: 0 }),
         });
     }
 
     /// Adds what runs now. Scripts are those of the interpreters that either policy knows.
-    pub(super) fn add_processes(&mut self, policies: [&Policy; 2]) -> io::Result<()> {
+    pub(super) fn add_processes(&mut self) -> io::Result<()> {
         let own = std::process::id();
         for pid in processes::pids()?.filter(|pid| *pid != own) {
             match Process::of(pid) {
-                Ok(Some(process)) => self.add_process(&process, policies),
+                Ok(Some(process)) => self.add_process(&process),
                 Ok(None) => {}
                 Err(_) => self.hidden += 1,
             }
@@ -140,14 +153,15 @@ impl Gathered {
         Ok(())
     }
 
-    fn add_process(&mut self, process: &Process, policies: [&Policy; 2]) {
-        let Ok(parts) = process.parts(&policies.map(|policy| &policy.interpreters)) else {
+    fn add_process(&mut self, process: &Process) {
+        let Ok(parts) = process.parts(&self.policies.map(|policy| &policy.interpreters)) else {
             self.hidden += 1;
             return;
         };
         self.processes += 1;
         self.hidden += u64::from(parts.is_hidden);
-        let (service, name) = (process.cgroup().as_deref().and_then(service), process.name());
+        let (cgroup, name) = (process.cgroup(), process.name());
+        let (service, modes) = (cgroup.as_deref().and_then(service), self.modes(cgroup.as_deref()));
         let program = parts.program().cloned();
         for part in parts.all {
             let (asked, what) = match part {
@@ -161,12 +175,12 @@ impl Gathered {
                     (Asked::Memory { program, is_writable }, what)
                 }
             };
-            self.add((service.clone(), name.clone(), what), |before| match before {
+            self.add((service.clone(), modes, name.clone(), what), |before| match before {
                 Some(before) => {
                     before.processes += 1;
                     None
                 }
-                None => Some(Observation { asked, service: service.clone(), program: name.clone(), events: 0, last: None, processes: 1 }),
+                None => Some(Observation { asked, modes, service: service.clone(), program: name.clone(), events: 0, last: None, processes: 1 }),
             });
         }
     }
@@ -193,7 +207,7 @@ const MOST: usize = 20_000;
 mod tests {
     use super::*;
     use crate::audit::{BootTime, Code};
-    use enforcer_common::{Event, Hook, Mode, Reason};
+    use enforcer_common::{Event, Hook, Reason};
 
     #[test]
     fn the_same_use_is_kept_once_with_its_last_event_and_only_so_many_at_all() {
@@ -202,7 +216,8 @@ mod tests {
         let mut record = Record::at(&event, BootTime::at(Timestamp::parse("2026-01-31T09:30:10Z").unwrap(), 0));
         (record.hook, record.reason) = (Code::Known(Hook::MmapFile), Code::Known(Reason::Untrusted));
         record.mode = Code::Known(Mode::Audit);
-        let mut gathered = Gathered::default();
+        let policy = Policy::parse("version = 1\nmode = \"audit\"\n", Path::new("policy.toml")).unwrap();
+        let mut gathered = Gathered::new([&policy, &policy]);
         for number in 0..MOST + 3 {
             record.digest = Some(format!("sha256:{number:064x}"));
             for id in ["first", "last"] {

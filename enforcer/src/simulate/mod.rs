@@ -78,12 +78,12 @@ pub enum SimulateError {
 /// [`SimulateError`]: a policy cannot be loaded whole, or what was asked for cannot be read at all.
 pub fn run(old: &Policy, new: &Policy, options: &Options<'_>) -> Result<Simulation, SimulateError> {
     let facts = Facts { now: options.now, security_versions: options.security_versions };
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered::new([old, new]);
     if let Some(log) = &options.log {
         gathered.add_log(log, options.since).map_err(|source| SimulateError::Log { path: log.clone(), source })?;
     }
     if options.processes {
-        gathered.add_processes([old, new]).map_err(SimulateError::Processes)?;
+        gathered.add_processes().map_err(SimulateError::Processes)?;
     }
     let trial = Trial::new(old, new, facts)?;
     let mut incomplete = gathered.incomplete();
@@ -105,7 +105,7 @@ pub fn run(old: &Policy, new: &Policy, options: &Options<'_>) -> Result<Simulati
     Ok(Simulation { old: side(old), new: side(new), looked_at: LookedAt { files, ..looked_at }, counts, groups, incomplete })
 }
 
-impl Gathered {
+impl Gathered<'_> {
     /// What it misses, in words.
     fn incomplete(&self) -> Vec<String> {
         let counted = [
@@ -214,10 +214,11 @@ impl<'a> Trial<'a> {
 
     fn observed(&self, desk: &Desk, observation: Observation, examined: Option<&Examined>, is_script: bool) {
         let stability = examined.map_or(Stability::Local, |examined| examined.stability);
-        let Observation { asked, service, program, events, last, processes } = observation;
+        let Observation { asked, modes, service, program, events, last, processes } = observation;
         let both = |judge: &dyn Fn(&Judge<'_>, &Examiner, Option<&Compared>) -> Judgement| {
             let [by_old, by_new] = self.examiners();
-            (judge(&self.old, by_old, examined.map(|examined| &examined.old)), judge(&self.new, by_new, examined.map(Examined::by_new)))
+            let [old, new] = [self.old.in_mode(modes[0]), self.new.in_mode(modes[1])];
+            (judge(&old, by_old, examined.map(|examined| &examined.old)), judge(&new, by_new, examined.map(Examined::by_new)))
         };
         let (subject, wanted, (old, new)) = match &asked {
             Asked::Event(record, About::File(file)) => {

@@ -49,7 +49,7 @@ fn unasked(scene: &Scene) -> Result<String> {
     enforcer(&["audit"])?;
     let ended = try_enforcer(&["enforce"])?;
     let outcome = runs(scene);
-    enforcer(&["enforce", "--yes"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation"])?;
     outcome?;
     ensure!(ended.status.code() == Some(2) && ended.stderr.contains("--yes"), "it {}", ended.describe());
     Ok(ended.stderr.trim().to_owned())
@@ -62,7 +62,7 @@ fn one_service(scene: &Scene) -> Result<String> {
     std::fs::write(&file, format!("[Service]\nType=oneshot\nExecStart={}\n", scene.fixture("unsigned/program").display()))?;
     succeed("systemctl", &["daemon-reload"])?;
     enforcer(&["audit"])?;
-    enforcer(&["enforce", "--yes", "--scope", unit])?;
+    enforcer(&["enforce", "--yes", "--no-simulation", "--scope", unit])?;
     let status = service::status()?;
     runs(scene)?;
     let result = || -> Result<String> {
@@ -72,7 +72,7 @@ fn one_service(scene: &Scene) -> Result<String> {
     let enforced = result()?;
     enforcer(&["audit", "--scope", unit])?;
     let audited = result()?;
-    enforcer(&["enforce", "--yes"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation"])?;
     std::fs::remove_file(&file)?;
     succeed("systemctl", &["daemon-reload"])?;
     ensure!(status["mode"] == "audit" && status["scopes"][0]["cgroup"] == format!("/system.slice/{unit}"), "{status}");
@@ -87,7 +87,7 @@ fn refused(scene: &Scene) -> Result<String> {
         policy.original().replace("mode = \"enforce\"", "mode = \"audit\"").replace("manifests = [\"/etc/enforcer/manifests\"]", "manifests = []");
     policy.write(&text)?;
     service::reload_in_force()?;
-    let ended = try_enforcer(&["enforce", "--yes"])?;
+    let ended = try_enforcer(&["enforce", "--yes", "--no-simulation"])?;
     let after = std::fs::read_to_string(service::POLICY)?;
     let outcome = runs(scene);
     drop(policy);
@@ -100,7 +100,7 @@ fn refused(scene: &Scene) -> Result<String> {
 
 fn fuse(scene: &Scene) -> Result<String> {
     let policy = Policy::open()?;
-    enforcer(&["enforce", "--yes", "--fuse", "5/10m", "--fuse-for", "1h"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation", "--fuse", "5/10m", "--fuse-for", "1h"])?;
     for _ in 0..4 {
         unsigned_is_denied(scene)?;
     }
@@ -119,7 +119,7 @@ fn fuse(scene: &Scene) -> Result<String> {
     runs(scene)?;
     service::reload_in_force()?;
     runs(scene)?;
-    enforcer(&["enforce", "--yes"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation"])?;
     ensure!(service::status()?["suspension"].is_null(), "{}", service::status()?);
     unsigned_is_denied(scene)?;
     drop(policy);
@@ -129,7 +129,7 @@ fn fuse(scene: &Scene) -> Result<String> {
 
 fn ended_fuse(scene: &Scene) -> Result<String> {
     let policy = Policy::open()?;
-    enforcer(&["enforce", "--yes", "--fuse", "3/10m", "--fuse-for", "0s"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation", "--fuse", "3/10m", "--fuse-for", "0s"])?;
     for _ in 0..8 {
         unsigned_is_denied(scene)?;
     }

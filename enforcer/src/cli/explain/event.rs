@@ -71,7 +71,7 @@ pub(super) fn explain(ground: &Ground, record: &Record, json: bool, output: &mut
     let exit = verdict.exit();
     let service = record.cgroup.as_deref().and_then(service);
     if json {
-        let mode = ground.policy.mode.name();
+        let mode = ground.mode().name();
         output.json(&Explanation { kind: "event", event: record, service, r#use: wanted, mode, verdict })?;
         return Ok(exit);
     }
@@ -94,7 +94,7 @@ pub(super) fn explain(ground: &Ground, record: &Record, json: bool, output: &mut
         output.item(2, NAME_WIDTH, name, &text)?;
     }
     output.heading(&format!("Today, by {}", printable(&ground.policy.path.to_string_lossy())))?;
-    output.item(2, NAME_WIDTH, "mode", &ground.mode())?;
+    output.item(2, NAME_WIDTH, "mode", &ground.mode_in_words())?;
     output.item(2, NAME_WIDTH, "decision", verdict.words())?;
     verdict.tell(2, output)?;
     Ok(exit)

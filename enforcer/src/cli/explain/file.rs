@@ -47,13 +47,13 @@ pub(super) fn explain(ground: &Ground, path: &Path, wanted: Option<Use>, json: b
     let verdict = ground.verdict(&judgement, &[&place], Some(wanted), sha256(&examined).as_ref());
     let exit = verdict.exit();
     if json {
-        let (path, mode) = (path.to_string_lossy().into_owned(), ground.policy.mode.name());
+        let (path, mode) = (path.to_string_lossy().into_owned(), ground.mode().name());
         output.json(&Explanation { kind: "file", path, r#use: wanted, mode, filesystem, verdict, signatures: &answer })?;
         return Ok(exit);
     }
     let headline = format!("{}, as a {}: {}", printable(&path.to_string_lossy()), wanted.noun(), verdict.words());
     output.hanging("", "  ", verdict.style(), &headline)?;
-    output.item(2, NAME_WIDTH, "mode", &ground.mode())?;
+    output.item(2, NAME_WIDTH, "mode", &ground.mode_in_words())?;
     output.item(2, NAME_WIDTH, "file system", &filesystem.name)?;
     tell_signatures(&answer, output)?;
     verdict.tell(2, output)?;

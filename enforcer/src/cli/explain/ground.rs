@@ -3,14 +3,13 @@
 use std::fs::File;
 use std::path::Path;
 
-use enforcer_common::Mode;
 use rustls_pki_types::UnixTime;
 
 use super::super::{Failure, facts, give_up_rights};
 use super::verdict::Verdict;
 use crate::daemon;
 use crate::judge::{Judge, Judgement, Use};
-use crate::policy::{Lines, Policy};
+use crate::policy::{Lines, Mode, Policy, Scope};
 use crate::signature::{Compared, Examiner, Facts};
 use crate::trust::{SecurityVersions, TrustStore};
 
@@ -20,6 +19,8 @@ pub(super) struct Ground {
     pub(super) examiner: Examiner,
     now: UnixTime,
     security_versions: SecurityVersions,
+    /// Where what is explained happens, by its control group.
+    scope: Option<Scope>,
     /// As the kernel has it; none, where nothing is in force, or whoever asks may not know.
     in_force: Option<Mode>,
 }
@@ -33,7 +34,14 @@ impl Ground {
         let (now, security_versions) = facts();
         let trust = TrustStore::load(&policy, now)?;
         let examiner = Examiner::new(&policy, trust, &Facts { now, security_versions: &security_versions });
-        Ok(Self { lines: Lines::of(&policy), policy, examiner, now, security_versions, in_force })
+        Ok(Self { lines: Lines::of(&policy), policy, examiner, now, security_versions, scope: None, in_force })
+    }
+
+    /// What is explained happens in this control group.
+    #[must_use]
+    pub(super) fn within(mut self, cgroup: Option<&str>) -> Self {
+        self.scope = cgroup.and_then(|cgroup| self.policy.scope_of(Path::new(cgroup))).cloned();
+        self
     }
 
     pub(super) fn facts(&self) -> Facts<'_> {
@@ -41,7 +49,7 @@ impl Ground {
     }
 
     pub(super) const fn judge(&self) -> Judge<'_> {
-        Judge::new(&self.policy)
+        Judge::new(&self.policy).in_mode(self.mode())
     }
 
     pub(super) fn examine(&self, file: &File, place: &Path) -> Compared {
@@ -53,8 +61,19 @@ impl Ground {
         Verdict::new(judgement, self, &self.lines, paths, wanted, digest)
     }
 
-    /// The mode by which it is decided, in words.
-    pub(super) fn mode(&self) -> String {
+    /// The mode by which it is decided.
+    pub(super) const fn mode(&self) -> Mode {
+        match &self.scope {
+            Some(scope) => scope.mode,
+            None => self.policy.mode,
+        }
+    }
+
+    /// The same in words.
+    pub(super) fn mode_in_words(&self) -> String {
+        if let Some(scope) = &self.scope {
+            return format!("{}, by the scope `{}`", scope.mode.name(), scope.name);
+        }
         let written = self.policy.mode.name();
         match self.in_force {
             Some(in_force) if in_force != self.policy.mode => {

@@ -54,9 +54,10 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     match subject {
         Subject::Event(name) => {
             let record = event::find(&arguments.log, &name)?;
-            event::explain(&Ground::load(&arguments.policy.policy)?, &record, arguments.report.json, output)
+            let ground = Ground::load(&arguments.policy.policy)?.within(record.cgroup.as_deref());
+            event::explain(&ground, &record, arguments.report.json, output)
         }
-        Subject::Process(pid) => process::explain(&Ground::load(&arguments.policy.policy)?, pid, arguments.report.json, output),
+        Subject::Process(pid) => process::explain(Ground::load(&arguments.policy.policy)?, pid, arguments.report.json, output),
         Subject::File(path) => {
             let wanted = arguments.wanted.as_deref().and_then(|word| USES.into_iter().map(Use).find(|wanted| wanted.word() == word));
             file::explain(&Ground::load(&arguments.policy.policy)?, &path, wanted, arguments.report.json, output)

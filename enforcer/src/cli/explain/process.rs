@@ -48,7 +48,7 @@ struct PartReport {
     verdict: Verdict,
 }
 
-pub(super) fn explain(ground: &Ground, pid: u32, json: bool, output: &mut Output) -> Result<Exit, Failure> {
+pub(super) fn explain(ground: Ground, pid: u32, json: bool, output: &mut Output) -> Result<Exit, Failure> {
     let hidden = |error: &std::io::Error| {
         let failure = Failure::new(Exit::System, format!("the process {pid} may not be looked at: {error}"));
         if rustix::process::geteuid().is_root() { failure } else { failure.hint("only root may: use `sudo`") }
@@ -57,13 +57,14 @@ pub(super) fn explain(ground: &Ground, pid: u32, json: bool, output: &mut Output
         Failure::new(Exit::Usage, format!("there is no process {pid} that runs a program"))
             .hint("`ps -e` lists the processes; the kernel's own threads run no file. For a file, write `./` before its name")
     })?;
+    let ground = ground.within(process.cgroup().as_deref());
     let parts = process.parts(&[&ground.policy.interpreters]).map_err(|error| hidden(&error))?;
-    let explanation = Explanation::new(ground, &process, &parts);
+    let explanation = Explanation::new(&ground, &process, &parts);
     let exit = if explanation.uncovered == 0 { Exit::Yes } else { Exit::No };
     if json {
         output.json(&explanation)?;
     } else {
-        explanation.tell(ground, output)?;
+        explanation.tell(&ground, output)?;
     }
     Ok(exit)
 }
@@ -82,7 +83,7 @@ impl Explanation {
             name: process.name(),
             program: process.program.to_string_lossy().into_owned(),
             service: process.cgroup().as_deref().and_then(service),
-            mode: ground.policy.mode.name(),
+            mode: ground.mode().name(),
             interpreter,
             entitlements: verified.map_or_else(Vec::new, |verified| verified.entitlements().to_vec()),
             uncovered: reports.iter().filter(|part| part.verdict.outcome != Some(Outcome::Allowed)).count(),
@@ -101,7 +102,7 @@ impl Explanation {
         if let Some(service) = &self.service {
             output.item(2, NAME_WIDTH, "service", &printable(service))?;
         }
-        output.item(2, NAME_WIDTH, "mode", &ground.mode())?;
+        output.item(2, NAME_WIDTH, "mode", &ground.mode_in_words())?;
         let rights = if self.entitlements.is_empty() { "none".to_owned() } else { self.entitlements.join(", ") };
         output.item(2, NAME_WIDTH, "rights", &printable(&rights))?;
         if let Some(interpreter) = &self.interpreter {

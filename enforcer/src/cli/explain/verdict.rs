@@ -26,7 +26,7 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub(super) fn new(judgement: &Judgement, ground: &Ground, lines: &Lines, paths: &[&str], wanted: Option<Use>, digest: Option<&[u8; 32]>) -> Self {
-        let mode = ground.policy.mode;
+        let mode = ground.mode();
         match judgement {
             Judgement::Unknown(why) => {
                 let cause = Cause { code: "unknown", text: why.clone(), hint: None };
