@@ -28,6 +28,9 @@ pub struct Record {
     /// What the daemon found out about the file, where it looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
+    /// The short name of that, where a signature was the reason (`reason.code` of `enforcer verify --json`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<String>,
     /// The file, as the process sees it; bytes that are no UTF-8 are replaced.
     #[serde(default)]
     pub path: Option<String>,
@@ -86,6 +89,7 @@ impl Record {
             reason: event.reason.into(),
             detail: event.detail,
             explanation: None,
+            rejection: None,
             path: path.map(|path| String::from_utf8_lossy(path).into_owned()),
             path_bytes: path.filter(|path| str::from_utf8(path).is_err()).map(hex),
             path_kind,

@@ -92,5 +92,7 @@ fn start_log(format: LogFormat) -> Result<(), Failure> {
 type Layer = Box<dyn tracing_subscriber::Layer<tracing_subscriber::Registry> + Send + Sync>;
 
 fn journal() -> std::io::Result<Layer> {
-    Ok(tracing_journald::layer()?.with_syslog_identifier("enforcer".to_owned()).boxed())
+    // The fields of an event are `ENFORCER_REASON` and so on.
+    let layer = tracing_journald::layer()?.with_syslog_identifier("enforcer".to_owned()).with_field_prefix(Some("ENFORCER".to_owned()));
+    Ok(layer.boxed())
 }
