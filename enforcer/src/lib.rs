@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod kernel;
 pub mod measure;
 pub mod policy;
+pub mod report;
 pub mod signature;
 pub mod text;
 pub mod trust;

@@ -106,13 +106,13 @@ impl Record {
             cgroup: None,
             remedy: String::new(),
         };
-        record.remedy = reason::remedy(&record);
+        record.remedy = reason::remedy(record.reason, record.path.as_deref());
         record
     }
 }
 
 /// A number of the kernel side: one of the values that this program knows, or any other, kept as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code<T> {
     /// A value with a name.
     Known(T),

@@ -5,6 +5,7 @@
 
 mod completions;
 mod doctor;
+mod event_log;
 mod events;
 mod exit;
 mod failure;
@@ -12,6 +13,7 @@ mod man;
 mod manifest;
 pub mod output;
 mod policy;
+mod report;
 mod restrict;
 mod revoke;
 mod run;
@@ -65,6 +67,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Stop(arguments) => stop::run(arguments, output),
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
+        Command::Report(arguments) => report::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
@@ -104,6 +107,7 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     Events(events::Arguments),
+    Report(report::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
@@ -178,6 +182,7 @@ const EXAMPLES: &str = "  enforcer doctor                        can this machin
   enforcer run                           start the daemon (systemd does this)
   enforcer status                        what is enforced right now?
   enforcer events --follow               what is denied, or would be?
+  enforcer report --since 7d             what is left to mend before enforcing?
   enforcer verify /usr/bin/python3       would this file run, and if not, why?
 ";
 

@@ -1,0 +1,4 @@
+//! placeholder
+use super::Report;
+/// page
+pub fn page(_report: &Report) -> String { String::new() }
