@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 /// `text` with every character that could move the cursor, hide, reorder or break a line written as an escape (`\n`, `\u{1b}`).
 pub fn printable(text: &str) -> Cow<'_, str> {
@@ -50,6 +50,13 @@ pub fn json_safe(json: &str) -> Cow<'_, str> {
 /// A word as a POSIX shell takes it literally; `None` if it has anything in it that acts on a terminal when it is shown or pasted.
 pub fn shell_word(text: &str) -> Option<Cow<'_, str>> {
     (!text.chars().any(is_hazardous)).then(|| shlex::try_quote(text).ok()).flatten()
+}
+
+/// So many of something, in words.
+pub fn counted(count: impl Display, one: &str, many: &str) -> String {
+    let count = count.to_string();
+    let word = if count == "1" { one } else { many };
+    format!("{count} {word}")
 }
 
 /// At most `limit` bytes of `text`, cut between characters.

@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::report::{By, Finding, Judge, Report, Section, State, Survey, gather, page};
 use crate::signature::sign::write_whole;
 use crate::signature::{Examiner, Facts};
-use crate::text::{chain, printable};
+use crate::text::{chain, counted, printable};
 use crate::trust::TrustStore;
 
 /// Show what would have been denied, put together by cause, and how to mend it.
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     match &arguments.html {
         _ if arguments.report.json => output.json(&report)?,
         Some(path) => {
-            output.line(format!("{}: {}", printable(&path.to_string_lossy()), counted(report.findings.len() as u64, "finding", "findings")))?;
+            output.line(format!("{}: {}", printable(&path.to_string_lossy()), counted(report.findings.len(), "finding", "findings")))?;
         }
         None => {
             let by = By::ALL.into_iter().find(|by| by.name() == arguments.by).unwrap_or(By::Cause);
@@ -116,7 +116,21 @@ impl Text<'_> {
         }
         output.line("")?;
         self.overview(&sections, output)?;
-        sections.iter().take(if self.all { usize::MAX } else { MOST_SECTIONS }).try_for_each(|section| self.section(section, output))
+        sections.iter().take(if self.all { usize::MAX } else { MOST_SECTIONS }).try_for_each(|section| self.section(section, output))?;
+        if self.all { Ok(()) } else { self.settled(output) }
+    }
+
+    /// What is not listed, because nothing is left to mend.
+    fn settled(&self, output: &mut Output) -> Result<(), OutputError> {
+        let with = |wanted: &State| self.report.findings.iter().filter(|finding| finding.state == *wanted).count();
+        let (runs, gone) = (with(&State::Runs), with(&State::Gone));
+        let all = [(runs, counted(runs, "file runs by now", "files run by now")), (gone, counted(gone, "file is gone", "files are gone"))];
+        let told: Vec<String> = all.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        output.line("")?;
+        output.paragraph(0, &format!("Not listed (`--all` does): {}.", told.join(", ")))
     }
 
     fn summary(&self, output: &mut Output) -> Result<(), OutputError> {
@@ -130,13 +144,13 @@ impl Text<'_> {
         let what = [(tally.would_be_denied, "would be denied"), (tally.denied, "denied"), (tally.let_through, "let through by the policy")];
         let what: Vec<String> = what.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
         let span = format!("{} to {}", first.to_the_second(), last.to_the_second());
-        let findings = counted(report.findings.len() as u64, "finding", "findings");
+        let findings = counted(report.findings.len(), "finding", "findings");
         output.paragraph(0, &format!("{span}: {} ({}), {findings}.", counted(tally.events, "event", "events"), what.join(", ")))?;
         let open = report.open().count();
         let (verdict, style) = match (report.ready, open) {
             (true, _) => ("Ready to enforce: everything that was reported runs by now, is gone, or is let through.".to_owned(), Style::Good),
             (false, 0) => ("Nothing is left to mend of what is known, and events are missing.".to_owned(), Style::Warn),
-            (false, open) => (format!("Not ready to enforce: {} to mend.", counted(open as u64, "finding is left", "findings are left")), Style::Bad),
+            (false, open) => (format!("Not ready to enforce: {} to mend.", counted(open, "finding is left", "findings are left")), Style::Bad),
         };
         output.hanging("", "", style, &verdict)?;
         self.missing(output)
@@ -177,37 +191,30 @@ impl Text<'_> {
     fn section(&self, section: &Section, output: &mut Output) -> Result<(), OutputError> {
         let finding = |number: usize| &self.report.findings[number];
         let listed: Vec<_> = section.members.iter().filter(|(number, _)| self.all || finding(*number).is_open()).collect();
+        if listed.is_empty() {
+            return Ok(());
+        }
         output.heading(&printable(&section.title))?;
         if let Some(cause) = section.cause {
             output.paragraph(0, cause.meaning())?;
         }
-        if !listed.is_empty() {
-            let shown = if self.all { listed.len() } else { listed.len().min(MOST_FINDINGS) };
-            let columns: &[&str] = match self.by {
-                By::Cause | By::Package => &["EVENTS", "LAST", "SERVICE", "WHAT"],
-                By::Program | By::Service => &["EVENTS", "LAST", "CAUSE", "WHAT"],
+        let shown = if self.all { listed.len() } else { listed.len().min(MOST_FINDINGS) };
+        let columns: &[&str] = match self.by {
+            By::Cause | By::Package => &["EVENTS", "LAST", "SERVICE", "WHAT"],
+            By::Program | By::Service => &["EVENTS", "LAST", "CAUSE", "WHAT"],
+        };
+        let mut table = Table::new(columns);
+        for (number, tally) in &listed[..shown] {
+            let finding = finding(*number);
+            let third = match self.by {
+                By::Cause | By::Package => several(finding.services.iter().map(ToString::to_string)),
+                By::Program | By::Service => finding.cause.name().to_owned(),
             };
-            let mut table = Table::new(columns);
-            for (number, tally) in &listed[..shown] {
-                let finding = finding(*number);
-                let third = match self.by {
-                    By::Cause | By::Package => several(finding.services.iter().map(ToString::to_string)),
-                    By::Program | By::Service => finding.cause.name().to_owned(),
-                };
-                table.row([Cell::from(tally.events.to_string()), Cell::from(minute(tally.last)), Cell::from(third), Cell::from(what(finding, self.by))]);
-            }
-            output.table(&table)?;
-            if listed.len() > shown {
-                output.line(format!("and {} more: `--all`, `--html FILE` or `--json`", listed.len() - shown))?;
-            }
+            table.row([Cell::from(tally.events.to_string()), Cell::from(minute(tally.last)), Cell::from(third), Cell::from(what(finding, self.by))]);
         }
-        let (runs, gone) = section.members.iter().fold((0, 0), |(runs, gone), (number, _)| match finding(*number).state {
-            State::Runs => (runs + 1, gone),
-            State::Gone => (runs, gone + 1),
-            _ => (runs, gone),
-        });
-        if runs + gone > 0 {
-            output.paragraph(0, &format!("{} by now, {} gone.", counted(runs, "file runs", "files run"), counted(gone, "file is", "files are")))?;
+        output.table(&table)?;
+        if listed.len() > shown {
+            output.line(format!("and {} more: `--all`, `--html FILE` or `--json`", listed.len() - shown))?;
         }
         let open = section.members.iter().map(|(number, _)| finding(*number)).filter(|finding| finding.is_open());
         mend(&open.collect::<Vec<_>>(), output)
@@ -285,10 +292,6 @@ fn heading(by: By) -> &'static str {
 /// To the minute: `2026-01-31 09:30`.
 fn minute(time: Option<Timestamp>) -> String {
     time.map_or_else(String::new, |time| time.to_the_second()[..16].to_owned())
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn by_names() -> clap::builder::PossibleValuesParser {
