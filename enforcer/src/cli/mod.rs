@@ -9,6 +9,7 @@ mod event_log;
 mod events;
 mod exit;
 mod failure;
+mod learn;
 mod man;
 mod manifest;
 pub mod output;
@@ -68,6 +69,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
         Command::Report(arguments) => report::run(arguments, output),
+        Command::Learn(arguments) => learn::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
@@ -108,6 +110,7 @@ enum Command {
     Status(status::Arguments),
     Events(events::Arguments),
     Report(report::Arguments),
+    Learn(learn::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use enforcer_common::{Hook, Mode, Reason, USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
+use enforcer_common::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Digest, Hook, Mode, Reason, USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
 use serde::{Serialize, Serializer};
 
 use super::{Cause, Service};
@@ -136,6 +136,17 @@ impl Finding {
         }
     }
 
+    /// Its digest, read.
+    pub fn digest(&self) -> Option<Digest> {
+        let (algorithm, digits) = self.digest.as_deref()?.split_once(':')?;
+        let algorithm = match algorithm {
+            "sha256" => ALGORITHM_SHA256,
+            "fsverity-sha256" => ALGORITHM_FSVERITY_SHA256,
+            _ => return None,
+        };
+        Some(Digest { algorithm, bytes: unhex(digits)?.try_into().ok()? })
+    }
+
     /// The uses that it needs a signature for, each as the bits of which one is enough.
     pub(super) fn needs(&self) -> impl Iterator<Item = u32> {
         self.hooks.iter().map(|hook| match hook {
@@ -195,7 +206,8 @@ impl Tally {
         self.span(Some(record.time), Some(record.time));
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    /// Takes another one in.
+    pub fn merge(&mut self, other: &Self) {
         self.events += other.events;
         self.denied += other.denied;
         self.would_be_denied += other.would_be_denied;

@@ -5,14 +5,13 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use enforcer_common::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Digest};
+use enforcer_common::Digest;
 
 use super::{Cause, Finding, Report, State};
 use crate::inventory::{self, Owners};
 use crate::measure::{self, MeasureError, Plan};
 use crate::policy::Policy;
 use crate::signature::{Examination, Examiner, Facts};
-use crate::text::unhex;
 
 /// By what files are judged as the daemon would judge them.
 #[derive(Clone, Copy)]
@@ -106,7 +105,7 @@ impl Finding {
             Now::Unreadable(why) => State::Unreadable(why.clone()),
             Now::There { digests, verdict } => {
                 modified = owner.is_some_and(|owner| owner.contradicts(digests));
-                let is_same = self.digest.as_deref().and_then(digest).is_none_or(|digest| digests.contains(&digest));
+                let is_same = self.digest().is_none_or(|digest| digests.contains(&digest));
                 match verdict {
                     Some(Ok(uses)) if self.needs().all(|needed| uses & needed != 0) => State::Runs,
                     _ if !is_same => State::Changed,
@@ -136,15 +135,4 @@ fn wanted(report: &Report, most: usize) -> Vec<PathBuf> {
     let mut seen = HashSet::new();
     let of_interest = report.findings.iter().filter(|finding| finding.cause.is_about_signatures() || finding.cause == Cause::Revoked);
     of_interest.filter_map(Finding::local_file).filter(|path| seen.insert(path.to_owned())).take(most).map(Path::to_owned).collect()
-}
-
-/// Reads `algorithm:hex`.
-pub(crate) fn digest(text: &str) -> Option<Digest> {
-    let (algorithm, digits) = text.split_once(':')?;
-    let algorithm = match algorithm {
-        "sha256" => ALGORITHM_SHA256,
-        "fsverity-sha256" => ALGORITHM_FSVERITY_SHA256,
-        _ => return None,
-    };
-    Some(Digest { algorithm, bytes: unhex(digits)?.try_into().ok()? })
 }
