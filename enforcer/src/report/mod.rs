@@ -12,7 +12,7 @@ mod section;
 mod service;
 mod survey;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde::Serialize;
 

@@ -129,14 +129,16 @@ impl Arguments {
 
     fn show_and_choose(&self, sorted: &mut Sorted, left_out: &mut Vec<LeftOut>, output: &mut Output) -> Result<(), Failure> {
         let asks = self.output_unknown.is_some() && self.include.is_empty() && !sorted.unknown.is_empty();
-        if !sorted.unknown.is_empty() {
-            output.line(format!("{} known to no package:", counted(sorted.unknown.len(), "file is", "files are")))?;
+        self.choose(sorted, left_out)?;
+        if sorted.unknown.is_empty() {
+            return Ok(());
         }
+        output.line(format!("No package vouches for {}:", counted(sorted.unknown.len(), "file", "files")))?;
         if asks {
             left_out.extend(ask::each(sorted, &mut std::io::stdin().lock(), output)?);
         } else {
             sorted.unknown.iter().try_for_each(|unknown| unknown.show(output))?;
-            self.choose(sorted, left_out)?;
+            output.line("")?;
         }
         Ok(())
     }
@@ -171,7 +173,7 @@ struct Learnt {
     packages: Listed,
     /// The others that somebody wants.
     reviewed: Listed,
-    /// The files that no package knows.
+    /// The files that no package vouches for.
     unknown: Vec<packages::UnknownReport>,
     /// Reported files of which nothing can be learnt.
     left_out: Vec<LeftOut>,
@@ -200,7 +202,7 @@ impl Learnt {
         if found == 0 {
             output.line("There is no file in the log that a manifest could mend.")?;
         }
-        for (listed, option, kind) in [(&self.packages, "--output", "as packages hold them"), (&self.reviewed, "--output-unknown", "that no package knows")] {
+        for (listed, option, kind) in [(&self.packages, "--output", "as packages hold them"), (&self.reviewed, "--output-unknown", "that no package vouches for")] {
             let files = counted(listed.files.len(), "file", "files");
             match &listed.manifest {
                 Some(manifest) => output.line(format!("{}: {}, of {files} {kind}", printable(manifest), counted(listed.entries, "digest", "digests")))?,
@@ -214,7 +216,7 @@ impl Learnt {
         }
         if self.elsewhere > 0 {
             let events = counted(self.elsewhere, "event is", "events are");
-            output.paragraph(0, &format!("{events} about things that no manifest mends, such as executable memory or text: `enforcer report` says what does."))?;
+            output.paragraph(0, &format!("{events} about what no list of this machine's files mends, such as executable memory, text, or files of containers: `enforcer report` says what does."))?;
         }
         let manifests: Vec<&str> = [&self.packages, &self.reviewed].into_iter().filter_map(|listed| listed.manifest.as_deref()).collect();
         if manifests.is_empty() {
