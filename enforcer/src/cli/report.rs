@@ -1,6 +1,5 @@
 //! `enforcer report`: what would have been denied, put together, with the commands that mend it.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rustls_pki_types::UnixTime;
@@ -221,31 +220,35 @@ impl Text<'_> {
     }
 }
 
-/// What to do about these findings, each thing once.
+/// What to do about these findings, each thing once, with the commands that do it below.
 fn mend(open: &[&Finding], output: &mut Output) -> Result<(), OutputError> {
-    let mut seen = BTreeSet::new();
-    let mut commands: Vec<&str> = open.iter().filter_map(|finding| finding.command.as_deref()).filter(|command| seen.insert(*command)).collect();
-    let is_about_one = |command: &&str| command.starts_with("enforcer learn --include ");
-    if commands.iter().filter(|command| is_about_one(command)).count() > 1 {
-        // It asks about them one by one.
-        commands.retain(|command| !is_about_one(command) && *command != LEARN);
-        commands.insert(0, LEARN_AND_ASK);
-    }
-    let mut remedies: Vec<&str> = Vec::new();
+    let mut advice: Vec<(&str, Vec<&str>)> = Vec::new();
     for finding in open {
-        if !remedies.contains(&finding.remedy.as_str()) {
-            remedies.push(&finding.remedy);
+        let number = advice.iter().position(|(remedy, _)| *remedy == finding.remedy).unwrap_or_else(|| {
+            advice.push((&finding.remedy, Vec::new()));
+            advice.len() - 1
+        });
+        let commands = &mut advice[number].1;
+        commands.extend(finding.command.as_deref().filter(|command| !commands.contains(command)));
+    }
+    let more = advice.len().saturating_sub(MOST_REMEDIES);
+    for (remedy, mut commands) in advice.into_iter().take(MOST_REMEDIES) {
+        output.paragraph(0, &printable(remedy))?;
+        let is_about_one = |command: &&str| command.starts_with("enforcer learn --include ");
+        if commands.iter().filter(|command| is_about_one(command)).count() > 1 {
+            // It asks about them one by one.
+            commands = vec![LEARN_AND_ASK];
+        }
+        for command in commands.iter().take(MOST_COMMANDS) {
+            // Not broken at the terminal's width, so that it can be copied; nothing in it acts on a terminal.
+            output.line(format!("  {command}"))?;
+        }
+        if commands.len() > MOST_COMMANDS {
+            output.line(format!("  and {} more commands: `--html FILE` or `--json`", commands.len() - MOST_COMMANDS))?;
         }
     }
-    for remedy in remedies.iter().take(MOST_COMMANDS) {
-        output.hanging("", "", Style::Plain, &printable(remedy))?;
-    }
-    for command in commands.iter().take(MOST_COMMANDS) {
-        // Not broken at the terminal's width, so that it can be copied; nothing in it acts on a terminal.
-        output.line(format!("  {command}"))?;
-    }
-    if commands.len() > MOST_COMMANDS {
-        output.line(format!("  and {} more commands: `--html FILE` or `--json`", commands.len() - MOST_COMMANDS))?;
+    if more > 0 {
+        output.line(format!("and {more} more things to do: `--html FILE` or `--json`"))?;
     }
     Ok(())
 }
@@ -257,9 +260,7 @@ fn what(finding: &Finding, by: By) -> String {
         notes.push(format!("of {}", package.name));
     }
     match &finding.state {
-        State::Changed => notes.push("changed since".to_owned()),
-        State::Runs => notes.push("runs by now".to_owned()),
-        State::Gone => notes.push("gone".to_owned()),
+        state @ (State::Changed | State::Runs | State::Gone) => notes.push(state.words().to_owned()),
         State::Unreadable(why) => notes.push(why.clone()),
         State::Denied(_) | State::Unchanged | State::Unknown => {}
     }
@@ -298,10 +299,13 @@ fn by_names() -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(By::ALL.map(By::name))
 }
 
-const LEARN: &str = "enforcer learn --output packages.manifest";
 const LEARN_AND_ASK: &str = "enforcer learn --output packages.manifest --output-unknown reviewed.manifest";
 /// Findings of a section, sections, names in a cell, and commands, without `--all`.
 const MOST_FINDINGS: usize = 10;
 const MOST_SECTIONS: usize = 20;
 const MOST_NAMES: usize = 2;
-const MOST_COMMANDS: usize = 5;
+const MOST_COMMANDS: usize = 3;
+const MOST_REMEDIES: usize = 8;
+
+#[cfg(test)]
+mod tests;

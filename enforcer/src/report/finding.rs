@@ -223,7 +223,20 @@ impl Tally {
 }
 
 impl State {
-    /// One word for people and JSON.
+    /// What it is, for people.
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Self::Runs => "runs by now",
+            Self::Denied(_) => "would be denied",
+            Self::Unchanged => "unchanged",
+            Self::Changed => "changed since",
+            Self::Gone => "gone",
+            Self::Unreadable(_) => "unreadable",
+            Self::Unknown => "not known",
+        }
+    }
+
+    /// The name in JSON.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Runs => "runs",

@@ -14,7 +14,7 @@ pub fn command_line(words: &[&str]) -> Option<String> {
 
 impl Finding {
     /// Works out what to do about it, by what is known of it now.
-    pub(super) fn advise(&mut self) {
+    pub(crate) fn advise(&mut self) {
         // Bytes that are no UTF-8 cannot be pasted.
         let path = match &self.subject {
             Subject::File(path) => path.to_str(),

@@ -175,7 +175,7 @@ fn row(out: &mut String, finding: &Finding) -> fmt::Result {
         writeln!(out, " ({})", Escaped(explanation))?;
     }
     let style = if finding.is_open() { "bad" } else { "good" };
-    writeln!(out, "</span></td><td class=\"{style}\">{}", finding.state.name())?;
+    writeln!(out, "</span></td><td class=\"{style}\">{}", finding.state.words())?;
     if let State::Unreadable(why) = &finding.state {
         writeln!(out, "<br><span class=\"quiet small\">{}</span>", Escaped(why))?;
     }
@@ -189,7 +189,7 @@ fn row(out: &mut String, finding: &Finding) -> fmt::Result {
         Escaped(&programs.join(", ")),
         Escaped(&services.join(", ")),
         Escaped(&users.join(", ")),
-        if finding.is_open() { Escaped(&finding.remedy) } else { Escaped("Nothing.") }
+        Prose(if finding.is_open() { &finding.remedy } else { "Nothing." })
     )?;
     if let Some(command) = &finding.command {
         writeln!(out, "<code class=\"command\">{}</code>", Literal(command))?;
@@ -229,6 +229,21 @@ impl fmt::Display for Literal<'_> {
                 '\'' => out.write_str("&#39;")?,
                 _ => out.write_char(character)?,
             }
+        }
+        Ok(())
+    }
+}
+
+/// A sentence of ours, with commands and keys between backticks. A name in it that has one itself is no command then, and no markup either.
+struct Prose<'a>(&'a str);
+
+impl fmt::Display for Prose<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.matches('`').count().is_multiple_of(2) {
+            return Escaped(self.0).fmt(out);
+        }
+        for (number, part) in self.0.split('`').enumerate() {
+            if number % 2 == 0 { Escaped(part).fmt(out)? } else { write!(out, "<code>{}</code>", Escaped(part))? }
         }
         Ok(())
     }
