@@ -219,7 +219,44 @@ fn what_a_package_installed_is_told_from_what_nobody_knows() {
         }
         Some(of) => assert!(of["package"] == "dash" && of["why"].as_str().unwrap().contains("cannot be compared"), "{of:#}"),
     }
-    assert!(learnt["unknown"].as_array().unwrap().iter().any(|of| of["path"] == unknown.to_str().unwrap() && of["why"] == "it belongs to no package"));
+    assert!(
+        learnt["unknown"].as_array().unwrap().iter().any(|of| of["path"] == unknown.to_str().unwrap() && of["why"] == "it belongs to no package")
+    );
+}
+
+/// What rpm installed into a database of its own.
+#[test]
+fn rpm_vouches_for_what_it_installed_and_for_nothing_else() {
+    let scene = Scene::new();
+    let (same, changed) = (scene.file("same", "#!/bin/sh\n: same\n"), scene.file("changed", "#!/bin/sh\n: before\n"));
+    let folder = same.parent().unwrap().display().to_string();
+    let spec = format!(
+        "Name: tool\nVersion: 1\nRelease: 1\nSummary: a tool\nLicense: MIT\nBuildArch: noarch\nAutoReqProv: no\n%define __os_install_post %{{nil}}\n\
+         %description\nA tool.\n%install\nmkdir -p %{{buildroot}}{folder}\ncp {folder}/same {folder}/changed %{{buildroot}}{folder}\n%files\n{folder}\n"
+    );
+    fs::write(scene.path("tool.spec"), spec).unwrap();
+    fs::write(scene.path(".rpmmacros"), format!("%_dbpath {folder}/rpmdb\n%_topdir {folder}/rpmbuild\n")).unwrap();
+    let script = "rpmbuild -bb --quiet tool.spec && rpm -i --justdb --nodeps --ignoreos rpmbuild/RPMS/noarch/tool-1-1.noarch.rpm";
+    let made = Command::new("sh").args(["-euc", script]).current_dir(&folder).env("HOME", &folder).output().unwrap();
+    assert!(made.status.success(), "{}", stderr(&made));
+    fs::write(&changed, "#!/bin/sh\n: after\n").unwrap();
+    scene.log(&[about(&same), about(&changed)]);
+    let run = |command: &str, more: &[&str]| {
+        let log = scene.path("events.jsonl");
+        let mut enforcer = Command::new(env!("CARGO_BIN_EXE_enforcer"));
+        enforcer.args([command, "--json", "--log", log.to_str().unwrap()]).args(more).current_dir(&folder).env("HOME", &folder);
+        parsed(&enforcer.output().unwrap())
+    };
+    let learnt = run("learn", &["--output", "packages.manifest"]);
+    assert_eq!(learnt["packages"]["files"], json!([same]), "{learnt:#}");
+    assert!(
+        learnt["unknown"][0]["path"] == json!(changed) && learnt["unknown"][0]["why"].as_str().unwrap().contains("not what `tool` holds"),
+        "{learnt:#}"
+    );
+    let report = run("report", &[]);
+    let finding = |path: &Path| report["findings"].as_array().unwrap().iter().find(|finding| finding["name"] == json!(path)).unwrap();
+    assert_eq!((&finding(&changed)["cause"], &finding(&changed)["command"]), (&json!("modified"), &json!("dnf reinstall tool")));
+    assert_eq!((&finding(&same)["cause"], &finding(&same)["package"]["name"]), (&json!("unsigned"), &json!("tool")));
 }
 
 /// A file that lies over an installed one in a mount namespace of its own, so that the machine stays as it is.

@@ -21,7 +21,13 @@ pub(super) fn owners(wanted: &HashSet<PathBuf>) -> io::Result<HashMap<PathBuf, O
     let names: HashSet<&OsStr> = wanted.iter().filter_map(|path| path.file_name()).collect();
     let mut found = HashMap::new();
     let mut places = Places::default();
-    let mut rpm = Command::new("rpm").args(["-qa", "--queryformat", FORMAT]).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut rpm = Command::new("rpm")
+        .args(["-qa", "--queryformat", FORMAT])
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
     let mut lines = BufReader::new(rpm.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
     let mut line = Vec::new();
     loop {
@@ -31,7 +37,9 @@ pub(super) fn owners(wanted: &HashSet<PathBuf>) -> io::Result<HashMap<PathBuf, O
             break;
         }
         let mut fields = line.trim_ascii_end().splitn(4, |byte| *byte == b'\t');
-        let (Some(package), Some(algorithm), Some(digest), Some(path)) = (fields.next(), fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(package), Some(algorithm), Some(digest), Some(path)) = (fields.next(), fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
         let path = Path::new(OsStr::from_bytes(path));
         if !names.contains(path.file_name().unwrap_or_default()) {
             continue;

@@ -122,11 +122,8 @@ impl Gathering {
         order.sort_by(|(_, one), (_, other)| other.tally.events.cmp(&one.tally.events).then_with(|| one.subject.cmp(&other.subject)));
         let mut place = vec![0; order.len()];
         order.iter().enumerate().for_each(|(now, (before, _))| place[*before] = now);
-        let mut uses: Vec<Use> = self
-            .uses
-            .into_iter()
-            .map(|((number, program, service), tally)| Use { finding: place[number], program, service, tally })
-            .collect();
+        let mut uses: Vec<Use> =
+            self.uses.into_iter().map(|((number, program, service), tally)| Use { finding: place[number], program, service, tally }).collect();
         uses.sort_by(|one, other| (one.finding, &one.program, &one.service).cmp(&(other.finding, &other.program, &other.service)));
         let mut report = Report {
             since: self.since,

@@ -150,7 +150,10 @@ fn findings(out: &mut String, report: &Report) -> fmt::Result {
     let more = if more > 0 { format!(" {more} more, the rarest, are in <code>enforcer report --json</code>.") } else { String::new() };
     out.write_str("<h2>Findings</h2>\n<p class=\"search\" hidden><label for=\"search\">Search</label> ")?;
     out.write_str("<input id=\"search\" type=\"search\" autocomplete=\"off\"> <output id=\"count\" for=\"search\" class=\"quiet\"></output></p>\n")?;
-    writeln!(out, "<div class=\"scroll\"><table class=\"sortable\" id=\"findings\">\n<caption>Each thing that was reported, the most frequent first.{more}</caption>\n<thead><tr>")?;
+    writeln!(
+        out,
+        "<div class=\"scroll\"><table class=\"sortable\" id=\"findings\">\n<caption>Each thing that was reported, the most frequent first.{more}</caption>\n<thead><tr>"
+    )?;
     headings(out, &[("What", ""), ("Cause", ""), ("Now", ""), ("Events", "number"), ("First", ""), ("Last", ""), ("By", ""), ("What to do", "")])?;
     report.findings.iter().take(MOST_FINDINGS).try_for_each(|finding| row(out, finding))?;
     out.write_str("</tbody>\n</table></div>\n")

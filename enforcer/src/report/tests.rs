@@ -202,7 +202,10 @@ fn the_page_is_well_formed_and_nothing_from_a_log_becomes_markup() {
                 *counts.entry(name.clone()).or_default() += 1;
                 for (attribute, value) in &tag.attributes {
                     let attribute = String::from_utf8(attribute.to_vec()).unwrap();
-                    assert!(!attribute.starts_with("on") && !["src", "href", "style", "action"].contains(&attribute.as_str()), "{attribute}={value:?}");
+                    assert!(
+                        !attribute.starts_with("on") && !["src", "href", "style", "action"].contains(&attribute.as_str()),
+                        "{attribute}={value:?}"
+                    );
                 }
                 if !["meta", "br", "input"].contains(&name.as_str()) && !tag.self_closing {
                     open.push(name);

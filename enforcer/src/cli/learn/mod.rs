@@ -202,17 +202,24 @@ impl Learnt {
         if found == 0 {
             output.line("There is no file in the log that a manifest could mend.")?;
         }
-        for (listed, option, kind) in [(&self.packages, "--output", "as packages hold them"), (&self.reviewed, "--output-unknown", "that no package vouches for")] {
+        for (listed, option, kind) in
+            [(&self.packages, "--output", "as packages hold them"), (&self.reviewed, "--output-unknown", "that no package vouches for")]
+        {
             let files = counted(listed.files.len(), "file", "files");
             match &listed.manifest {
-                Some(manifest) => output.line(format!("{}: {}, of {files} {kind}", printable(manifest), counted(listed.entries, "digest", "digests")))?,
+                Some(manifest) => {
+                    output.line(format!("{}: {}, of {files} {kind}", printable(manifest), counted(listed.entries, "digest", "digests")))?
+                }
                 None if !listed.files.is_empty() => output.line(format!("{files} {kind}: `{option} FILE` lists them"))?,
                 None => {}
             }
         }
         let open = self.unknown.iter().filter(|unknown| !unknown.included).count();
         if open > 0 {
-            output.paragraph(0, &format!("{} in no manifest: `--include PATH` with `--output-unknown FILE` lists one.", counted(open, "file is", "files are")))?;
+            output.paragraph(
+                0,
+                &format!("{} in no manifest: `--include PATH` with `--output-unknown FILE` lists one.", counted(open, "file is", "files are")),
+            )?;
         }
         if self.elsewhere > 0 {
             let events = counted(self.elsewhere, "event is", "events are");

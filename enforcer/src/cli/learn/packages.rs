@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::super::output::OutputError;
 use super::super::Output;
+use super::super::output::OutputError;
 use super::candidates::{Candidate, Seen};
 use crate::inventory::debian;
 use crate::inventory::{Listed, Manager, Owner, Owners};
@@ -140,7 +140,14 @@ impl Unknown {
         item("sha256", self.sha256())?;
         let at = |time: Option<crate::audit::Timestamp>| time.map_or_else(String::new, crate::audit::Timestamp::to_the_second);
         let times = counted(tally.events, "time", "times");
-        item("seen", if tally.first == tally.last { format!("{times}, {}", at(tally.last)) } else { format!("{times}, {} to {}", at(tally.first), at(tally.last)) })?;
+        item(
+            "seen",
+            if tally.first == tally.last {
+                format!("{times}, {}", at(tally.last))
+            } else {
+                format!("{times}, {} to {}", at(tally.first), at(tally.last))
+            },
+        )?;
         item("by", format!("{} (uid {}) in {}", joined(programs), joined(users), joined(services)))?;
         item("why", self.why.clone())
     }

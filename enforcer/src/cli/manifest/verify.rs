@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::failure::note;
 use super::super::{Exit, Failure, Output, PolicyOption, ReportOption};
-use super::{read};
+use super::read;
 use crate::measure::MeasureError;
 use crate::policy::{Policy, Sources};
 use crate::signature::{Examiner, Facts, ManifestProblem};

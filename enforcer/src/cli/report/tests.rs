@@ -43,7 +43,8 @@ fn week() -> Report {
     let container = format!("/system.slice/docker-{}.scope", "0123456789abcdef".repeat(4));
     let mut expired = event("24T01:10:00", "untrusted", Some("/opt/vendor/agent"), "systemd", web);
     expired.rejection = Some("certificate-expired".to_owned());
-    let mut events: Vec<_> = (0..9).map(|hour| event(&format!("2{hour}T02:00:00"), "untrusted", Some("/usr/local/bin/backup"), "cron", cron)).collect();
+    let mut events: Vec<_> =
+        (0..9).map(|hour| event(&format!("2{hour}T02:00:00"), "untrusted", Some("/usr/local/bin/backup"), "cron", cron)).collect();
     events.extend([
         event("22T08:30:00", "untrusted", Some("/home/ann/a tool with a long name/bin/convert"), "bash", user),
         event("22T08:31:00", "untrusted", Some("/usr/bin/sed"), "bash", user),
@@ -80,7 +81,8 @@ fn a_week_by_service_fits_eighty_columns() {
 
 #[test]
 fn only_commands_are_wider_than_the_terminal_and_nothing_acts_on_it() {
-    let mut events: Vec<_> = (0..60).map(|number| record("22T08:30:00", "untrusted", Some(&format!("/tmp/{}/{number}", "long".repeat(40))))).collect();
+    let mut events: Vec<_> =
+        (0..60).map(|number| record("22T08:30:00", "untrusted", Some(&format!("/tmp/{}/{number}", "long".repeat(40))))).collect();
     let mut hostile = record("22T08:30:00", "untrusted", Some("/tmp/\x1b[2J\nx"));
     (hostile.comm, hostile.cgroup) = ("\x1b[31m".to_owned(), Some("/system.slice/\x1b]0;x\x07.service".to_owned()));
     events.push(hostile);
@@ -100,7 +102,10 @@ fn what_is_ready_says_so_and_what_is_empty_says_what_to_look_at() {
     report.findings.iter_mut().for_each(|finding| finding.state = State::Runs);
     report.ready = true;
     let text = shown(&report, By::Cause, false);
-    assert!(text.contains("Ready to enforce:") && !text.contains("EVENTS  LAST") && text.contains("Not listed (`--all` does): 9 files run by now."), "{text}");
+    assert!(
+        text.contains("Ready to enforce:") && !text.contains("EVENTS  LAST") && text.contains("Not listed (`--all` does): 9 files run by now."),
+        "{text}"
+    );
     let all = shown(&report, By::Cause, true);
     assert!(all.split_whitespace().collect::<Vec<_>>().join(" ").contains("/usr/bin/sed (of sed, runs by now)"), "{all}");
     let nothing = shown(&gathered([]), By::Cause, false);

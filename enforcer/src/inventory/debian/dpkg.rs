@@ -95,7 +95,8 @@ pub(super) fn each_path<'a>(packages: &'a [Package], mut visit: impl FnMut(&'a P
 pub(super) fn modified(packages: &[&Package]) -> Result<Vec<PathBuf>, DebianError> {
     let mut paths = Vec::new();
     for batch in packages.chunks(MANY) {
-        let arguments: Vec<OsString> = std::iter::once("--verify").chain(batch.iter().map(|package| package.name.as_str())).map(OsString::from).collect();
+        let arguments: Vec<OsString> =
+            std::iter::once("--verify").chain(batch.iter().map(|package| package.name.as_str())).map(OsString::from).collect();
         // It fails when it finds something.
         let (stdout, ..) = run("dpkg", &arguments, Path::new("/"))?;
         // "??5??????   /usr/bin/x", "??5?????? c /etc/x", "missing     /usr/bin/y"
