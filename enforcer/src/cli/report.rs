@@ -8,7 +8,7 @@ use super::event_log::{LogOption, moment, tell_skipped};
 use super::failure::note;
 use super::output::{Cell, OutputError, Style, Table};
 use super::sign::failure;
-use super::verify::{progress, security_versions};
+use super::verify::{progress, security_versions, tell_what_does_not_count};
 use super::{Exit, Failure, Output, PolicyOption, ReportOption};
 use crate::audit::Timestamp;
 use crate::policy::Policy;
@@ -92,6 +92,9 @@ fn look(report: &mut Report, policy: &PolicyOption) {
     let versions = policy.as_ref().map(|_| security_versions()).unwrap_or_default();
     let facts = Facts { now, security_versions: &versions };
     let examiner = policy.as_ref().zip(trust).map(|(policy, trust)| Examiner::new(policy, trust, &facts));
+    if let Some(examiner) = &examiner {
+        tell_what_does_not_count(examiner, now);
+    }
     let judge = examiner.as_ref().zip(policy.as_ref()).map(|(examiner, policy)| Judge { examiner, facts: &facts, policy });
     let progress = progress("looking");
     let problems = Survey { judge, most: Survey::MOST }.look(report, &|count| progress.inc(count));

@@ -62,7 +62,7 @@ impl Events {
                     lost = now_lost;
                 }
                 journal.settle(Instant::now());
-                shared.tally.set(Loss::EventsNotInJournal, journal.left_out());
+                shared.tally.set(Loss::EventsNotInJournal, journal.total_left_out());
                 shared.tally.set(Loss::EventsUnwritten, log.counters().unwritten);
                 shared.tally.set(Loss::EventsRotatedAway, log.counters().rotated_away);
                 if last {

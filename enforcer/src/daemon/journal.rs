@@ -12,12 +12,12 @@ pub(super) struct Journal {
     began: Instant,
     written: u32,
     left_out: u64,
-    left_out_in_all: u64,
+    total_left_out: u64,
 }
 
 impl Journal {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), written: 0, left_out: 0, left_out_in_all: 0 }
+        Self { began: Instant::now(), written: 0, left_out: 0, total_left_out: 0 }
     }
 
     /// Writes one event, or counts it.
@@ -40,8 +40,8 @@ impl Journal {
     }
 
     /// Events that are in the log on disk alone, since the daemon started.
-    pub(super) fn left_out(&self) -> u64 {
-        self.left_out_in_all
+    pub(super) fn total_left_out(&self) -> u64 {
+        self.total_left_out
     }
 
     fn has_room(&mut self, now: Instant) -> bool {
@@ -51,7 +51,7 @@ impl Journal {
             self.written += 1;
         } else {
             self.left_out += 1;
-            self.left_out_in_all += 1;
+            self.total_left_out += 1;
         }
         has_room
     }
@@ -138,9 +138,9 @@ mod tests {
         let now = journal.began;
         assert!((0..MOST).all(|_| journal.has_room(now)));
         assert!((0..5).all(|_| !journal.has_room(now + WINDOW / 2)));
-        assert_eq!((journal.left_out, journal.left_out()), (5, 5));
+        assert_eq!((journal.left_out, journal.total_left_out()), (5, 5));
         journal.settle(now + WINDOW);
-        assert_eq!((journal.left_out, journal.left_out()), (0, 5));
+        assert_eq!((journal.left_out, journal.total_left_out()), (0, 5));
         assert!(journal.has_room(now + WINDOW));
     }
 }

@@ -29,13 +29,12 @@ impl Service {
             if let Some(name) = container(part).or_else(|| engine(part).then(|| parts.peek().copied().map(short)).flatten()) {
                 return Self::Container(clip(name));
             }
-            if let Some(id) = part.strip_prefix("user-").and_then(|rest| rest.strip_suffix(".slice")) {
-                user = Some(id);
-            } else if part.ends_with(".service") && !part.starts_with("user@") {
-                return Self::Unit(clip(part));
-            } else if part.ends_with(".scope") && user.is_none() {
+            // A user has scopes for logins and programs, which are many and say little.
+            let is_unit = part.ends_with(".service") && !part.starts_with("user@") || part.ends_with(".scope") && user.is_none();
+            if is_unit {
                 return Self::Unit(clip(part));
             }
+            user = part.strip_prefix("user-").and_then(|rest| rest.strip_suffix(".slice")).or(user);
         }
         user.map_or_else(|| Self::Group(clip(cgroup)), |user| Self::User(clip(user)))
     }
