@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod measure;
 pub mod policy;
 pub mod processes;
+pub mod report;
 pub mod signature;
 pub mod simulate;
 pub mod text;

@@ -31,7 +31,9 @@ fn help_shows_examples_and_every_exit_status() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in ["doctor", "run", "status", "events", "explain", "simulate", "stop", "completions"] {
+    for command in
+        ["doctor", "run", "status", "events", "explain", "report", "learn", "simulate", "enforce", "audit", "break-glass", "stop", "completions"]
+    {
         assert!(text(&enforcer(&[command, "--help"]).stdout).contains("Examples:"), "{command}");
     }
 }

@@ -35,6 +35,9 @@ pub struct Record {
     /// What the daemon found out about the file, where it looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
+    /// The short name of that, where a signature was the reason (`reason.code` of `enforcer verify --json`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<String>,
     /// The file, as the process sees it; bytes that are no UTF-8 are replaced.
     #[serde(default)]
     pub path: Option<String>,
@@ -94,6 +97,7 @@ impl Record {
             reason: event.reason.into(),
             detail: event.detail,
             explanation: None,
+            rejection: None,
             path: path.map(|path| String::from_utf8_lossy(path).into_owned()),
             path_bytes: path.filter(|path| str::from_utf8(path).is_err()).map(hex),
             path_kind,
@@ -110,7 +114,7 @@ impl Record {
             cgroup: None,
             remedy: String::new(),
         };
-        record.remedy = reason::remedy(&record);
+        record.remedy = reason::remedy(record.reason, record.path.as_deref());
         record.identify();
         record
     }
@@ -147,7 +151,7 @@ impl Record {
 }
 
 /// A number of the kernel side: one of the values that this program knows, or any other, kept as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code<T> {
     /// A value with a name.
     Known(T),

@@ -159,7 +159,11 @@ fn names_cannot_act_on_the_terminal_or_on_the_shell_of_whoever_pastes_the_remedy
         let mut event = event();
         set_path(&mut event, path.as_bytes());
         let record = record(&event);
-        assert!(record.remedy.contains("`enforcer verify FILE`"), "{}", record.remedy);
+        let (_, command) = record.remedy.split_once('`').unwrap();
+        let (command, _) = command.rsplit_once("` to see why").unwrap();
+        let words = shlex::split(command).unwrap();
+        assert!(words[..2] == ["enforcer", "verify"] && words.len() == 3 && (words[2] == "FILE" || words[2] == path), "{}", record.remedy);
+        assert!(words[2] == "FILE" || command.ends_with(&format!("'{path}'")), "{}", record.remedy);
         let shown = format!("{}{:?}", record.line(), record.details().iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>());
         assert!(!record.line().chars().any(char::is_control) && !shown.contains('\u{202e}'), "{shown}");
     }

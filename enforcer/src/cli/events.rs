@@ -2,14 +2,12 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::failure::note;
+use super::event_log::{LogOption, tell_skipped};
 use super::output::{OutputError, Style};
 use super::{Exit, Failure, Output, ReportOption, since};
-use crate::audit::{DEFAULT_PATH, Entry, EventReader, Next, Record, Timestamp};
+use crate::audit::{Entry, EventReader, Next, Record, Timestamp};
 use crate::text::{clipped, printable};
 
 /// Show what was denied, or would have been.
@@ -42,13 +40,12 @@ pub(super) struct Arguments {
     last: Option<usize>,
     #[command(flatten)]
     report: ReportOption,
-    /// The event log.
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
-    log: PathBuf,
+    #[command(flatten)]
+    log: LogOption,
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let mut reader = EventReader::open(&arguments.log).map_err(|error| unreadable(&arguments.log, &error))?;
+    let mut reader = arguments.log.open()?;
     arguments.show_past(&mut reader, output)?;
     if arguments.follow {
         arguments.show_future(&mut reader, output)?;
@@ -63,7 +60,7 @@ impl Arguments {
         let mut kept = VecDeque::new();
         let mut skipped = 0_u64;
         loop {
-            match reader.read().map_err(|error| unreadable(&self.log, &error))? {
+            match reader.read().map_err(|error| self.log.unreadable(&error))? {
                 Next::End => break,
                 Next::Unreadable => skipped += 1,
                 Next::Entry(entry) if !self.wants(&entry) => {}
@@ -80,14 +77,14 @@ impl Arguments {
             self.show(&entry, output)?;
         }
         output.flush()?;
-        note_skipped(skipped);
+        tell_skipped(skipped);
         Ok(())
     }
 
     /// What comes, until somebody ends it.
     fn show_future(&self, reader: &mut EventReader, output: &mut Output) -> Result<Infallible, Failure> {
         loop {
-            match reader.read().map_err(|error| unreadable(&self.log, &error))? {
+            match reader.read().map_err(|error| self.log.unreadable(&error))? {
                 Next::Entry(entry) if self.wants(&entry) => self.show(&entry, output)?,
                 Next::Entry(_) | Next::Unreadable => {}
                 Next::End => {
@@ -126,31 +123,6 @@ impl Arguments {
                 output.line(format!("{}  {}", lost.time.to_the_second(), output.paint(Style::Warn, &text)))
             }
         }
-    }
-}
-
-/// Why the events cannot be had.
-pub(super) fn unreadable(log: &Path, error: &io::Error) -> Failure {
-    let log = log.to_string_lossy();
-    let log = printable(&log);
-    match error.kind() {
-        io::ErrorKind::NotFound => Failure::new(Exit::System, format!("there is no event log `{log}`"))
-            .hint("the daemon makes it when it starts: is it running (`enforcer status`)?"),
-        io::ErrorKind::PermissionDenied => {
-            Failure::new(Exit::System, format!("the event log `{log}` may not be read")).hint("only root may read it: use `sudo`")
-        }
-        _ => Failure::new(Exit::System, format!("cannot read the event log `{log}`: {error}")),
-    }
-}
-
-/// Says how many lines of a log could not be read.
-fn note_skipped(skipped: u64) {
-    if skipped > 0 {
-        note(&format!(
-            "{skipped} line{} of the log could not be read and {} skipped",
-            if skipped == 1 { "" } else { "s" },
-            if skipped == 1 { "was" } else { "were" }
-        ));
     }
 }
 

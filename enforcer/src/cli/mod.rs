@@ -6,14 +6,17 @@
 mod break_glass;
 mod completions;
 mod doctor;
+mod event_log;
 mod events;
 mod exit;
 mod explain;
 mod failure;
+mod learn;
 mod man;
 mod manifest;
 pub mod output;
 mod policy;
+mod report;
 mod restrict;
 mod revoke;
 mod run;
@@ -77,6 +80,8 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Stop(arguments) => stop::run(arguments, output),
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
+        Command::Report(arguments) => report::run(arguments, output),
+        Command::Learn(arguments) => learn::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
         Command::Explain(arguments) => explain::run(arguments, output),
         Command::Verify(arguments) => verify::run(arguments, output),
@@ -119,6 +124,8 @@ enum Command {
     Status(status::Arguments),
     Events(events::Arguments),
     Explain(explain::Arguments),
+    Report(report::Arguments),
+    Learn(learn::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
@@ -213,6 +220,7 @@ const EXAMPLES: &str = "  enforcer doctor                        can this machin
   enforcer status                        what is enforced right now?
   enforcer events --follow               what is denied, or would be?
   enforcer explain 3f9a0c1b              why was that denied, and what mends it?
+  enforcer report --since 7d             what is left to mend before enforcing?
   enforcer simulate --enforce            what would be denied in enforce mode?
   enforcer verify /usr/bin/python3       would this file run, and if not, why?
 ";

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::events::{ID_LENGTH, unreadable};
+use super::event_log::unreadable;
+use super::events::ID_LENGTH;
 use super::failure::note;
 use super::output::{OutputError, Style, Table};
 use super::verify::progress;

@@ -12,6 +12,7 @@ mod explain;
 mod floors;
 mod identity;
 mod interpreters;
+mod journal;
 mod locate;
 mod names;
 mod notice;

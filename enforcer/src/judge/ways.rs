@@ -1,5 +1,6 @@
 //! What would have to change for something to be allowed: several ways, the best first, with commands that can be copied.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use enforcer_common::USE_SCRIPT;
@@ -69,7 +70,7 @@ impl Files {
     fn new(paths: &[&str]) -> Self {
         let absolute: Vec<PathBuf> = paths.iter().filter_map(|path| std::path::absolute(path).ok()).collect();
         let are_packaged = !absolute.is_empty() && absolute.iter().all(|path| is_packaged(path));
-        let written = |path: &PathBuf| path.to_str().and_then(argument).map(str::to_owned);
+        let written = |path: &PathBuf| path.to_str().and_then(argument).map(Cow::into_owned);
         let arguments = if absolute.len() <= MOST_ARGUMENTS {
             absolute.iter().map(written).collect::<Option<Vec<String>>>().filter(|all| !all.is_empty()).map(|all| all.join(" "))
         } else {
@@ -98,7 +99,7 @@ fn unsigned(cause: &Cause, policy: &Policy, files: &Files) -> Vec<Way> {
     let file = &files.arguments;
     let folder =
         policy.sources.manifests.first().map_or_else(|| "/etc/enforcer/manifests".to_owned(), |folder| folder.to_string_lossy().into_owned());
-    let put_both = |name: &str| format!("sudo cp {name} {name}.p7s {}/", argument(&folder).unwrap_or("FOLDER"));
+    let put_both = |name: &str| format!("sudo cp {name} {name}.p7s {}/", argument(&folder).unwrap_or("FOLDER".into()));
     let sign_it = Way::new("sign it, where the key is", &[&sign(file)]);
     let list_it = manifest("list it in a manifest, and sign that", file, "ours.manifest", &put_both("ours.manifest"));
     match cause.code {
@@ -150,7 +151,7 @@ fn entitled(entitlement: &str, policy: &Policy, program: &str) -> Way {
 /// A change of the policy, which takes effect when it is reloaded.
 fn in_policy(policy: &Policy, text: &str) -> Way {
     let path = std::path::absolute(&policy.path).unwrap_or_default();
-    let path = path.to_str().and_then(argument).unwrap_or("POLICY");
+    let path = path.to_str().and_then(argument).unwrap_or("POLICY".into());
     Way::new(text, &[&format!("enforcer policy check {path}"), &format!("sudo enforcer simulate --policy {path}"), "sudo systemctl reload enforcer"])
 }
 

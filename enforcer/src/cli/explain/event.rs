@@ -5,7 +5,8 @@ use std::path::Path;
 use enforcer_common::{ALGORITHM_SHA256, USE_EXEC, USE_SCRIPT};
 use serde::Serialize;
 
-use super::super::events::{ID_LENGTH, unreadable};
+use super::super::event_log::unreadable;
+use super::super::events::ID_LENGTH;
 use super::super::output::Style;
 use super::super::{Exit, Failure, Output};
 use super::ground::Ground;
