@@ -4,6 +4,7 @@
 
 mod cgroups;
 mod log;
+mod metrics;
 mod reader;
 mod reason;
 mod record;
@@ -12,11 +13,14 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod time;
+mod watched;
 
 pub use cgroups::Cgroups;
 pub use log::{DEFAULT_PATH, Entry, EventLog, LogCounters, LogLimits, Lost};
+pub use metrics::exposition;
 pub use reader::{EventReader, Next};
 pub use reason::{explain, remedy};
 pub use record::{Code, Record};
 pub use status::{Daemon, Status};
 pub use time::{BootTime, Timestamp};
+pub use watched::{Durations, EventCount, EventKind, Reloads, Watched};

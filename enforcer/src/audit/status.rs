@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{Timestamp, Watched};
 use crate::daemon::{Before, Refused};
 use crate::kernel::HookCost;
 
@@ -86,6 +86,9 @@ pub struct Status {
     /// What ran before the programs were attached, once the daemon has looked at it.
     #[serde(default)]
     pub before: Option<Before>,
+    /// What the daemon counts of its own work, and the dates to be kept in mind; `None` without a daemon.
+    #[serde(default)]
+    pub watched: Option<Watched>,
     /// The policy in force, where that is known.
     pub policy: Option<PathBuf>,
     /// The folder of the pins, where there are any.
@@ -136,6 +139,7 @@ impl Status {
             counters: BTreeMap::new(),
             landlock: None,
             before: None,
+            watched: None,
             policy: None,
             pins: None,
         }

@@ -145,7 +145,7 @@ impl Command {
 
 /// The calling thread can no longer touch what is guarded.
 fn give_up_rights() -> Result<(), Failure> {
-    rustix::thread::set_no_new_privs(true).map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
+    crate::kernel::give_up_rights().map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
 }
 
 /// The option of every command that needs a policy.

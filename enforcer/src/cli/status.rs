@@ -7,7 +7,7 @@ use enforcer_common::Mode;
 
 use super::output::{Cell, OutputError, Style, Table};
 use super::{Exit, Failure, Output, ReportOption};
-use crate::audit::Status;
+use crate::audit::{Status, Timestamp, exposition};
 use crate::daemon;
 
 /// What is enforced on this machine right now?
@@ -17,24 +17,35 @@ use crate::daemon;
 #[command(after_help = "Examples:
   sudo enforcer status
   sudo enforcer status --json | jq .enforcing
+  sudo enforcer status --prometheus
 
 Exit status: 0 when the programs are in force, complete, and the daemon answers; 1 when not.")]
 pub(super) struct Arguments {
+    /// Reports as metrics, in the text format of Prometheus.
+    #[arg(long, conflicts_with = "json")]
+    prometheus: bool,
     #[command(flatten)]
     report: ReportOption,
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let status = daemon::status().map_err(|error| {
-        let failure = Failure::because(Exit::System, &error);
-        if rustix::process::geteuid().is_root() { failure } else { failure.hint("only root may look: `sudo enforcer status`") }
-    })?;
+    let status = observe()?;
     if arguments.report.json {
         output.json(&status)?;
+    } else if arguments.prometheus {
+        output.text(exposition(&status, Timestamp::now()).as_bytes())?;
     } else {
         tell(&status, output)?;
     }
     Ok(if status.is_healthy() { Exit::Yes } else { Exit::No })
+}
+
+/// What is in force, or why that cannot be seen.
+pub(super) fn observe() -> Result<Status, Failure> {
+    daemon::status().map_err(|error| {
+        let failure = Failure::because(Exit::System, &error);
+        if rustix::process::geteuid().is_root() { failure } else { failure.hint("only root may look: `sudo enforcer status`") }
+    })
 }
 
 fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {

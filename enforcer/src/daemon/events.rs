@@ -82,6 +82,7 @@ fn write(shared: &Shared, log: &mut EventLog, cgroups: &mut Cgroups, event: &Eve
     let mut record = Record::from_event(event);
     record.explanation = shared.explanations.of(&event.digest);
     record.cgroup = cgroups.path(event.cgroup, event.pid).map(str::to_owned);
+    shared.meters.event(&record);
     log.append(&record);
     tracing::warn!(target: "enforcer::event", "{}", record.line());
 }

@@ -13,6 +13,7 @@ mod floors;
 mod identity;
 mod interpreters;
 mod locate;
+mod meters;
 mod names;
 mod notice;
 mod own_code;
@@ -27,6 +28,7 @@ mod scan;
 mod state;
 mod status;
 mod tally;
+mod textfile;
 mod watch;
 
 use std::path::PathBuf;
@@ -53,6 +55,7 @@ use charter::Chartered;
 use clock::Clock;
 use explain::Explanations;
 use identity::Identity;
+use meters::Meters;
 use publish::Publisher;
 use tally::Tally;
 
@@ -89,6 +92,7 @@ struct Shared {
     /// Who looks into the files of those who wait for an answer.
     workers: Pool,
     tally: Arc<Tally>,
+    meters: Meters,
     /// What ran before, once it is known.
     before: RwLock<Option<Before>>,
     /// Whether verdicts of a former ground are left in the kernel.

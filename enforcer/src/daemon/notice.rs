@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::before::Before;
 use super::run::RUN_FOLDER;
-use crate::audit::Timestamp;
+use crate::audit::{Timestamp, Watched};
 
 /// The daemon's own view of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Notice {
     /// What ran before the programs were attached, once it has been looked at.
     #[serde(default)]
     pub before: Option<Before>,
+    /// What it counts of its own work.
+    #[serde(default)]
+    pub watched: Option<Watched>,
 }
 
 /// A reload that was refused.

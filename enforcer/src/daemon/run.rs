@@ -20,6 +20,7 @@ use super::events::Events;
 use super::explain::Explanations;
 use super::floors::Floors;
 use super::identity::{self, Identity};
+use super::meters::Meters;
 use super::notice::Notice;
 use super::phases::Phases;
 use super::protected::{Unprotected, require_protected};
@@ -28,6 +29,7 @@ use super::reload::{What, examiner, trusted_own_code};
 use super::requests::{Requests, VERIFIERS};
 use super::state::{load_floors, start_clock, untold_time};
 use super::tally::{Loss, Tally};
+use super::textfile::Textfile;
 use super::watch::Watch;
 use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
 use crate::audit::EventLog;
@@ -148,9 +150,11 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
         .map_err(|source| system("start a thread", source))?;
+    let metrics = Textfile::start(&daemon.shared).map_err(|source| system("start a thread", source))?;
     let outcome = daemon.serve(&mut loaded, &requests, &events, watch, phases);
     requests.stop();
     events.stop();
+    metrics.stop();
     outcome
 }
 
@@ -194,6 +198,7 @@ impl Daemon {
             ground: RwLock::new(Arc::clone(&ground)),
             workers,
             tally,
+            meters: Meters::start(),
             before: RwLock::default(),
             unretired: AtomicBool::new(false),
             are_rights_left: AtomicBool::new(false),
@@ -439,7 +444,8 @@ impl Daemon {
         if dropped > 0 {
             tracing::warn!("{dropped} first uses found the queue full, and are denied at their deadline");
         }
-        if told.counters != counters || told.before != self.shared.before() {
+        let watched = Some(self.shared.meters.watched(&self.shared.ground()));
+        if told.counters != counters || told.before != self.shared.before() || told.watched != watched {
             self.tell(told.refused);
         }
     }

@@ -69,6 +69,7 @@ pub fn status() -> Result<Status, KernelError> {
         counters: notice.as_ref().map(|notice| notice.counters.clone()).unwrap_or_default(),
         landlock: notice.as_ref().and_then(|notice| notice.landlock),
         before: notice.as_ref().and_then(|notice| notice.before.clone()),
+        watched: notice.as_ref().and_then(|notice| notice.watched.clone()),
         refused: notice.and_then(|notice| notice.refused),
         policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
         pins: Some(pins.folder().to_owned()),

@@ -14,7 +14,7 @@ use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use enforcer_common::{Mode, Response};
 pub(crate) use error::from_toml;
@@ -32,6 +32,8 @@ pub struct Policy {
     pub path: PathBuf,
     /// SHA-256 of the text that was settled: exactly what a policy signer has to have signed.
     pub sha256: [u8; 32],
+    /// When that file was last written to; `None` where there was no file.
+    pub modified: Option<SystemTime>,
     /// Audit or enforce.
     pub mode: Mode,
     /// Who is trusted, for what; a signer's number is its place here.
@@ -56,6 +58,8 @@ pub struct Policy {
     pub filesystems: Filesystems,
     /// What is brought into the kernel itself.
     pub kernel: Kernel,
+    /// Where the numbers for a monitoring system go.
+    pub metrics: Metrics,
     /// Who may change any of this.
     pub protection: Protection,
     /// Bounds on work.
@@ -189,6 +193,15 @@ pub struct Kernel {
     pub bpf_programs: Response,
 }
 
+/// Where the numbers for a monitoring system go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// The file that node_exporter's textfile collector reads, `….prom`; `None` writes none.
+    pub textfile: Option<PathBuf>,
+    /// How often it is written.
+    pub interval: Duration,
+}
+
 /// How the enforcer is protected from those whom it protects from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protection {
@@ -228,7 +241,8 @@ impl Policy {
         let unreadable = |source| PolicyError::Unreadable { path: path.into(), source };
         // Non-blocking, so that a FIFO in the policy's place cannot hang its reader.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
             return Err(PolicyError::NotAFile { path: path.into() });
         }
         let mut bytes = Vec::new();
@@ -240,7 +254,7 @@ impl Policy {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             PolicyError::NotText { path: path.into(), line: valid.iter().filter(|byte| **byte == b'\n').count() + 1 }
         })?;
-        Self::parse(&text, path)
+        Ok(Self { modified: metadata.modified().ok(), ..Self::parse(&text, path)? })
     }
 
     /// Settles the policy in `text`. `path` is where it came from: errors and reports name it, nothing is read.
