@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::event_log::LogOption;
 use super::failure::note;
 use super::output::{OutputError, Style};
 use super::{Exit, Failure, Output, ReportOption};
-use crate::audit::{DEFAULT_PATH, Entry, EventReader, Next, Record, Timestamp};
+use crate::audit::{Entry, EventReader, Next, Record, Timestamp};
 use crate::text::printable;
 
 /// Show what was denied, or would have been.
@@ -42,13 +41,12 @@ pub(super) struct Arguments {
     last: Option<usize>,
     #[command(flatten)]
     report: ReportOption,
-    /// The event log.
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
-    log: PathBuf,
+    #[command(flatten)]
+    log: LogOption,
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let mut reader = EventReader::open(&arguments.log).map_err(|error| arguments.unreadable(&error))?;
+    let mut reader = arguments.log.open()?;
     arguments.show_past(&mut reader, output)?;
     if arguments.follow {
         arguments.show_future(&mut reader, output)?;
@@ -63,7 +61,7 @@ impl Arguments {
         let mut kept = VecDeque::new();
         let mut skipped = 0_u64;
         loop {
-            match reader.read().map_err(|error| self.unreadable(&error))? {
+            match self.log.read(reader)? {
                 Next::End => break,
                 Next::Unreadable => skipped += 1,
                 Next::Entry(entry) if !self.wants(&entry) => {}
@@ -93,7 +91,7 @@ impl Arguments {
     /// What comes, until somebody ends it.
     fn show_future(&self, reader: &mut EventReader, output: &mut Output) -> Result<Infallible, Failure> {
         loop {
-            match reader.read().map_err(|error| self.unreadable(&error))? {
+            match self.log.read(reader)? {
                 Next::Entry(entry) if self.wants(&entry) => self.show(&entry, output)?,
                 Next::Entry(_) | Next::Unreadable => {}
                 Next::End => {
@@ -131,19 +129,6 @@ impl Arguments {
                 let text = format!("{} events are missing here: {}", lost.count, printable(&lost.cause));
                 output.line(format!("{}  {}", lost.time.to_the_second(), output.paint(Style::Warn, &text)))
             }
-        }
-    }
-
-    fn unreadable(&self, error: &io::Error) -> Failure {
-        let log = self.log.to_string_lossy();
-        let log = printable(&log);
-        match error.kind() {
-            io::ErrorKind::NotFound => Failure::new(Exit::System, format!("there is no event log `{log}`"))
-                .hint("the daemon makes it when it starts: is it running (`enforcer status`)?"),
-            io::ErrorKind::PermissionDenied => {
-                Failure::new(Exit::System, format!("the event log `{log}` may not be read")).hint("only root may read it: `sudo enforcer events`")
-            }
-            _ => Failure::new(Exit::System, format!("cannot read the event log `{log}`: {error}")),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod completions;
 mod doctor;
+mod event_log;
 mod events;
 mod exit;
 mod failure;
@@ -20,6 +21,7 @@ mod sign;
 mod status;
 mod stop;
 mod timestamp;
+mod top;
 mod trust;
 mod verifier;
 mod verify;
@@ -65,6 +67,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Stop(arguments) => stop::run(arguments, output),
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
+        Command::Top(arguments) => top::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
@@ -104,6 +107,7 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     Events(events::Arguments),
+    Top(top::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
@@ -132,6 +136,7 @@ impl Command {
                 | Self::Run(_)
                 | Self::Stop(_)
                 | Self::Status(_)
+                | Self::Top(_)
                 | Self::Doctor(_)
                 | Self::Policy(_)
                 | Self::Revoke(_)
@@ -178,6 +183,7 @@ const EXAMPLES: &str = "  enforcer doctor                        can this machin
   enforcer run                           start the daemon (systemd does this)
   enforcer status                        what is enforced right now?
   enforcer events --follow               what is denied, or would be?
+  enforcer top                           the same, live, with rates
   enforcer verify /usr/bin/python3       would this file run, and if not, why?
 ";
 

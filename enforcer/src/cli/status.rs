@@ -53,7 +53,7 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
     let mut table = Table::new(["", ""]);
     let mut row = |name: &str, value: String, style: Style| table.row([Cell::styled(name, Style::Dim), Cell::styled(value, style)]);
     let (headline, style) = headline(status);
-    row("state", headline, style);
+    row("state", headline.to_owned(), style);
     row("kernel", status.kernel.clone(), Style::Plain);
     row("hooks", if status.hooks.is_empty() { "none attached".to_owned() } else { status.hooks.join(", ") }, Style::Plain);
     if status.mode.is_some() {
@@ -125,11 +125,12 @@ fn versions(status: &Status) -> String {
 
 const MOST_SHOWN: usize = 8;
 
-fn headline(status: &Status) -> (String, Style) {
+/// The state in a few words.
+pub(super) fn headline(status: &Status) -> (&'static str, Style) {
     match &status.mode {
-        None => ("nothing is enforced".to_owned(), Style::Bad),
-        Some(_) if status.enforcing => ("enforcing: what no trusted signature covers is denied".to_owned(), Style::Good),
-        Some(mode) if mode == Mode::Audit.name() => ("audit: nothing is denied, would-be denials are reported".to_owned(), Style::Warn),
-        Some(_) => ("enforcement is incomplete".to_owned(), Style::Bad),
+        None => ("nothing is enforced", Style::Bad),
+        Some(_) if status.enforcing => ("enforcing: what no trusted signature covers is denied", Style::Good),
+        Some(mode) if mode == Mode::Audit.name() => ("audit: nothing is denied, would-be denials are reported", Style::Warn),
+        Some(_) => ("enforcement is incomplete", Style::Bad),
     }
 }

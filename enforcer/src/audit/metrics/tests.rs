@@ -105,7 +105,7 @@ fn a_parser_of_another_hand_reads_what_was_written() {
 #[test]
 fn names_in_certificates_cannot_end_their_label() {
     let expected = "enforcer_certificate_not_after_timestamp_seconds{signer=\"operations\",role=\"anchor\",\
-                    subject=\"CN=Our \\\"code\\\" \\\\ authority\"} 4102444800";
+                    subject=\"CN=Our \\\"code\\\" \\\\ authority\"} 4102444800.0";
     let text = text(&full());
     assert!(text.lines().any(|line| line == expected), "{text}");
 }
