@@ -5,6 +5,8 @@
 mod cgroups;
 mod log;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod reader;
 mod reason;
 mod record;
@@ -18,7 +20,9 @@ mod watched;
 pub use cgroups::Cgroups;
 pub use log::{DEFAULT_PATH, Entry, EventLog, LogCounters, LogLimits, Lost};
 pub use metrics::exposition;
-pub use reader::{EventReader, Next};
+#[cfg(feature = "otlp")]
+pub use otlp::{log_record, request};
+pub use reader::{EventReader, Next, Place};
 pub use reason::{explain, remedy};
 pub use record::{Code, Record};
 pub use status::{Daemon, Status};

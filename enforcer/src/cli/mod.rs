@@ -8,6 +8,8 @@ mod doctor;
 mod event_log;
 mod events;
 mod exit;
+#[cfg(feature = "otlp")]
+mod export;
 mod failure;
 mod man;
 mod manifest;
@@ -68,6 +70,8 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
         Command::Top(arguments) => top::run(arguments, output),
+        #[cfg(feature = "otlp")]
+        Command::Export(arguments) => export::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
@@ -108,6 +112,8 @@ enum Command {
     Status(status::Arguments),
     Events(events::Arguments),
     Top(top::Arguments),
+    #[cfg(feature = "otlp")]
+    Export(export::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
