@@ -55,14 +55,49 @@ impl Textfile {
     }
 }
 
-/// By a thread without the enforcer's rights: whoever owns the folder may put something else in its place, and this program may write to what is guarded.
 fn write(path: &Path) -> Result<(), String> {
+    let status = status().map_err(|error| format!("the metrics for `{}` could not be taken: {}", path.display(), chain(&error)))?;
+    put(path, &exposition(&status, Timestamp::now()))
+}
+
+/// By a thread without the enforcer's rights: whoever owns the folder may put something else in its place, and this program may write to what is guarded.
+fn put(path: &Path, text: &str) -> Result<(), String> {
     let shown = path.display();
-    let status = status().map_err(|error| format!("the metrics for `{shown}` could not be taken: {}", chain(&error)))?;
-    let text = exposition(&status, Timestamp::now());
     let write = || {
         kernel::give_up_rights().map_err(|error| format!("the metrics were not written to `{shown}`: {error}"))?;
         write_whole(path, text.as_bytes()).map_err(|error| format!("the metrics were not written: {}", chain(&error)))
     };
     thread::scope(|scope| scope.spawn(write).join()).unwrap_or_else(|_| Err(format!("writing `{shown}` failed in an unforeseen way")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::put;
+
+    #[test]
+    fn the_file_is_replaced_whole_for_everybody_to_read_and_links_lead_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("enforcer.prom"), folder.path().join("other"));
+        put(&file, "enforcer_healthy 1\n").unwrap();
+        put(&file, "enforcer_healthy 0\n").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "enforcer_healthy 0\n");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
+        fs::write(&other, "untouched").unwrap();
+        fs::remove_file(&file).unwrap();
+        symlink(&other, &file).unwrap();
+        put(&file, "enforcer_healthy 1\n").unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "untouched");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no draft is left");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told_and_this_thread_keeps_its_rights() {
+        let folder = tempfile::tempdir().unwrap();
+        let problem = put(&folder.path().join("missing/enforcer.prom"), "").unwrap_err();
+        assert!(problem.contains("missing/enforcer.prom") && problem.contains("No such file"), "{problem}");
+        assert!(!rustix::thread::no_new_privs().unwrap());
+    }
 }

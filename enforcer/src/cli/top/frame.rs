@@ -20,9 +20,10 @@ pub(super) fn draw(view: &View, colour: bool, area: Rect, buffer: &mut Buffer) {
     let brush = Brush { colour };
     let (head, groups, newest, keys) = places(area);
     Paragraph::new(head_lines(view, &brush, usize::from(area.width))).render(head, buffer);
-    let columns = Layout::horizontal([Constraint::Fill(1); 3]).spacing(2).split(groups);
-    for ((by, title), place) in [(By::Program, "PROGRAM"), (By::Service, "SERVICE"), (By::Reason, "REASON")].into_iter().zip(columns.iter()) {
-        table(&view.groups(by), title, &brush, *place).render(*place, buffer);
+    let shown = shown_groups(area.width);
+    let columns = Layout::horizontal(shown.iter().map(|_| Constraint::Fill(1))).spacing(2).split(groups);
+    for ((by, title), place) in shown.iter().zip(columns.iter()) {
+        table(&view.groups(*by), title, &brush, *place).render(*place, buffer);
     }
     Paragraph::new(newest_lines(view, &brush, newest)).render(newest, buffer);
     Paragraph::new(brush.line(Style::Dim, fit(&keys_line(view), usize::from(area.width)))).render(keys, buffer);
@@ -48,11 +49,20 @@ pub(super) fn text(view: &View, width: usize, height: usize) -> Vec<String> {
     (0..area.height).map(row).collect()
 }
 
-/// Where head, groups, newest events and keys are.
+/// Where head, groups, newest events and keys are. Where there is little room the groups give way first.
 fn places(area: Rect) -> (Rect, Rect, Rect, Rect) {
-    let heights = [Constraint::Length(HEAD), Constraint::Length(GROUPS), Constraint::Min(0), Constraint::Length(1)];
-    let places = Layout::vertical(heights).split(area);
-    (places[0], places[1], places[2], places[3])
+    let [body, keys] = Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(area);
+    let [head, groups, newest] = Layout::vertical([Constraint::Length(HEAD), Constraint::Max(GROUPS), Constraint::Min(NEWEST)]).areas(body);
+    (head, groups, newest, keys)
+}
+
+/// The groups that there is room for, with their headings.
+fn shown_groups(width: u16) -> &'static [(By, &'static str)] {
+    match width {
+        0..40 => &[(By::Reason, "REASON")],
+        40..72 => &[(By::Program, "PROGRAM"), (By::Reason, "REASON")],
+        _ => &[(By::Program, "PROGRAM"), (By::Service, "SERVICE"), (By::Reason, "REASON")],
+    }
 }
 
 fn head_lines(view: &View, brush: &Brush, width: usize) -> Vec<Line<'static>> {
@@ -81,7 +91,7 @@ fn head_lines(view: &View, brush: &Brush, width: usize) -> Vec<Line<'static>> {
 fn attention(view: &View, status: &Status) -> (String, Style) {
     let mut warnings = status.warnings();
     if view.missing() > 0 {
-        warnings.insert(0, format!("{} events of the last minute are missing in the log.", view.missing()));
+        warnings.push(format!("{} events of the last minute are missing in the log.", view.missing()));
     }
     if view.unreadable() > 0 {
         warnings.push(format!("{} lines of the log could not be read.", view.unreadable()));
@@ -195,6 +205,8 @@ impl Brush {
 const HEAD: u16 = 7;
 /// Lines of the groups, with their heading and an empty one below.
 const GROUPS: u16 = 8;
+/// Lines of the newest events, with their heading, that the groups leave at least.
+const NEWEST: u16 = 4;
 /// Columns of a number.
 const NUMBER: u16 = 6;
 /// A buffer has a cell for each place, however wide somebody says that the terminal is.

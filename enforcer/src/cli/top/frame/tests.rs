@@ -172,6 +172,13 @@ fn every_size_of_a_terminal_is_drawn_within_it() {
 }
 
 #[test]
+fn a_small_terminal_keeps_state_newest_events_and_keys() {
+    let picture = drawn(&busy(), 60, 14);
+    assert!(picture.starts_with("enforcing: ") && picture.contains("PROGRAM") && !picture.contains("SERVICE"), "{picture}");
+    assert!(picture.contains("NEWEST EVENTS\n09:29:59Z  denied") && picture.lines().last().unwrap().starts_with("q quit"), "{picture}");
+}
+
+#[test]
 fn rates_survive_programs_that_were_loaded_anew() {
     let mut view = view([]);
     view.look(status(3, 0), moment("2026-01-31T09:30:02Z"), Some(Duration::from_secs(2)));
