@@ -105,7 +105,8 @@ fn a_request_that_is_too_large_is_divided() {
     place.log(LogLimits::default(), 0..5);
     let collector = Collector::start(|_, records| if records > 2 { Reply::status(413) } else { Reply::ok() });
     assert!(place.export(&collector, &[]).starts_with("5 events sent"));
-    let accepted: Vec<i64> = std::iter::from_fn(|| collector.try_request()).filter(|request| request.records().len() <= 2).flat_map(|it| it.pids()).collect();
+    let accepted: Vec<i64> =
+        std::iter::from_fn(|| collector.try_request()).filter(|request| request.records().len() <= 2).flat_map(|it| it.pids()).collect();
     assert_eq!(accepted, [0, 1, 2, 3, 4]);
 }
 

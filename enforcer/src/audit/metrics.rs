@@ -198,7 +198,8 @@ fn work(status: &Status) -> Vec<Family> {
         ([kind.reason.to_string(), kind.hook.to_string(), kind.mode.to_string(), kind.denied.to_string()], event.count)
     });
     let reloads = watched.map(|watched| [(text("accepted"), watched.reloads.accepted), (text("refused"), watched.reloads.refused)]);
-    let first_uses = Family { kind: MetricType::Histogram, ..Family::counter("first_use_duration", "From the kernel's question to the daemon's answer") };
+    let first_uses =
+        Family { kind: MetricType::Histogram, ..Family::counter("first_use_duration", "From the kernel's question to the daemon's answer") };
     vec![
         Family::gauge("verdicts", "Verdicts in the kernel").known(in_force.then_some(status.verdicts)),
         Family::gauge("verdicts_limit", "How many verdicts fit into the kernel").known(in_force.then_some(status.max_verdicts)),
@@ -237,10 +238,9 @@ fn dates(status: &Status) -> Vec<Family> {
         Family::gauge("policy_modified_timestamp", "When the policy in force was last written to")
             .seconds()
             .known(watched.and_then(|watched| watched.policy_modified)),
-        Family::gauge("certificate_not_after_timestamp", "When a certificate that the policy names expires").seconds().each(
-            ["signer", "role", "subject"],
-            certificates,
-        ),
+        Family::gauge("certificate_not_after_timestamp", "When a certificate that the policy names expires")
+            .seconds()
+            .each(["signer", "role", "subject"], certificates),
         Family::gauge("crl_next_update_timestamp", "When the next revocation list of an issuer is due").seconds().each(["issuer"], lists),
     ]
 }

@@ -46,7 +46,8 @@ impl Meters {
     /// All of it, with the dates of the ground in force.
     pub(super) fn watched(&self, ground: &Ground) -> Watched {
         let mut events: Vec<EventCount> = lock(&self.events).iter().map(|(kind, count)| EventCount { kind: *kind, count: *count }).collect();
-        events.sort_by_cached_key(|event| (event.kind.reason.to_string(), event.kind.hook.to_string(), event.kind.mode.to_string(), event.kind.denied));
+        events
+            .sort_by_cached_key(|event| (event.kind.reason.to_string(), event.kind.hook.to_string(), event.kind.mode.to_string(), event.kind.denied));
         let trust = ground.examiner.trust();
         Watched {
             started: self.started,

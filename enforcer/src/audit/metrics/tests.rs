@@ -70,7 +70,8 @@ fn parsed(text: &str) -> prometheus_parse::Scrape {
 }
 
 fn value(scrape: &prometheus_parse::Scrape, name: &str, labels: &[(&str, &str)]) -> f64 {
-    let sample = scrape.samples.iter().find(|sample| sample.metric == name && labels.iter().all(|(key, value)| sample.labels.get(key) == Some(*value)));
+    let sample =
+        scrape.samples.iter().find(|sample| sample.metric == name && labels.iter().all(|(key, value)| sample.labels.get(key) == Some(*value)));
     match &sample.unwrap_or_else(|| panic!("no {name} {labels:?}")).value {
         prometheus_parse::Value::Counter(value) | prometheus_parse::Value::Gauge(value) => *value,
         other => panic!("{name} is {other:?}"),
@@ -136,7 +137,10 @@ fn names_help_and_series_keep_the_rules() {
     for (name, kind) in &declared {
         assert!(name.starts_with("enforcer_") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
         assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
-        assert!(["_milliseconds", "_microseconds", "_nanoseconds", "_ms", "_count", "_sum", "_bucket"].iter().all(|end| !name.ends_with(end)), "{name}");
+        assert!(
+            ["_milliseconds", "_microseconds", "_nanoseconds", "_ms", "_count", "_sum", "_bucket"].iter().all(|end| !name.ends_with(end)),
+            "{name}"
+        );
         assert!(!name.contains("timestamp") || name.ends_with("_timestamp_seconds"), "{name}");
         assert!(!name.contains("gauge") && !name.contains("counter") && !name.contains("histogram"), "{name}");
         let help = text.lines().find_map(|line| line.strip_prefix(&format!("# HELP {name} ")));
@@ -159,7 +163,8 @@ fn dashboard_alerts_and_document_name_the_metrics_that_exist() {
     let declared = declared(&text(&full()));
     for name in ["packaging/grafana/enforcer.json", "packaging/prometheus/enforcer.rules.yml", "docs/monitoring.md"] {
         let content = file(name);
-        let words: BTreeSet<&str> = content.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("enforcer_")).collect();
+        let words: BTreeSet<&str> =
+            content.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("enforcer_")).collect();
         assert!(!words.is_empty(), "{name}");
         for word in words {
             let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end).filter(|family| declared.contains_key(*family)));
@@ -176,7 +181,9 @@ fn dashboard_alerts_and_document_name_the_metrics_that_exist() {
 fn the_dashboard_is_whole() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/grafana/enforcer.json")).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert!(dashboard["schemaVersion"].as_u64().is_some_and(|version| version >= 39) && dashboard["title"] == "Enforcer" && dashboard["uid"].is_string());
+    assert!(
+        dashboard["schemaVersion"].as_u64().is_some_and(|version| version >= 39) && dashboard["title"] == "Enforcer" && dashboard["uid"].is_string()
+    );
     let mut ids = BTreeSet::new();
     let mut taken = BTreeSet::new();
     for panel in dashboard["panels"].as_array().unwrap() {

@@ -59,7 +59,8 @@ impl Collector {
         let roots = match authorities {
             None => RootCerts::WebPki,
             Some(path) => {
-                let wrong = |problem| Failure::because(Exit::Usage, &problem).hint(format!("`--ca {}` must be a PEM file of certificates", path.display()));
+                let wrong =
+                    |problem| Failure::because(Exit::Usage, &problem).hint(format!("`--ca {}` must be a PEM file of certificates", path.display()));
                 let certificates: Vec<_> =
                     read_certificates(path).map_err(wrong)?.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
                 RootCerts::new_with_certs(&certificates)

@@ -78,8 +78,18 @@ fn head_lines(view: &View, brush: &Brush, width: usize) -> Vec<Line<'static>> {
     let rates = &view.rates;
     let daemon = status.daemon.pid.map_or_else(|| "no daemon".to_owned(), |pid| format!("daemon {pid}"));
     let numbers = [
-        format!("uses/s      {:>9} allowed   {:>9} denied    {:>9} would be denied", rate(rates.allowed), rate(rates.denied), rate(rates.would_be_denied)),
-        format!("files/s     {:>9} first use {:>9} hashed    {:>9} reused", rate(rates.first_uses), rate(rates.measurements), rate(rates.measurement_reuses)),
+        format!(
+            "uses/s      {:>9} allowed   {:>9} denied    {:>9} would be denied",
+            rate(rates.allowed),
+            rate(rates.denied),
+            rate(rates.would_be_denied)
+        ),
+        format!(
+            "files/s     {:>9} first use {:>9} hashed    {:>9} reused",
+            rate(rates.first_uses),
+            rate(rates.measurements),
+            rate(rates.measurement_reuses)
+        ),
         format!("events/s    {:>9}           {:>9} lost      {:>9} in a minute", rate(rates.events), status.events_lost, in_a_minute(view)),
         format!("verdicts {} of {}, {daemon}, kernel {}", status.verdicts, status.max_verdicts, printable(&status.kernel)),
     ];

@@ -47,7 +47,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
     let one_picture = arguments.once || arguments.report.json;
-    if !one_picture && !(io::stdout().is_terminal() && io::stdin().is_terminal()) {
+    let has_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
+    if !one_picture && !has_terminal {
         let failure = Failure::new(Exit::Usage, "`enforcer top` draws on a terminal, and this is none");
         return Err(failure.hint("`enforcer top --once` prints one picture; see also `enforcer status` and `enforcer events --follow`"));
     }

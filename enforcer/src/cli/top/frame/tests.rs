@@ -72,7 +72,14 @@ fn busy() -> View {
         record(300, "old", "/tmp/old", web, Reason::Untrusted, true),
         record(59, "bash", "/tmp/tool", web, Reason::Untrusted, true),
         record(20, "bash", "/srv/app/bin/helper", web, Reason::Untrusted, true),
-        record(9, "python3", "/usr/lib/python3/dist-packages/a-module-with-a-name-that-is-too-long-for-a-line.so", None, Reason::ForeignFilesystem, false),
+        record(
+            9,
+            "python3",
+            "/usr/lib/python3/dist-packages/a-module-with-a-name-that-is-too-long-for-a-line.so",
+            None,
+            Reason::ForeignFilesystem,
+            false,
+        ),
         record(1, "ev\x1b[2Jil\n", "/tmp/\x1b]0;title\x07\u{202e}x", Some("/user.slice/session-1.scope"), Reason::Untrusted, true),
     ])
 }
