@@ -44,7 +44,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
 pub(super) fn observe() -> Result<Status, Failure> {
     daemon::status().map_err(|error| {
         let failure = Failure::because(Exit::System, &error);
-        if rustix::process::geteuid().is_root() { failure } else { failure.hint("only root may look: `sudo enforcer status`") }
+        if rustix::process::geteuid().is_root() { failure } else { failure.hint("only root may look: use `sudo`") }
     })
 }
 

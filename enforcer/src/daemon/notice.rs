@@ -61,4 +61,5 @@ impl Notice {
 }
 
 const FILE: &str = "notice.json";
-const MAX_SIZE: u64 = 1 << 20;
+/// More than every kind of event and every date come to.
+const MAX_SIZE: u64 = 4 << 20;

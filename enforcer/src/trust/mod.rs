@@ -223,7 +223,8 @@ impl TrustStore {
         self.revocation.crls.overdue(now)
     }
 
-    /// When the certificates of the policy's signers and timestamp authorities expire: of several with the same name and role, the first to do so.
+    /// When the certificates of the policy's signers and timestamp authorities expire, the first to do so on top, and no more than 256: of several with the same
+    /// name and role, the first.
     pub fn expiries(&self) -> Vec<Expiry> {
         let mut found = BTreeMap::new();
         for rule in self.rules.iter().chain(self.timestamp_rules.iter()) {
@@ -239,7 +240,10 @@ impl TrustStore {
             }
         }
         let expiry = |((whose, role, subject), not_after): (_, UnixTime)| Expiry { whose, role, subject, not_after_seconds: not_after.as_secs() };
-        found.into_iter().map(expiry).collect()
+        let mut expiries: Vec<Expiry> = found.into_iter().map(expiry).collect();
+        expiries.sort_by_key(|expiry| expiry.not_after_seconds);
+        expiries.truncate(MOST_EXPIRIES);
+        expiries
     }
 
     /// When the next revocation lists are due: of several lists of one issuer, the first.
@@ -357,3 +361,5 @@ fn cache_key(certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>], si
 
 /// Chains that are remembered. A host knows few; an attacker can make many, and then each costs what it costs.
 const MAX_ACCEPTED: usize = 1024;
+/// Certificates whose dates are told. A bundle of intermediates may hold thousands, and those that expire first matter.
+const MOST_EXPIRIES: usize = 256;

@@ -306,7 +306,9 @@ fn the_dates_of_certificates_and_lists_are_told_as_they_are() {
     };
     let end = |path: &Path| date(&["x509", "-in", text(path), "-noout", "-enddate"]);
     let next = |path: &Path| date(&["crl", "-inform", "DER", "-in", text(path), "-noout", "-nextupdate"]);
-    let expiries: Vec<_> = trust.expiries().into_iter().map(|it| (it.whose, it.role.name(), it.not_after_seconds)).collect();
+    let mut expiries: Vec<_> = trust.expiries().into_iter().map(|it| (it.whose, it.role.name(), it.not_after_seconds)).collect();
+    assert!(expiries.is_sorted_by_key(|(_, _, not_after)| *not_after), "{expiries:?}");
+    expiries.sort();
     let expected = [("pinned".to_owned(), "pinned", end(&signer.certificate)), ("vendor".to_owned(), "anchor", end(&PKI.root.certificate))];
     assert_eq!(expiries, expected);
     let mut dates: Vec<u64> = trust.next_updates().into_iter().map(|it| it.next_update_seconds).collect();

@@ -157,7 +157,8 @@ impl Exporter {
             };
             tried += 1;
             if self.tries.is_some_and(|most| tried >= most) {
-                return Err(Failure::new(Exit::System, format!("the collector cannot be reached: {why}")).hint("nothing is lost: try again later"));
+                return Err(Failure::new(Exit::System, format!("the collector cannot be reached: {why}"))
+                    .hint("nothing is lost: try again later; `--ca` names the authority of a collector of your own"));
             }
             let wait = after.unwrap_or_else(|| backoff(tried));
             note(&format!("not sent, tried again in {:.1} s: {why}", wait.as_secs_f64()));
