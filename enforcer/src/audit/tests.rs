@@ -310,6 +310,39 @@ fn a_follower_waits_for_the_end_of_a_line_and_notices_an_emptied_log() {
 }
 
 #[test]
+fn a_reader_goes_on_behind_a_place_whatever_the_file_is_called_by_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let mut log = EventLog::open(&path, LogLimits::default());
+    (0..3).for_each(|number| log.append(&numbered(number)));
+    let mut reader = EventReader::open(&path).unwrap();
+    reader.read().unwrap();
+    let place = reader.place().unwrap();
+    let behind = |place: &Place| {
+        let (mut reader, found) = EventReader::open_behind(&path, place).unwrap();
+        (pids(&drain(&mut reader)), found)
+    };
+    assert_eq!(behind(&place), (vec![1, 2], true));
+    fs::rename(&path, log::rotated(&path)).unwrap();
+    log.append(&numbered(3));
+    assert_eq!(behind(&place), (vec![1, 2, 3], true));
+    // A line that is being written is not behind anybody yet.
+    let end = {
+        reader.read().unwrap();
+        drain(&mut reader);
+        reader.place().unwrap()
+    };
+    assert_eq!(behind(&end), (vec![], true));
+    fs::remove_file(log::rotated(&path)).unwrap();
+    assert_eq!(behind(&place), (vec![3], false), "another file, with more bytes than the place has before it");
+    fs::write(&path, "").unwrap();
+    assert_eq!(behind(&end), (vec![], false), "emptied");
+    for offset in [u64::MAX, 1] {
+        assert!(!EventReader::open_behind(&path, &Place { offset, head_sha256: String::new() }).unwrap().1);
+    }
+}
+
+#[test]
 fn lines_that_are_no_entries_and_lines_without_end_are_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::failure::note;
 use super::{Exit, Failure};
-use crate::audit::{DEFAULT_PATH, EventReader};
+use crate::audit::{DEFAULT_PATH, EventReader, Next};
 use crate::text::printable;
 
 /// The option of every command that reads the event log.
@@ -19,8 +19,14 @@ pub(super) struct LogOption {
 }
 
 impl LogOption {
+    /// Begins with the oldest entry.
     pub(super) fn open(&self) -> Result<EventReader, Failure> {
         EventReader::open(&self.log).map_err(|error| self.unreadable(&error))
+    }
+
+    /// The next entry of this log.
+    pub(super) fn read(&self, reader: &mut EventReader) -> Result<Next, Failure> {
+        reader.read().map_err(|error| self.unreadable(&error))
     }
 
     /// Why it cannot be read.

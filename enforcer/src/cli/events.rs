@@ -60,7 +60,7 @@ impl Arguments {
         let mut kept = VecDeque::new();
         let mut skipped = 0_u64;
         loop {
-            match reader.read().map_err(|error| self.log.unreadable(&error))? {
+            match self.log.read(reader)? {
                 Next::End => break,
                 Next::Unreadable => skipped += 1,
                 Next::Entry(entry) if !self.wants(&entry) => {}
@@ -84,7 +84,7 @@ impl Arguments {
     /// What comes, until somebody ends it.
     fn show_future(&self, reader: &mut EventReader, output: &mut Output) -> Result<Infallible, Failure> {
         loop {
-            match reader.read().map_err(|error| self.log.unreadable(&error))? {
+            match self.log.read(reader)? {
                 Next::Entry(entry) if self.wants(&entry) => self.show(&entry, output)?,
                 Next::Entry(_) | Next::Unreadable => {}
                 Next::End => {

@@ -10,6 +10,8 @@ mod event_log;
 mod events;
 mod exit;
 mod explain;
+#[cfg(feature = "otlp")]
+mod export;
 mod failure;
 mod learn;
 mod man;
@@ -28,6 +30,7 @@ mod status;
 mod stop;
 mod switch;
 mod timestamp;
+mod top;
 mod trust;
 mod verifier;
 mod verify;
@@ -80,6 +83,9 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Stop(arguments) => stop::run(arguments, output),
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
+        Command::Top(arguments) => top::run(arguments, output),
+        #[cfg(feature = "otlp")]
+        Command::Export(arguments) => export::run(arguments, output),
         Command::Report(arguments) => report::run(arguments, output),
         Command::Learn(arguments) => learn::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
@@ -123,6 +129,9 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     Events(events::Arguments),
+    Top(top::Arguments),
+    #[cfg(feature = "otlp")]
+    Export(export::Arguments),
     Explain(explain::Arguments),
     Report(report::Arguments),
     Learn(learn::Arguments),
@@ -161,6 +170,7 @@ impl Command {
                 | Self::Audit(_)
                 | Self::Stop(_)
                 | Self::Status(_)
+                | Self::Top(_)
                 | Self::Doctor(_)
                 | Self::Explain(_)
                 | Self::Policy(_)
@@ -175,7 +185,7 @@ impl Command {
 
 /// The calling thread can no longer touch what is guarded.
 fn give_up_rights() -> Result<(), Failure> {
-    rustix::thread::set_no_new_privs(true).map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
+    crate::kernel::give_up_rights().map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
 }
 
 /// Writes something on a thread that cannot touch what is guarded: where to may be anybody's word, and this program may write there.
@@ -219,6 +229,7 @@ const EXAMPLES: &str = "  enforcer doctor                        can this machin
   enforcer run                           start the daemon (systemd does this)
   enforcer status                        what is enforced right now?
   enforcer events --follow               what is denied, or would be?
+  enforcer top                           the same, live, with rates
   enforcer explain 3f9a0c1b              why was that denied, and what mends it?
   enforcer report --since 7d             what is left to mend before enforcing?
   enforcer simulate --enforce            what would be denied in enforce mode?

@@ -96,6 +96,7 @@ fn told(shared: &Shared, cgroups: &mut Cgroups, event: &Event) -> Option<Record>
         record.explanation = Some(explanation.text);
     }
     record.cgroup = cgroups.path(event.cgroup, event.pid).map(str::to_owned);
+    shared.meters.event(&record);
     if record.denied {
         shared.note_denial();
     }

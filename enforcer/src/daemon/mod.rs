@@ -14,6 +14,7 @@ mod identity;
 mod interpreters;
 mod journal;
 mod locate;
+mod meters;
 mod names;
 mod notice;
 mod own_code;
@@ -30,6 +31,7 @@ mod state;
 mod status;
 mod suspension;
 mod tally;
+mod textfile;
 mod watch;
 
 use std::path::PathBuf;
@@ -58,6 +60,7 @@ use charter::Chartered;
 use clock::Clock;
 use explain::Explanations;
 use identity::Identity;
+use meters::Meters;
 use publish::Publisher;
 use suspension::FuseBox;
 use tally::Tally;
@@ -96,6 +99,7 @@ struct Shared {
     workers: Pool,
     tally: Arc<Tally>,
     fuses: FuseBox,
+    meters: Meters,
     /// What ran before, once it is known.
     before: RwLock<Option<Before>>,
     /// Whether verdicts of a former ground are left in the kernel.

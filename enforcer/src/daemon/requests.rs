@@ -125,7 +125,7 @@ impl Verifier {
             let Ok(request) = next else { return };
             let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(&request)));
             match answered {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => self.shared.meters.first_use(boottime().saturating_sub(request.time)),
                 Ok(Err(error)) => {
                     self.shared.tally.count(Loss::VerdictsUnpublished);
                     tracing::error!("cannot publish a verdict: {error}");

@@ -71,6 +71,7 @@ pub fn status() -> Result<Status, KernelError> {
         landlock: notice.as_ref().and_then(|notice| notice.landlock),
         suspension: notice.as_ref().and_then(|notice| notice.suspension.clone()),
         before: notice.as_ref().and_then(|notice| notice.before.clone()),
+        watched: notice.as_ref().and_then(|notice| notice.watched.clone()),
         refused: notice.and_then(|notice| notice.refused),
         policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
         pins: Some(pins.folder().to_owned()),

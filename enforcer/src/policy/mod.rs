@@ -20,7 +20,7 @@ use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use duration::{display as display_duration, parse as parse_duration};
 pub use edit::Edit;
@@ -44,6 +44,8 @@ pub struct Policy {
     pub path: PathBuf,
     /// SHA-256 of the text that was settled: exactly what a policy signer has to have signed.
     pub sha256: [u8; 32],
+    /// When that file was last written to; `None` where there was no file.
+    pub modified: Option<SystemTime>,
     /// Audit or enforce, where no scope says another one.
     pub mode: Mode,
     /// The control groups in which another mode holds.
@@ -74,6 +76,8 @@ pub struct Policy {
     pub filesystems: Filesystems,
     /// What is brought into the kernel itself.
     pub kernel: Kernel,
+    /// Where the numbers for a monitoring system go.
+    pub metrics: Metrics,
     /// Who may change any of this.
     pub protection: Protection,
     /// Bounds on work.
@@ -207,6 +211,15 @@ pub struct Kernel {
     pub bpf_programs: Response,
 }
 
+/// Where the numbers for a monitoring system go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// The file that node_exporter's textfile collector reads, `….prom`; `None` writes none.
+    pub textfile: Option<PathBuf>,
+    /// How often it is written.
+    pub interval: Duration,
+}
+
 /// How the enforcer is protected from those whom it protects from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protection {
@@ -250,7 +263,8 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`]: what could not be read, or everything that is wrong with it, with line and column.
     pub fn load(path: &Path) -> Result<Self, PolicyError> {
-        Self::parse(&read(path)?, path)
+        let (text, modified) = read(path)?;
+        Ok(Self { modified, ..Self::parse(&text, path)? })
     }
 
     /// Settles the policy in `text`. `path` is where it came from: errors and reports name it, nothing is read.
@@ -269,11 +283,12 @@ impl Policy {
 }
 
 /// The text of a policy's file.
-fn read(path: &Path) -> Result<String, PolicyError> {
+fn read(path: &Path) -> Result<(String, Option<SystemTime>), PolicyError> {
     let unreadable = |source| PolicyError::Unreadable { path: path.into(), source };
     // Non-blocking, so that a FIFO in the policy's place cannot hang its reader.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
         return Err(PolicyError::NotAFile { path: path.into() });
     }
     let mut bytes = Vec::new();
@@ -281,10 +296,11 @@ fn read(path: &Path) -> Result<String, PolicyError> {
     if bytes.len() as u64 > MAX_SIZE {
         return Err(PolicyError::TooLarge { path: path.into() });
     }
-    String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         PolicyError::NotText { path: path.into(), line: valid.iter().filter(|byte| **byte == b'\n').count() + 1 }
-    })
+    })?;
+    Ok((text, metadata.modified().ok()))
 }
 
 /// Bytes that a policy may have.

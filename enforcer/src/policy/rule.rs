@@ -79,7 +79,7 @@ pub struct Lines {
 impl Lines {
     /// Reads them from the policy's file; none, if it cannot be read or is not the text any more that the policy was settled from.
     pub fn of(policy: &Policy) -> Self {
-        match read(&policy.path) {
+        match read(&policy.path).map(|(text, _)| text) {
             Ok(text) if sha256(text.as_bytes()) == policy.sha256 => Self::parse(&text),
             _ => Self::default(),
         }

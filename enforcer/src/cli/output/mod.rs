@@ -78,6 +78,16 @@ impl Output {
         Self { sink: Box::new(sink), width, colour: false }
     }
 
+    /// The terminal's width, where the output is one.
+    pub fn width(&self) -> Option<usize> {
+        self.width
+    }
+
+    /// Whether styles show.
+    pub fn has_colour(&self) -> bool {
+        self.colour
+    }
+
     /// One line of text.
     ///
     /// # Errors
