@@ -10,7 +10,7 @@ mod record;
 mod render;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 
 pub use cgroups::{Cgroups, service};

@@ -106,7 +106,7 @@ impl Arguments {
         if self.no_events {
             return None;
         }
-        if self.log == PathBuf::from(DEFAULT_LOG) && !is_there() {
+        if self.log.as_os_str() == DEFAULT_LOG && !is_there() {
             note(&format!("there is no event log `{DEFAULT_LOG}`: only what runs and what lies on the disk is tried"));
             return None;
         }
