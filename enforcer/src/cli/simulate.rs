@@ -22,6 +22,7 @@ use crate::text::{clipped, printable};
 /// A file that is gone, or has another content than when it was recorded, is decided by its digest where a manifest lists it. Where the facts do not tell, the use is
 /// counted as one that cannot be judged.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("tried").required(true).multiple(true).args(["policy", "enforce"])))]
 #[command(after_help = "Examples:
   sudo enforcer simulate --enforce                    may I go from audit to enforce?
   sudo enforcer simulate --policy new.toml            what would this policy change?
@@ -31,7 +32,7 @@ use crate::text::{clipped, printable};
 Exit status: 0 when nothing would newly be denied, 1 when something would.")]
 pub(super) struct Arguments {
     /// The policy to try; without it, the one that it would be compared with (see `--enforce`).
-    #[arg(long, value_name = "FILE", required_unless_present = "enforce")]
+    #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The policy to compare with.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
