@@ -13,7 +13,7 @@ mod record;
 mod render;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 mod watched;
 

@@ -8,7 +8,7 @@ use enforcer_common::{COMM_SIZE, Digest, Event, Hook, Mode, PATH_SIZE, PathKind,
 
 use super::*;
 
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     let mut event = Event {
         time: 40_000_000_000,
         cgroup: 4242,
@@ -39,7 +39,7 @@ fn set_path(event: &mut Event, path: &[u8]) {
     event.path[..path.len()].copy_from_slice(path);
 }
 
-fn record(event: &Event) -> Record {
+pub(crate) fn record(event: &Event) -> Record {
     Record::at(event, BootTime::at(Timestamp::parse("2026-01-31T09:30:10Z").unwrap(), 50_000_000_000))
 }
 

@@ -23,6 +23,7 @@ use crate::text::{clipped, printable};
 /// A file that is gone, or has another content than when it was recorded, is decided by its digest where a manifest lists it. Where the facts do not tell, the use is
 /// counted as one that cannot be judged.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("tried").required(true).multiple(true).args(["policy", "enforce"])))]
 #[command(after_help = "Examples:
   sudo enforcer simulate --enforce                    may I go from audit to enforce?
   sudo enforcer simulate --policy new.toml            what would this policy change?
@@ -32,7 +33,7 @@ use crate::text::{clipped, printable};
 Exit status: 0 when nothing would newly be denied, 1 when something would.")]
 pub(super) struct Arguments {
     /// The policy to try; without it, the one that it would be compared with (see `--enforce`).
-    #[arg(long, value_name = "FILE", required_unless_present = "enforce")]
+    #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The policy to compare with.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
@@ -107,7 +108,7 @@ impl Arguments {
         if self.no_events {
             return None;
         }
-        if self.log == PathBuf::from(DEFAULT_LOG) && !is_there() {
+        if self.log.as_os_str() == DEFAULT_LOG && !is_there() {
             note(&format!("there is no event log `{DEFAULT_LOG}`: only what runs and what lies on the disk is tried"));
             return None;
         }

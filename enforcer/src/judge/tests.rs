@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use enforcer_common::{Hook, PathKind, Reason, Response, USE_MODULE, USE_SCRIPT};
+use enforcer_common::{Digest, Event, Hook, PathKind, Reason, Response, USE_MODULE, USE_SCRIPT};
 
 use super::*;
-use crate::audit::{BootTime, Code, Record, Timestamp};
+use crate::audit::{Code, Record, tests};
 use crate::policy::{ScriptSetting, Setting};
 use crate::signature::Rejected;
 
@@ -14,28 +14,10 @@ fn policy(mode: &str, rest: &str) -> Policy {
     Policy::parse(&format!("version = 1\nmode = \"{mode}\"\n{signer}{rest}"), Path::new("policy.toml")).unwrap()
 }
 
+/// What the kernel side reports without a file.
 fn record(hook: Hook, reason: Reason) -> Record {
-    let event = enforcer_common::Event {
-        time: 0,
-        cgroup: 1,
-        inode: 0,
-        size: 0,
-        device: 0,
-        hook: hook as u32,
-        reason: reason as u32,
-        mode: enforcer_common::Mode::Audit as u32,
-        denied: 0,
-        pid: 1,
-        tid: 1,
-        parent_pid: 1,
-        uid: 0,
-        path_kind: PathKind::None as u32,
-        detail: 0,
-        digest: enforcer_common::Digest::NONE,
-        comm: [0; enforcer_common::COMM_SIZE],
-        path: [0; enforcer_common::PATH_SIZE],
-    };
-    Record::at(&event, BootTime::at(Timestamp::parse("2026-01-31T09:30:10Z").unwrap(), 0))
+    let (hook, reason, path_kind) = (hook as u32, reason as u32, PathKind::None as u32);
+    tests::record(&Event { hook, reason, path_kind, inode: 0, digest: Digest::NONE, ..tests::event() })
 }
 
 /// The outcome and the rule; the outcome is `None` where it is not known.

@@ -206,16 +206,11 @@ const MOST: usize = 20_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{BootTime, Code};
-    use enforcer_common::{Event, Hook, Reason};
+    use crate::audit::tests;
 
     #[test]
     fn the_same_use_is_kept_once_with_its_last_event_and_only_so_many_at_all() {
-        // SAFETY: integers and arrays of integers only.
-        let event: Event = unsafe { std::mem::zeroed() };
-        let mut record = Record::at(&event, BootTime::at(Timestamp::parse("2026-01-31T09:30:10Z").unwrap(), 0));
-        (record.hook, record.reason) = (Code::Known(Hook::MmapFile), Code::Known(Reason::Untrusted));
-        record.mode = Code::Known(Mode::Audit);
+        let mut record = tests::record(&tests::event());
         let policy = Policy::parse("version = 1\nmode = \"audit\"\n", Path::new("policy.toml")).unwrap();
         let mut gathered = Gathered::new([&policy, &policy]);
         for number in 0..MOST + 3 {

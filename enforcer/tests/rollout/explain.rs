@@ -1,7 +1,6 @@
 //! An event, a file and a process are explained by the rule that decides, in the line where it is written, with what would have to change.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use enforcer::cli::Exit;
 use enforcer_common::{Hook, Reason};
@@ -68,7 +67,7 @@ fn a_process_is_explained_part_by_part() {
     let trial = Trial::new();
     let tool = trial.program("tool");
     trial.sign(&PKI.signer("p256"), &["tool"]);
-    let mut child = Command::new(&tool).arg("60").stdin(Stdio::null()).spawn().unwrap();
+    let mut child = Trial::start(&tool);
     let pid = child.id().to_string();
     let explain = |more: &[&str]| trial.run(&[&["explain", "--policy", "FOLDER/enforce.toml", &pid], more].concat());
     while explain(&["--json"]).text.is_empty() || explain(&["--json"]).json()["program"] != trial.text("tool") {

@@ -1,7 +1,6 @@
 //! A policy is tried on what was recorded, what runs and what lies on the disk; and says nothing that it does not know.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use enforcer::cli::Exit;
 use enforcer_common::{Hook, Reason};
@@ -123,7 +122,7 @@ fn settings_answer_what_no_signature_can() {
 fn what_runs_is_judged_with_the_service_it_runs_in() {
     let trial = Trial::new();
     let tool = trial.program("tool");
-    let mut child = Command::new(&tool).arg("60").stdin(Stdio::null()).spawn().unwrap();
+    let mut child = Trial::start(&tool);
     let simulate = || trial.run(&[&["simulate", "--no-events", "--no-scan", "--json"], &TO_ENFORCE[..]].concat()).json();
     let mut told = simulate();
     // It may not have become the program yet.

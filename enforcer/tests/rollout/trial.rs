@@ -1,10 +1,10 @@
 //! A folder with code, policies and an event log; and what the commands say about them, as a terminal of 80 columns would show it.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use enforcer::audit::{BootTime, EventLog, LogLimits, Record, Timestamp};
@@ -67,6 +67,16 @@ impl Trial {
         fs::copy("/bin/sleep", &path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
+    }
+
+    /// Starts a program that does nothing for a minute. While another test's child has not become its program yet, it holds what was just written open.
+    pub fn start(program: &Path) -> Child {
+        loop {
+            match Command::new(program).arg("60").stdin(Stdio::null()).spawn() {
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                started => return started.unwrap(),
+            }
+        }
     }
 
     pub fn sign(&self, signer: &Identity, names: &[&str]) {
