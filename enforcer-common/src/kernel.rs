@@ -117,6 +117,18 @@ pub struct KernelLayout {
     pub task_struct_flags: u32,
     /// `task_struct.seccomp.mode`
     pub task_struct_seccomp_mode: u32,
+    /// `task_struct.cgroups`
+    pub task_struct_cgroups: u32,
+    /// `css_set.dfl_cgrp`
+    pub css_set_dfl_cgrp: u32,
+    /// `cgroup.level`
+    pub cgroup_level: u32,
+    /// `cgroup.ancestors`
+    pub cgroup_ancestors: u32,
+    /// `cgroup.kn`
+    pub cgroup_kn: u32,
+    /// `kernfs_node.name`
+    pub kernfs_node_name: u32,
     /// `task_struct.nsproxy`
     pub task_struct_nsproxy: u32,
     /// `nsproxy.mnt_ns`

@@ -11,6 +11,7 @@ mod digest;
 mod event;
 mod guard;
 mod kernel;
+mod scope;
 mod scripts;
 mod settings;
 mod verdict;
@@ -22,6 +23,7 @@ pub use guard::{
     ObjectKind,
 };
 pub use kernel::{ABSENT, Features, KFUNC_BPF_GET_FSVERITY_DIGEST, KernelLayout, OverlayLayout};
+pub use scope::{NO_STEP, SCOPE_BEGINNINGS, SCOPE_DEPTH, ScopeNode, ScopeStep, WHOLE_NAME};
 pub use scripts::{
     ARGUMENTS_IN_NEXT_WORD, DASHES_END_ALL, FIRST_WORD_IS_TEXT, FOLDS_UNDERSCORES, HAS_SCRIPT_FOLDERS, IGNORES_CASE, INTERPRETER_NAME_SIZE,
     Interpreter, KNOWS_DESCRIPTORS, LONG_AFTER_ONE_DASH, LONG_BEFORE_LETTERS, OPERANDS_ARE_DATA, OPTIONS_UNKNOWN, PLUS_OPTIONS, PROGRAMS_MAY_CALL,
@@ -51,6 +53,8 @@ mod user {
         BoundPath,
         Interpreter,
         Word,
+        ScopeStep,
+        ScopeNode,
         Settings,
         Heartbeat,
         Charter,

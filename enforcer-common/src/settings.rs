@@ -28,7 +28,7 @@ boundary_enum! {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// [`Mode`].
+    /// [`Mode`], where no scope says another one.
     pub mode: u32,
     /// [`Response`] to executable memory without a file.
     pub anonymous: u32,
@@ -75,8 +75,8 @@ pub struct Settings {
     /// The enforcer's own program, by each of its digests, and the one that may take its place: who may touch what is guarded. Unused ones are
     /// [`Digest::NONE`].
     pub enforcers: [Digest; ENFORCERS],
-    /// Explicit padding.
-    pub reserved: u32,
+    /// Where the map `SCOPES` begins ([`crate::ScopeStep::from`]); 0 when `mode` holds everywhere.
+    pub scope_root: u32,
 }
 
 /// Digests of the enforcer's own program: two kinds of the running one, and two of its successor.

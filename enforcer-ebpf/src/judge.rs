@@ -13,7 +13,7 @@ use crate::{
     filesystem, first_use, grant,
     kernel::{self, file},
     maps::{self, SETTINGS, VERDICTS},
-    measure, names, report, rights, scripts,
+    measure, names, report, rights, scope, scripts,
 };
 
 /// What a hook tells the kernel.
@@ -176,7 +176,7 @@ fn look_at(question: &Question, subject: &mut measure::Subject, denial: &mut Den
             return Some(Answer::Deny);
         }
         // Reported in audit mode already: once is enough, and the file may well be unsigned besides.
-        if settings.mode == Mode::Audit as u32 && response == Response::Deny as u32 {
+        if response == Response::Deny as u32 && scope::mode(settings) == Mode::Audit as u32 {
             return Some(Answer::Allow);
         }
         denial.reason = Reason::Untrusted;
@@ -292,19 +292,14 @@ pub(crate) fn deny_without_file(question: &Question, denial: &Denial, response: 
 }
 
 #[inline(always)]
-fn deny_and(
-    report: impl Fn(&Question, &Denial, &Settings, bool),
-    question: &Question,
-    denial: &Denial,
-    response: u32,
-    settings: &Settings,
-) -> Answer {
+fn deny_and(report: impl Fn(&Question, &Denial, u32, bool), question: &Question, denial: &Denial, response: u32, settings: &Settings) -> Answer {
     if response == Response::Allow as u32 {
         return Answer::Allow;
     }
-    let stops = settings.mode != Mode::Audit as u32 && response != Response::Audit as u32;
+    let mode = scope::mode(settings);
+    let stops = mode != Mode::Audit as u32 && response != Response::Audit as u32;
     maps::count(if stops { Counter::Denied } else { Counter::WouldBeDenied });
-    report(question, denial, settings, stops);
+    report(question, denial, mode, stops);
     if stops { Answer::Deny } else { Answer::Allow }
 }
 
@@ -316,7 +311,7 @@ pub(crate) fn on_fault(ctx: &LsmContext, fault: Fault) -> i32 {
         Fault::NoTask => error!(ctx, "an interpreter has started, and what it is told to run is not known"),
     }
     match SETTINGS.get(0) {
-        Some(settings) if settings.mode == Mode::Audit as u32 => 0,
+        Some(settings) if scope::mode(settings) == Mode::Audit as u32 => 0,
         _ => Answer::Deny.errno(),
     }
 }

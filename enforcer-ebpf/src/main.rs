@@ -77,6 +77,7 @@ mod overlay;
 mod report;
 mod rights;
 mod rule;
+mod scope;
 mod scripts;
 mod stamp;
 mod tail;

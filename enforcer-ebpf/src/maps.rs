@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use enforcer_common::{
     Asker, Binding, BoundPath, Charter, Counter, Digest, EPOCHS_COUNT, Enrolment, Event, ExecutableId, Heartbeat, InodeId, Interpreter, Name,
-    ObjectId, OverlayLayout, Request, Settings, Verdict, Word,
+    ObjectId, OverlayLayout, Request, ScopeNode, ScopeStep, Settings, Verdict, Word,
 };
 
 use crate::{
@@ -108,6 +108,10 @@ pub(crate) static OBJECTS: HashMap<ObjectId, u32, 1024, { BPF_F_NO_PREALLOC as u
 /// What the daemon adds to [`EXECUTABLES`] and [`GUARDED`]: one element.
 #[btf_map]
 pub(crate) static ENROLMENT: Array<Enrolment, 1> = Array::new();
+
+/// The control groups in which another mode holds, as steps on the way to them.
+#[btf_map]
+pub(crate) static SCOPES: HashMap<ScopeStep, ScopeNode, 65_536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// The policy's settings: one element.
 #[btf_map]

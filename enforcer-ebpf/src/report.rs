@@ -6,7 +6,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
     generated::{bpf_d_path, bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_boot_ns, bpf_probe_read_kernel_str},
 };
-use enforcer_common::{COMM_SIZE, Counter, Event, PATH_SIZE, PathKind, Settings};
+use enforcer_common::{COMM_SIZE, Counter, Event, PATH_SIZE, PathKind};
 
 use crate::{
     judge::{Denial, Question},
@@ -16,7 +16,7 @@ use crate::{
 
 /// Sends an event about a file, or about memory. One that does not fit is lost and counted; the denial stands.
 #[inline(never)]
-pub(crate) fn event(question: &Question, denial: &Denial, settings: &Settings, stopped: bool) {
+pub(crate) fn event(question: &Question, denial: &Denial, mode: u32, stopped: bool) {
     let Some(mut entry) = EVENTS.reserve(0) else {
         maps::count(Counter::EventsLost);
         return;
@@ -24,7 +24,7 @@ pub(crate) fn event(question: &Question, denial: &Denial, settings: &Settings, s
     let event: *mut Event = entry.as_mut_ptr();
     // SAFETY: the entry is as large as an event, and every field is written before it is submitted.
     unsafe {
-        head(event, question, denial, settings, stopped);
+        head(event, question, denial, mode, stopped);
         if question.file.is_null() {
             without_file(event, 0);
         } else {
@@ -41,7 +41,7 @@ pub(crate) fn event(question: &Question, denial: &Denial, settings: &Settings, s
 
 /// The same where there is no file to ask, but perhaps a name: the verifier does not believe that a pointer is null which came through memory.
 #[inline(never)]
-pub(crate) fn event_without_file(question: &Question, denial: &Denial, settings: &Settings, stopped: bool) {
+pub(crate) fn event_without_file(question: &Question, denial: &Denial, mode: u32, stopped: bool) {
     let Some(mut entry) = EVENTS.reserve(0) else {
         maps::count(Counter::EventsLost);
         return;
@@ -49,7 +49,7 @@ pub(crate) fn event_without_file(question: &Question, denial: &Denial, settings:
     let event: *mut Event = entry.as_mut_ptr();
     // SAFETY: as above.
     unsafe {
-        head(event, question, denial, settings, stopped);
+        head(event, question, denial, mode, stopped);
         without_file(event, question.name);
     }
     entry.submit(0);
@@ -61,7 +61,7 @@ pub(crate) fn event_without_file(question: &Question, denial: &Denial, settings:
 ///
 /// `event` can be written.
 #[inline(always)]
-unsafe fn head(event: *mut Event, question: &Question, denial: &Denial, settings: &Settings, stopped: bool) {
+unsafe fn head(event: *mut Event, question: &Question, denial: &Denial, mode: u32, stopped: bool) {
     let ids = bpf_get_current_pid_tgid();
     // SAFETY: the caller's.
     unsafe {
@@ -69,7 +69,7 @@ unsafe fn head(event: *mut Event, question: &Question, denial: &Denial, settings
         addr_of_mut!((*event).cgroup).write(bpf_get_current_cgroup_id());
         addr_of_mut!((*event).hook).write(question.hook as u32);
         addr_of_mut!((*event).reason).write(denial.reason as u32);
-        addr_of_mut!((*event).mode).write(settings.mode);
+        addr_of_mut!((*event).mode).write(mode);
         addr_of_mut!((*event).denied).write(u32::from(stopped));
         addr_of_mut!((*event).pid).write((ids >> 32) as u32);
         addr_of_mut!((*event).tid).write(ids as u32);

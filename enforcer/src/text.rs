@@ -52,6 +52,13 @@ pub fn shell_word(text: &str) -> Option<Cow<'_, str>> {
     (!text.chars().any(is_hazardous)).then(|| shlex::try_quote(text).ok()).flatten()
 }
 
+/// A path as an argument of a command that stands in a sentence: `None` for a name that cannot be pasted, or that is too long to be read.
+pub fn argument(path: &str) -> Option<Cow<'_, str>> {
+    // A backslash would be shown as two.
+    let is_short = path.starts_with('/') && path.len() <= LONGEST_ARGUMENT && !path.contains('\\');
+    is_short.then(|| shell_word(path)).flatten()
+}
+
 /// So many of something, in words.
 pub fn counted(count: impl Display, one: &str, many: &str) -> String {
     let count = count.to_string();
@@ -113,6 +120,8 @@ fn is_hazardous(character: char) -> bool {
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
+
+const LONGEST_ARGUMENT: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -31,7 +31,7 @@ fn help_shows_examples_and_every_exit_status() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in ["doctor", "run", "status", "events", "report", "learn", "stop", "completions"] {
+    for command in ["doctor", "run", "status", "events", "explain", "simulate", "report", "learn", "stop", "completions"] {
         assert!(text(&enforcer(&[command, "--help"]).stdout).contains("Examples:"), "{command}");
     }
 }

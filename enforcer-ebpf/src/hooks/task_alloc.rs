@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use enforcer_common::Mode;
 
-use crate::{judge, scripts};
+use crate::{judge, scope, scripts};
 
 /// `int task_alloc(struct task_struct *task, unsigned long clone_flags)`
 #[lsm(hook = "task_alloc")]
@@ -12,7 +12,7 @@ pub(crate) fn task_alloc(ctx: LsmContext) -> i32 {
         return 0;
     }
     match judge::settings() {
-        Ok(settings) if settings.mode == Mode::Audit as u32 => 0,
+        Ok(settings) if scope::mode(settings) == Mode::Audit as u32 => 0,
         // Nothing else can be said about a task that would not be held to anything; that there is no memory is the truth.
         _ => ENOMEM,
     }

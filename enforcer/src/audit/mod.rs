@@ -13,10 +13,10 @@ mod status;
 mod tests;
 mod time;
 
-pub use cgroups::Cgroups;
+pub use cgroups::{Cgroups, service};
 pub use log::{DEFAULT_PATH, Entry, EventLog, LogCounters, LogLimits, Lost};
 pub use reader::{EventReader, Next};
 pub use reason::{explain, remedy};
 pub use record::{Code, Record};
-pub use status::{Daemon, Status};
+pub use status::{Daemon, ScopeInForce, Status, state_in_words};
 pub use time::{BootTime, Timestamp};

@@ -175,7 +175,11 @@ fn parts(path: &Path, read_already: Option<Identity>) -> io::Result<VecDeque<Par
 }
 
 fn parsed(line: &[u8]) -> Next {
-    serde_json::from_slice(line).map_or(Next::Unreadable, Next::Entry)
+    let Ok(mut entry) = serde_json::from_slice(line) else { return Next::Unreadable };
+    if let Entry::Event(record) = &mut entry {
+        record.identify();
+    }
+    Next::Entry(entry)
 }
 
 /// Bytes of a line. The longest record is a small part of it.

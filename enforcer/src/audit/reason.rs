@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use enforcer_common::Reason;
 
 use super::Code;
-use crate::text::shell_word;
+use crate::text::argument;
 
 /// One sentence for people: what happened.
 pub fn explain(reason: Reason) -> &'static str {
@@ -182,11 +182,7 @@ fn scripts_remedy(key: &str) -> String {
     )
 }
 
-/// A file as an argument of a command that people may paste: as a shell takes it literally, or none in particular.
+/// A file as an argument of a command, or none in particular.
 fn file_argument(path: Option<&str>) -> Cow<'_, str> {
-    // A backslash would be shown as two.
-    let path = path.filter(|path| path.starts_with('/') && path.len() <= LONGEST_ARGUMENT && !path.contains('\\'));
-    path.and_then(shell_word).unwrap_or(Cow::Borrowed("FILE"))
+    path.and_then(argument).unwrap_or(Cow::Borrowed("FILE"))
 }
-
-const LONGEST_ARGUMENT: usize = 256;

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use enforcer_common::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use crate::daemon::{Before, Refused};
+use crate::daemon::{Before, Refused, Suspension};
 use crate::kernel::HookCost;
 
 /// The state of enforcement. Its JSON form is an interface: fields are added, never renamed.
@@ -18,6 +19,9 @@ pub struct Status {
     pub enforcing: bool,
     /// `audit` or `enforce`, as the kernel has it; `None` when no programs are in force.
     pub mode: Option<String>,
+    /// The control groups in which another mode holds, as the kernel has them.
+    #[serde(default)]
+    pub scopes: Vec<ScopeInForce>,
     /// The kernel's release.
     pub kernel: String,
     /// Whether `bpf` is among the LSMs of this boot, as far as that can be told; without it, attached programs are never called.
@@ -83,6 +87,9 @@ pub struct Status {
     /// Whether the daemon's workers are kept from the file system by landlock too, beside their filter of system calls; `None` without a daemon.
     #[serde(default)]
     pub landlock: Option<bool>,
+    /// Why nothing is denied though the policy says so; `None` without a daemon.
+    #[serde(default)]
+    pub suspension: Option<Suspension>,
     /// What ran before the programs were attached, once the daemon has looked at it.
     #[serde(default)]
     pub before: Option<Before>,
@@ -91,6 +98,34 @@ pub struct Status {
     /// The folder of the pins, where there are any.
     pub pins: Option<PathBuf>,
 }
+
+/// A control group in which another mode holds than on the rest of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeInForce {
+    /// Its path below the root of the hierarchy, perhaps with a `*` at its end.
+    pub cgroup: String,
+    /// `audit` or `enforce`.
+    pub mode: String,
+}
+
+/// What is done, in one line: with the mode of the machine, and the control groups in which another one holds.
+pub fn state_in_words(mode: Mode, scopes: impl IntoIterator<Item = (String, Mode)>) -> String {
+    let mut others: Vec<String> = scopes.into_iter().filter(|(_, other)| *other != mode).map(|(cgroup, _)| cgroup).collect();
+    let more = others.len().saturating_sub(MOST_NAMED);
+    others.truncate(MOST_NAMED);
+    if more > 0 {
+        others.push(format!("{more} more"));
+    }
+    match (mode, others.is_empty()) {
+        (Mode::Audit, true) => "audit: nothing is denied, would-be denials are reported".to_owned(),
+        (Mode::Enforce, true) => "enforcing: what no trusted signature covers is denied".to_owned(),
+        (Mode::Audit, false) => format!("audit, and enforcing in {}", others.join(", ")),
+        (Mode::Enforce, false) => format!("enforcing, but for {}: audit", others.join(", ")),
+    }
+}
+
+/// Control groups that are named in one line.
+const MOST_NAMED: usize = 3;
 
 /// Whether there is a daemon to answer first uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +142,7 @@ impl Status {
         Self {
             enforcing: false,
             mode: None,
+            scopes: Vec::new(),
             kernel,
             bpf_lsm_active: false,
             hooks: Vec::new(),
@@ -135,15 +171,16 @@ impl Status {
             refused: None,
             counters: BTreeMap::new(),
             landlock: None,
+            suspension: None,
             before: None,
             policy: None,
             pins: None,
         }
     }
 
-    /// Whether the programs are in force, complete, and the daemon answers, in either mode.
+    /// Whether the programs are in force, complete, as the policy says, and the daemon answers, in either mode.
     pub fn is_healthy(&self) -> bool {
-        self.mode.is_some() && self.hooks_missing.is_empty() && self.bpf_lsm_active && self.daemon.alive
+        self.suspension.is_none() && self.mode.is_some() && self.hooks_missing.is_empty() && self.bpf_lsm_active && self.daemon.alive
     }
 
     /// Whether the machine's clock and the trusted time differ by more than a minute.
@@ -182,6 +219,9 @@ impl Status {
                 `systemctl start enforcer`."
                 .to_owned(),
         );
+        if let Some(suspension) = &self.suspension {
+            warn(true, format!("ENFORCEMENT IS SUSPENDED: {}.", suspension.in_words()));
+        }
         if let Some(refused) = &self.refused {
             let (at, why) = (refused.at.to_the_second(), &refused.why);
             warn(

@@ -49,6 +49,7 @@ fn an_event_becomes_a_record_with_everything_in_it() {
     assert_eq!(
         json,
         serde_json::json!({
+            "id": "8fd961d99e0ef6da",
             "time": "2026-01-31T09:30:00.000000Z",
             "denied": true,
             "mode": "enforce",
@@ -83,6 +84,39 @@ fn records_read_back_as_they_were_written() {
         let json = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
     }
+}
+
+#[test]
+fn an_event_keeps_its_name_and_no_other_has_it() {
+    let first = record(&event());
+    let named = |change: fn(&mut Event)| {
+        let mut event = event();
+        change(&mut event);
+        record(&event).id
+    };
+    assert_eq!(named(|_| ()), first.id);
+    assert_ne!(named(|event| event.time += 1000), first.id);
+    assert_ne!(named(|event| event.tid += 1), first.id);
+    assert_ne!(named(|event| event.hook = Hook::MmapFile as u32), first.id);
+    // What an older version wrote has no name, and is called by the same one.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let mut line = serde_json::to_value(Entry::Event(Box::new(first.clone()))).unwrap();
+    line.as_object_mut().unwrap().remove("id");
+    fs::write(&path, format!("{line}\n")).unwrap();
+    assert_eq!(read_all(&path), [Next::Entry(Entry::Event(Box::new(first)))]);
+}
+
+#[test]
+fn digest_and_path_of_a_record_are_those_of_the_event() {
+    assert_eq!(record(&event()).content(), Some(Digest::sha256([0xab; 32])));
+    assert_eq!(record(&event()).path_as_it_is().as_deref(), Some(Path::new("/tmp/tool")));
+    let mut sealed = event();
+    sealed.digest = Digest::fsverity_sha256([7; 32]);
+    set_path(&mut sealed, b"/tmp/\xff");
+    assert_eq!(record(&sealed).content(), Some(Digest::fsverity_sha256([7; 32])));
+    assert_eq!(record(&sealed).path_as_it_is().unwrap().as_os_str().as_encoded_bytes(), b"/tmp/\xff");
+    assert_eq!(record(&hostile_event()).content(), None);
 }
 
 /// Every field as far from sense as a broken or newer kernel side could bring it.

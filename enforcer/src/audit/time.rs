@@ -28,6 +28,12 @@ impl Timestamp {
         Self { microseconds: self.microseconds.saturating_sub(microseconds) }
     }
 
+    /// The moment so much later.
+    pub fn after(self, duration: Duration) -> Self {
+        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Self { microseconds: self.microseconds.saturating_add(microseconds).min(LATEST) }
+    }
+
     /// How long after 1970-01-01T00:00:00Z.
     pub const fn since_epoch(self) -> Duration {
         Duration::from_micros(self.microseconds)

@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::event_log::{LogOption, moment, tell_skipped};
+use super::event_log::{LogOption, tell_skipped};
 use super::output::{OutputError, Style};
-use super::{Exit, Failure, Output, ReportOption};
+use super::{Exit, Failure, Output, ReportOption, since};
 use crate::audit::{Entry, EventReader, Next, Record, Timestamp};
-use crate::text::printable;
+use crate::text::{clipped, printable};
 
 /// Show what was denied, or would have been.
 ///
-/// One line for each event, the oldest first, times in UTC. Needs root.
+/// One line for each event, the oldest first: the time in UTC, the name by which `enforcer explain` knows it, and what happened. Needs root.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   sudo enforcer events                           everything in the log
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "REASON", value_parser = reason_names())]
     reason: Option<String>,
     /// Only events since then: a time (2026-01-31T09:30:00Z) or an age (90s, 15m, 2h, 7d).
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    #[arg(long, value_name = "WHEN", value_parser = since::parse)]
     since: Option<Timestamp>,
     /// Only the last N events.
     #[arg(long, short = 'n', value_name = "N")]
@@ -131,7 +131,8 @@ fn one_line(record: &Record, output: &Output) -> String {
     let style = if record.denied { Style::Bad } else { Style::Warn };
     let rest = line.strip_prefix(record.outcome()).unwrap_or(&line);
     let outcome = output.paint(style, &line[..line.len() - rest.len()]);
-    format!("{}  {outcome}{rest}", record.time.to_the_second())
+    let id = clipped(&record.id, ID_LENGTH);
+    format!("{}  {}  {outcome}{rest}", record.time.to_the_second(), output.paint(Style::Dim, &printable(id)))
 }
 
 fn details(record: &Record, output: &mut Output) -> Result<(), OutputError> {
@@ -147,5 +148,7 @@ fn reason_names() -> clap::builder::PossibleValuesParser {
 
 const LAST_WHEN_FOLLOWING: usize = 10;
 const INTERVAL: Duration = Duration::from_millis(200);
+/// Letters of an event's name that are shown; it is known by fewer as well.
+pub(super) const ID_LENGTH: usize = 8;
 /// Columns of the longest name in a record's details.
 const NAME_WIDTH: usize = 8;

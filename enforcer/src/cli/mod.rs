@@ -3,11 +3,13 @@
 //! Data goes to stdout, everything else to stderr. Every report has `--json`. The exit status is one of [`Exit`], whatever happens.
 //! Nothing is decided here: what is signed, trusted or enforced is the business of the other modules.
 
+mod break_glass;
 mod completions;
 mod doctor;
 mod event_log;
 mod events;
 mod exit;
+mod explain;
 mod failure;
 mod learn;
 mod man;
@@ -20,8 +22,11 @@ mod revoke;
 mod run;
 mod seal;
 mod sign;
+mod simulate;
+mod since;
 mod status;
 mod stop;
+mod switch;
 mod timestamp;
 mod trust;
 mod verifier;
@@ -33,10 +38,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use rustls_pki_types::UnixTime;
 
 pub use exit::Exit;
 pub use failure::Failure;
 pub use output::Output;
+
+use crate::daemon;
+use crate::trust::SecurityVersions;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -65,12 +74,16 @@ pub fn run_words(words: impl IntoIterator<Item = impl Into<OsString> + Clone>, o
 fn execute(line: CommandLine, output: &mut Output) -> Exit {
     let result = match line.command {
         Command::Run(arguments) => run::run(arguments, output),
+        Command::Enforce(arguments) => switch::enforce(arguments, output),
+        Command::Audit(arguments) => switch::audit(arguments, output),
+        Command::BreakGlass(arguments) => break_glass::run(arguments, output),
         Command::Stop(arguments) => stop::run(arguments, output),
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
         Command::Report(arguments) => report::run(arguments, output),
         Command::Learn(arguments) => learn::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
+        Command::Explain(arguments) => explain::run(arguments, output),
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
         Command::Manifest(arguments) => manifest::run(arguments, output),
@@ -79,6 +92,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Trust(arguments) => trust::run(arguments, output),
         Command::Revoke(arguments) => revoke::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
+        Command::Simulate(arguments) => simulate::run(arguments, output),
         Command::Restrict(arguments) => restrict::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
@@ -111,6 +125,7 @@ enum Command {
     Events(events::Arguments),
     Report(report::Arguments),
     Learn(learn::Arguments),
+    Explain(explain::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
@@ -118,6 +133,10 @@ enum Command {
     Timestamp(timestamp::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
+    Simulate(simulate::Arguments),
+    Enforce(switch::EnforceArguments),
+    Audit(switch::AuditArguments),
+    BreakGlass(break_glass::Arguments),
     Revoke(revoke::Arguments),
     Stop(stop::Arguments),
     Restrict(restrict::Arguments),
@@ -131,15 +150,19 @@ impl Command {
     /// The enforcer's program may touch what is guarded, whoever starts it. A command that writes where it is told to would do that for anybody, so it gives
     /// this right up first, for good.
     fn give_up_rights(&self) -> Result<(), Failure> {
-        // `revoke` has to ask the kernel what is in force, and gives the right up where it writes; `restrict` writes nothing, and what it becomes may need to
+        // `enforce` and `audit` ask the daemon to read its policy; `revoke` and `explain` have to ask the kernel what is in force. All of them give the right up
+        // before they write, or look into files. `restrict` writes nothing, and what it becomes may need to
         // start others with more rights.
         if matches!(
             self,
             Self::Restrict(_)
                 | Self::Run(_)
+                | Self::Enforce(_)
+                | Self::Audit(_)
                 | Self::Stop(_)
                 | Self::Status(_)
                 | Self::Doctor(_)
+                | Self::Explain(_)
                 | Self::Policy(_)
                 | Self::Revoke(_)
                 | Self::Verifier(_)
@@ -153,6 +176,12 @@ impl Command {
 /// The calling thread can no longer touch what is guarded.
 fn give_up_rights() -> Result<(), Failure> {
     rustix::thread::set_no_new_privs(true).map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
+}
+
+/// Writes something on a thread that cannot touch what is guarded: where to may be anybody's word, and this program may write there.
+fn without_rights<T: Send>(write: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+    let panicked = |_| Failure::new(Exit::System, "writing failed in an unforeseen way");
+    std::thread::scope(|scope| scope.spawn(|| give_up_rights().and_then(|()| write())).join()).map_err(panicked)?
 }
 
 /// The option of every command that needs a policy.
@@ -171,6 +200,11 @@ pub struct ReportOption {
     pub json: bool,
 }
 
+/// The time and the floors that the daemon decides by, where they may be read.
+fn facts() -> (UnixTime, SecurityVersions) {
+    daemon::trusted_facts().unwrap_or_else(|_| (UnixTime::now(), verify::security_versions()))
+}
+
 /// The command line's definition, for completions and manual pages.
 fn definition() -> clap::Command {
     CommandLine::command()
@@ -186,6 +220,8 @@ const EXAMPLES: &str = "  enforcer doctor                        can this machin
   enforcer status                        what is enforced right now?
   enforcer events --follow               what is denied, or would be?
   enforcer report --since 7d             what is left to mend before enforcing?
+  enforcer explain 3f9a0c1b              why was that denied, and what mends it?
+  enforcer simulate --enforce            what would be denied in enforce mode?
   enforcer verify /usr/bin/python3       would this file run, and if not, why?
 ";
 

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use rustls_pki_types::UnixTime;
 
-use super::event_log::{LogOption, moment, tell_skipped};
+use super::event_log::{LogOption, tell_skipped};
 use super::failure::note;
 use super::output::{Cell, OutputError, Style, Table};
 use super::sign::failure;
 use super::verify::{progress, security_versions, tell_what_does_not_count};
-use super::{Exit, Failure, Output, PolicyOption, ReportOption};
+use super::{Exit, Failure, Output, PolicyOption, ReportOption, since};
 use crate::audit::Timestamp;
 use crate::policy::Policy;
 use crate::report::{By, Finding, Judge, Report, Section, State, Survey, gather, page};
@@ -32,7 +32,7 @@ use crate::trust::TrustStore;
 Exit status: 0 when there is a report, whatever is in it.")]
 pub(super) struct Arguments {
     /// Only events since then: a time (2026-01-31T09:30:00Z) or an age (90s, 15m, 2h, 7d).
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    #[arg(long, value_name = "WHEN", value_parser = since::parse)]
     since: Option<Timestamp>,
     /// What the findings are put together by.
     #[arg(long, value_name = "WHAT", value_parser = by_names(), default_value = By::Cause.name())]

@@ -310,14 +310,8 @@ impl Ledger {
         Ok(Self { revoked: Revoked::load(&path).map_err(failure)?, path, _lock: lock })
     }
 
-    /// By a thread without the enforcer's rights: the policy that says where may be anybody's, and this program may write to what is guarded.
     fn write(&self, revoked: &Revoked) -> Result<(), Failure> {
-        let write = || {
-            super::give_up_rights()?;
-            revoked.save(&self.path).map_err(failure)
-        };
-        let panicked = |_| Failure::new(Exit::System, format!("writing `{}` failed in an unforeseen way", printable(&self.path.to_string_lossy())));
-        std::thread::scope(|scope| scope.spawn(write).join()).map_err(panicked)?
+        super::without_rights(|| revoked.save(&self.path).map_err(failure))
     }
 }
 

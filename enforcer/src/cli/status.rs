@@ -7,7 +7,7 @@ use enforcer_common::Mode;
 
 use super::output::{Cell, OutputError, Style, Table};
 use super::{Exit, Failure, Output, ReportOption};
-use crate::audit::Status;
+use crate::audit::{Status, state_in_words};
 use crate::daemon;
 
 /// What is enforced on this machine right now?
@@ -48,6 +48,9 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
     if status.mode.is_some() {
         if let Some(since) = status.since {
             row("since", since.to_the_second(), Style::Plain);
+        }
+        if !status.scopes.is_empty() {
+            row("scopes", status.scopes.iter().map(|scope| format!("{}: {}", scope.cgroup, scope.mode)).collect::<Vec<_>>().join(", "), Style::Plain);
         }
         let daemon = status.daemon.pid.map_or_else(|| "not running".to_owned(), |pid| format!("running, pid {pid}"));
         row("daemon", daemon, if status.daemon.alive { Style::Good } else { Style::Warn });
@@ -115,10 +118,13 @@ fn versions(status: &Status) -> String {
 const MOST_SHOWN: usize = 8;
 
 fn headline(status: &Status) -> (String, Style) {
+    let mode = |name: &str| if name == Mode::Audit.name() { Mode::Audit } else { Mode::Enforce };
+    let scopes = status.scopes.iter().map(|scope| (scope.cgroup.clone(), mode(&scope.mode)));
     match &status.mode {
         None => ("nothing is enforced".to_owned(), Style::Bad),
-        Some(_) if status.enforcing => ("enforcing: what no trusted signature covers is denied".to_owned(), Style::Good),
-        Some(mode) if mode == Mode::Audit.name() => ("audit: nothing is denied, would-be denials are reported".to_owned(), Style::Warn),
+        Some(_) if status.suspension.is_some() => ("SUSPENDED: nothing is denied, though the policy says so".to_owned(), Style::Bad),
+        Some(_) if status.enforcing => (state_in_words(Mode::Enforce, scopes), Style::Good),
+        Some(mode) if mode == Mode::Audit.name() => (state_in_words(Mode::Audit, scopes), Style::Warn),
         Some(_) => ("enforcement is incomplete".to_owned(), Style::Bad),
     }
 }

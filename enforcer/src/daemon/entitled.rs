@@ -14,11 +14,12 @@ use std::thread;
 
 use enforcer_common::Mode;
 
-use super::before::{pids, verify};
+use super::before::verify;
 use super::publish::entitlements;
 use super::{Ground, Shared};
 use crate::kernel::{boottime, without_mark};
 use crate::measure;
+use crate::processes;
 use crate::text::printable;
 use crate::worker::{self, Pool};
 
@@ -66,10 +67,10 @@ pub(super) fn renew(shared: &Shared) {
 fn renew_on(shared: &Shared, ground: &Ground) -> Result<(), String> {
     let noted = shared.maps.executables().map_err(|error| error.to_string())?;
     let numbers: HashSet<u64> = noted.iter().map(|(id, _)| id.inode.number).collect();
-    let settings = worker::Settings::of_this_program(1, 0, ground.policy.mode == Mode::Audit);
+    let settings = worker::Settings::of_this_program(1, 0, ground.policy.strictest_mode() == Mode::Audit);
     let workers = Pool::start(settings, Arc::clone(&shared.tally.workers)).map_err(|unfit| unfit.to_string())?;
     let mut seen = HashSet::new();
-    for pid in pids().map_err(|error| format!("`/proc`: {error}"))? {
+    for pid in processes::pids().map_err(|error| format!("`/proc`: {error}"))? {
         if shared.ground().generation != ground.generation {
             break;
         }

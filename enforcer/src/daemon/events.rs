@@ -46,6 +46,9 @@ impl Events {
                             if let Some(record) = told(&shared, &mut cgroups, &event) {
                                 // The disk first: the journal may make its writers wait.
                                 log.append(&record);
+                                if record.denied {
+                                    shared.note_denial();
+                                }
                                 journal.write(&record);
                             }
                         }

@@ -25,17 +25,19 @@ mod reload;
 mod requests;
 mod run;
 mod scan;
+mod scopes;
 mod state;
 mod status;
+mod suspension;
 mod tally;
 mod watch;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use enforcer_common::Settings;
+use enforcer_common::{Mode, Settings};
 
 pub use before::Before;
 pub use charter::in_force as charters_in_force;
@@ -43,8 +45,10 @@ pub use notice::{Notice, Refused};
 pub use own_code::{Refused as Untrusted, examine as examine_own_code};
 pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
 pub use state::trusted_facts;
-pub use status::status;
+pub use status::{mode_in_force, status};
+pub use suspension::{PARAMETER as BREAK_GLASS_PARAMETER, Suspension, mend_fuse, normal as normal_code};
 
+use crate::audit::Timestamp;
 use crate::kernel::{KernelError, Maps, boottime};
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts, Verified};
@@ -55,6 +59,7 @@ use clock::Clock;
 use explain::Explanations;
 use identity::Identity;
 use publish::Publisher;
+use suspension::FuseBox;
 use tally::Tally;
 
 /// What the daemon is started with.
@@ -90,6 +95,7 @@ struct Shared {
     /// Who looks into the files of those who wait for an answer.
     workers: Pool,
     tally: Arc<Tally>,
+    fuses: FuseBox,
     /// What ran before, once it is known.
     before: RwLock<Option<Before>>,
     /// Whether verdicts of a former ground are left in the kernel.
@@ -113,6 +119,23 @@ impl Shared {
 
     fn set_before(&self, before: Before) {
         *self.before.write().unwrap_or_else(PoisonError::into_inner) = Some(before);
+    }
+
+    /// Counts a denial. When it is the one that blows the policy's fuse, nothing is denied from here on; the ground follows.
+    fn note_denial(&self) {
+        let ground = self.ground();
+        let Some(fuse) = &ground.policy.fuse else { return };
+        let now = Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(self.clock.now().as_secs()));
+        if !self.fuses.count(&ground.policy, fuse, now) {
+            return;
+        }
+        tracing::error!("ENFORCEMENT IS SUSPENDED: the fuse has blown, after {} denials; nothing is denied any more", fuse.denials);
+        let suspended =
+            self.maps.settings().and_then(|settings| self.maps.set_settings(&Settings { mode: Mode::Audit as u32, scope_root: 0, ..settings }));
+        if let Err(error) = suspended {
+            tracing::error!("the fuse has blown, and enforcement could not be suspended at once: {error}");
+        }
+        self.fuses.blew.notify_one();
     }
 
     /// Publishes something that was decided on `ground`, unless that is no longer the ground in force: then `None`, and nothing happens.
@@ -198,8 +221,10 @@ impl Shared {
         self.publisher.bind_interpreters(&ground.policy, ground.generation)?;
         self.publisher.allow_own(&ground.own_code, ground.generation)?;
         self.publisher.allow_all(ground.examiner.manifest_entries(), ground.generation)?;
+        let scope_root = scopes::publish(&self.maps, &ground.policy)?;
         let left_until = self.maps.settings()?.left_until;
-        self.maps.set_settings(&Settings { left_until, ..settings(&ground.policy, ground.generation, &self.identity) })
+        self.maps.set_settings(&Settings { left_until, scope_root, ..settings(&ground.policy, ground.generation, &self.identity) })?;
+        scopes::forget_others(&self.maps, &ground.policy, scope_root)
     }
 }
 
@@ -235,7 +260,7 @@ fn settings(policy: &Policy, generation: u32, identity: &Identity) -> Settings {
         generation,
         bound_names: names::count(policy),
         enforcers: identity.digests(),
-        reserved: 0,
+        scope_root: 0,
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::before::Before;
 use super::run::RUN_FOLDER;
+use super::suspension::Suspension;
 use crate::audit::Timestamp;
 
 /// The daemon's own view of itself.
@@ -21,6 +22,9 @@ pub struct Notice {
     /// SHA-256 of the file of revocations that was read last. What was taken out of it may be in force all the same.
     #[serde(default)]
     pub revocations_read: Option<String>,
+    /// The policy in force.
+    #[serde(default)]
+    pub policy: Option<PolicyInForce>,
     /// Since when what is on the disk is not what is in force, and why.
     pub refused: Option<Refused>,
     /// What the daemon lost, dropped or gave up since it started.
@@ -29,9 +33,21 @@ pub struct Notice {
     /// Whether the workers that look into files are kept from the file system by landlock too.
     #[serde(default)]
     pub landlock: Option<bool>,
+    /// Why nothing is denied though the policy says so.
+    #[serde(default)]
+    pub suspension: Option<Suspension>,
     /// What ran before the programs were attached, once it has been looked at.
     #[serde(default)]
     pub before: Option<Before>,
+}
+
+/// A policy that was put in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyInForce {
+    /// SHA-256 of its text, in hexadecimal.
+    pub sha256: String,
+    /// When it was read last.
+    pub at: Timestamp,
 }
 
 /// A reload that was refused.

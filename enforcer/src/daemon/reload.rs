@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError};
 use enforcer_common::Mode;
 
 use super::charter::Chartered;
-use super::notice::{Notice, Refused};
+use super::notice::{Notice, PolicyInForce, Refused};
 use super::protected::require_protected;
 use super::run::{Daemon, DaemonError, notify, system, watching};
 use super::watch::Watch;
-use super::{Ground, entitled, facts, own_code, scan};
+use super::{Ground, entitled, facts, own_code, scan, suspension};
 use crate::audit::Timestamp;
 use crate::charter::InForce;
 use crate::kernel;
@@ -62,17 +62,21 @@ impl Daemon {
     fn try_reload(&self, watch: &mut Watch, what: What) -> Result<(), DaemonError> {
         let ground = self.shared.ground();
         let policy = match what {
-            What::Policy => Policy::load(&self.options.policy)?,
+            What::Policy => {
+                self.shared.fuses.forget();
+                Policy::load(&self.options.policy)?
+            }
             // A policy that is being written must not hold up a revocation.
             What::Trust => ground.policy.clone(),
         };
+        let (policy, suspension) = suspension::apply(policy, self.shared.fuses.blown().as_ref());
         watch.watch(&policy).map_err(watching)?;
         let mut trust = match what {
             What::Policy => TrustStore::load(&policy, self.shared.clock.now())?,
             What::Trust => ground.examiner.trust().renewed(&policy.revocation)?,
         };
         require_protected(&policy)?;
-        if policy.mode == Mode::Enforce {
+        if policy.strictest_mode() == Mode::Enforce {
             self.shared.workers.require_confined().map_err(|unfit| DaemonError::Workers(Arc::new(unfit)))?;
         }
         let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
@@ -95,8 +99,9 @@ impl Daemon {
                 let own_code = trusted_own_code(&policy, &examiner, &facts)?;
                 self.shared.replace_ground(Arc::new(Ground { policy, chartered, examiner, own_code, generation }))?;
             }
-            What::Trust => self.replace_trust(&ground, chartered, examiner, generation, &facts)?,
+            What::Trust => self.replace_trust(&ground, policy, chartered, examiner, generation, &facts)?,
         }
+        self.shared.fuses.set_suspension(suspension);
         self.shared.settle_charter();
         scan::start(&self.shared).map_err(|source| system("start a thread", source))
     }
@@ -106,20 +111,21 @@ impl Daemon {
     fn replace_trust(
         &self,
         old: &Ground,
+        policy: Policy,
         chartered: Chartered,
         examiner: Arc<Examiner>,
         generation: u32,
         facts: &Facts<'_>,
     ) -> Result<(), DaemonError> {
         let ground = |chartered: &Chartered, examiner: &Arc<Examiner>, own_code: Vec<Verified>, generation| Ground {
-            policy: old.policy.clone(),
+            policy: policy.clone(),
             chartered: chartered.clone(),
             examiner: Arc::clone(examiner),
             own_code,
             generation,
         };
         self.shared.replace_ground(Arc::new(ground(&chartered, &examiner, old.own_code.clone(), generation)))?;
-        match trusted_own_code(&old.policy, &examiner, facts) {
+        match trusted_own_code(&policy, &examiner, facts) {
             Ok(own_code) => Ok(self.shared.set_own_code(ground(&chartered, &examiner, own_code, generation))?),
             Err(error) => {
                 self.shared.replace_ground(Arc::new(ground(&old.chartered, &old.examiner, old.own_code.clone(), generation.wrapping_add(1))))?;
@@ -130,19 +136,23 @@ impl Daemon {
 
     /// Leaves what `enforcer status` cannot see in the kernel.
     pub(super) fn leave_notice(&self, refused: Option<String>) {
-        self.tell(refused.map(|why| Refused { at: Timestamp::now(), why }));
+        let read = || PolicyInForce { sha256: hex(&self.shared.ground().policy.sha256), at: Timestamp::now() };
+        let policy = if refused.is_none() { Some(read()) } else { self.told().policy };
+        self.tell(policy, refused.map(|why| Refused { at: Timestamp::now(), why }));
     }
 
-    pub(super) fn tell(&self, refused: Option<Refused>) {
+    pub(super) fn tell(&self, policy: Option<PolicyInForce>, refused: Option<Refused>) {
         let ground = self.shared.ground();
         let revoked = ground.examiner.revoked();
         let notice = Notice {
+            policy,
             clock_offset: self.shared.clock.offset(),
             revocations: revoked.id(),
             revocations_read: revoked.sha256().map(|sha256| hex(&sha256)),
             refused,
             counters: self.shared.tally.by_name(),
             landlock: Some(self.shared.workers.has_landlock()),
+            suspension: self.shared.fuses.suspension(),
             before: self.shared.before(),
         };
         if let Err(error) = notice.leave() {
@@ -175,7 +185,9 @@ pub(super) fn trusted_own_code(policy: &Policy, examiner: &Examiner, facts: &Fac
     for file in own_code::examine(examiner, facts).map_err(|source| system("find the daemon's own code", source))? {
         match file {
             Ok(verified) => own_code.push(verified),
-            Err(refused) if policy.mode == Mode::Enforce => return Err(DaemonError::Untrusted { path: refused.path, detail: refused.detail }),
+            Err(refused) if policy.strictest_mode() == Mode::Enforce => {
+                return Err(DaemonError::Untrusted { path: refused.path, detail: refused.detail });
+            }
             Err(refused) => tracing::warn!("in enforce mode the daemon could not start again: `{}`: {}", refused.path.display(), refused.detail),
         }
     }

@@ -27,10 +27,11 @@ use super::publish::Publisher;
 use super::reload::{What, examiner, trusted_own_code};
 use super::requests::{Requests, VERIFIERS};
 use super::state::{load_floors, start_clock, untold_time};
+use super::suspension::{self, FuseBox};
 use super::tally::{Loss, Tally};
 use super::watch::Watch;
 use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
-use crate::audit::EventLog;
+use crate::audit::{EventLog, state_in_words};
 use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::measure::MeasureError;
@@ -113,8 +114,8 @@ pub enum DaemonError {
 /// Runs the daemon until it is told to end by `SIGTERM` or `SIGINT`. Enforcement goes on afterwards.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     let mut phases = Phases::begin();
-    let policy = Policy::load(&options.policy)?;
-    let clock = Arc::new(start_clock(policy.mode)?);
+    let (policy, suspension) = suspension::apply(Policy::load(&options.policy)?, None);
+    let clock = Arc::new(start_clock(policy.strictest_mode())?);
     // Before anything of it is read, so that no change is missed.
     let watch = Watch::start(&policy).map_err(watching)?;
     let mut trust = TrustStore::load(&policy, clock.now())?;
@@ -124,7 +125,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         private_folder(Path::new(folder))?;
     }
     let _lock = lock(&options.policy)?;
-    let floors = load_floors(policy.mode)?;
+    let floors = load_floors(policy.strictest_mode())?;
     // Before anything of this policy has an effect.
     let chartered = Chartered::admit(&policy, &mut trust, &charters_in_force()?, &facts(&clock, &floors.versions()))?;
     clock.keep().unwrap_or_else(|error| tracing::error!("{}", untold_time(&error)));
@@ -140,10 +141,11 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         kernel::require_own_place(loaded.maps.settings()?.mount_namespace).map_err(|source| system("take over what is in force", source))?;
     }
     let tally = Arc::new(Tally::default());
-    let settings = worker::Settings::of_this_program(VERIFIERS, FIRST, policy.mode == Mode::Audit);
+    let settings = worker::Settings::of_this_program(VERIFIERS, FIRST, policy.strictest_mode() == Mode::Audit);
     let workers = Pool::start(settings, Arc::clone(&tally.workers)).map_err(DaemonError::Workers)?;
     phases.end("workers");
     let daemon = Daemon::prepare(options, (policy, trust, chartered), (clock, floors), (workers, tally), &loaded, &mut phases)?;
+    daemon.shared.fuses.set_suspension(suspension);
     let requests =
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
@@ -194,6 +196,7 @@ impl Daemon {
             ground: RwLock::new(Arc::clone(&ground)),
             workers,
             tally,
+            fuses: FuseBox::default(),
             before: RwLock::default(),
             unretired: AtomicBool::new(false),
             are_rights_left: AtomicBool::new(false),
@@ -235,8 +238,9 @@ impl Daemon {
             let retired = loaded.retire_others()?;
             // Once more, with nobody else left who could have denied.
             self.prove()?;
-            let (mode, verdicts) = (self.shared.ground().policy.mode, self.shared.maps.verdict_count()?);
-            tracing::info!(mode = mode.name(), adopted, retired, verdicts, "in force: the canary was {}", proof(mode));
+            let (policy, verdicts) = (self.shared.ground().policy.clone(), self.shared.maps.verdict_count()?);
+            let (mode, scopes) = (policy.mode.name(), policy.scopes.len());
+            tracing::info!(mode, scopes, adopted, retired, verdicts, "in force: the canary was {}", proof(mode_here(&policy)));
             self.shared.settle_charter();
             if was_in_force {
                 // What ran before is what the first daemon of this boot found.
@@ -280,6 +284,7 @@ impl Daemon {
                         tracing::info!("what is revoked has changed");
                         self.reload(&mut watch, What::Trust);
                     }
+                    () = self.shared.fuses.blew.notified() => self.reload(&mut watch, What::Trust),
                     _ = keep.tick() => self.keep_state(),
                     _ = overlay_ticks.tick(), if overlay == Overlay::Absent => {
                         if kernel::overlay_module_is_loaded() {
@@ -341,7 +346,7 @@ impl Daemon {
 
     /// The unsigned canary, in the mode in force.
     fn prove(&self) -> Result<(), DaemonError> {
-        let mode = self.shared.ground().policy.mode;
+        let mode = mode_here(&self.shared.ground().policy);
         let canary = Canary { folders: &[Path::new(STATE_FOLDER), Path::new("/etc/enforcer")], mode };
         canary.try_it(&self.shared.maps, |digest| {
             self.shared.explanations.announce_canary(digest);
@@ -354,7 +359,7 @@ impl Daemon {
 
     /// The signed canary: where the kernel cannot measure, everything is denied, and nobody could even take enforcement off.
     fn prove_signed_code_runs(&self) -> Result<(), DaemonError> {
-        if self.shared.ground().policy.mode == Mode::Enforce {
+        if self.shared.ground().policy.strictest_mode() == Mode::Enforce {
             start_signed(&self.program)?;
         }
         Ok(())
@@ -398,7 +403,7 @@ impl Daemon {
         let may_follow = match examination.outcome() {
             Ok(verified) if has_policy_signers => verified.uses() & USE_EXEC != 0 && verified.entitlements().iter().any(|right| right == SUCCESSOR),
             Ok(verified) => verified.uses() & USE_EXEC != 0,
-            Err(_) => !has_policy_signers && ground.policy.mode == Mode::Audit,
+            Err(_) => !has_policy_signers && ground.policy.strictest_mode() == Mode::Audit,
         };
         if !may_follow && !self.shared.identity.is_own(&examination.digest) {
             tracing::warn!("`{}` is another program than this one, and is not let take over: {UNENTITLED}", self.program.display());
@@ -440,7 +445,7 @@ impl Daemon {
             tracing::warn!("{dropped} first uses found the queue full, and are denied at their deadline");
         }
         if told.counters != counters || told.before != self.shared.before() {
-            self.tell(told.refused);
+            self.tell(told.policy, told.refused);
         }
     }
 
@@ -453,11 +458,12 @@ impl Daemon {
     }
 
     pub(super) fn status_line(&self) -> String {
-        let ground = self.shared.ground();
-        match ground.policy.mode {
-            Mode::Audit => "audit: nothing is denied, would-be denials are reported".to_owned(),
-            Mode::Enforce => "enforcing: unsigned code is denied".to_owned(),
+        if let Some(suspension) = self.shared.fuses.suspension() {
+            return format!("SUSPENDED: {}", suspension.in_words());
         }
+        let ground = self.shared.ground();
+        let scopes = ground.policy.scopes.iter().flat_map(|scope| scope.cgroups.iter().map(|cgroup| (cgroup.to_string(), scope.mode)));
+        state_in_words(ground.policy.mode, scopes)
     }
 }
 
@@ -492,6 +498,13 @@ fn lock(policy: &Path) -> Result<fs::File, DaemonError> {
 
 fn private_folder(path: &Path) -> Result<(), DaemonError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| system(&format!("create `{}`", path.display()), source))
+}
+
+/// The mode that holds for the daemon itself, which tries the canary.
+fn mode_here(policy: &Policy) -> Mode {
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let cgroup = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    policy.mode_in(Path::new(cgroup))
 }
 
 fn proof(mode: Mode) -> &'static str {

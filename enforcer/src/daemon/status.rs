@@ -10,7 +10,7 @@ use super::clock;
 use super::notice::Notice;
 use super::run::{LOCK_FILE, RUN_FOLDER, STATE_FOLDER};
 use super::state::VERSIONS_FILE;
-use crate::audit::{Daemon, Status, Timestamp};
+use crate::audit::{Daemon, ScopeInForce, Status, Timestamp};
 use crate::charter::Charter;
 use crate::kernel::{HOOKS, KernelError, Maps, Pins, charters, daemon_of, observed, require_bpf_lsm};
 use crate::trust::SecurityVersions;
@@ -40,6 +40,7 @@ pub fn status() -> Result<Status, KernelError> {
     Ok(Status {
         enforcing: mode == Some(Mode::Enforce) && missing.is_empty() && bpf_lsm_active && programs_run(),
         bpf_lsm_active,
+        scopes: super::scopes::in_force(&maps, settings.scope_root)?.into_iter().map(in_force).collect(),
         mode: mode.filter(|_| !hooks.is_empty()).map(|mode| mode.name().to_owned()),
         hooks: hooks.into_iter().map(str::to_owned).collect(),
         hooks_missing: missing,
@@ -68,12 +69,29 @@ pub fn status() -> Result<Status, KernelError> {
         policy_signers: policy_signers()?,
         counters: notice.as_ref().map(|notice| notice.counters.clone()).unwrap_or_default(),
         landlock: notice.as_ref().and_then(|notice| notice.landlock),
+        suspension: notice.as_ref().and_then(|notice| notice.suspension.clone()),
         before: notice.as_ref().and_then(|notice| notice.before.clone()),
         refused: notice.and_then(|notice| notice.refused),
         policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
         pins: Some(pins.folder().to_owned()),
         kernel: release,
     })
+}
+
+fn in_force((cgroup, mode): (String, Mode)) -> ScopeInForce {
+    ScopeInForce { cgroup, mode: mode.name().to_owned() }
+}
+
+/// The mode in force, as the kernel has it; `None`, where no programs are. Needs root, as the pins do.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn mode_in_force() -> Result<Option<Mode>, KernelError> {
+    let Some(pins) = observed()?.into_iter().next() else { return Ok(None) };
+    if pins.hooks().is_empty() {
+        return Ok(None);
+    }
+    Ok(Mode::from_raw(Maps::open(pins.folder())?.settings()?.mode))
 }
 
 /// By whose word the policy in force may be changed, as the kernel has it.

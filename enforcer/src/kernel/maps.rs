@@ -10,7 +10,7 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, RingBuf, loaded_maps};
 use enforcer_common::{
     Asker, Binding, BoundPath, CHARTER_SIZE, Charter, Counter, Digest, ENROL_CODE, ENROL_MEASUREMENT, Enrolment, ExecutableId, Heartbeat, InodeId,
-    Interpreter, MEASURED, Name, ObjectId, OverlayLayout, POLICY_EPOCH, Reason, Settings, Verdict, Word,
+    Interpreter, MEASURED, Name, ObjectId, OverlayLayout, POLICY_EPOCH, Reason, ScopeNode, ScopeStep, Settings, Verdict, Word,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::{ClockId, clock_gettime};
@@ -19,7 +19,7 @@ use super::KernelError;
 use super::batch::Batch;
 
 /// Every map that is pinned and shared with the programs, by the name it has in the object. The last ones are the programs' alone.
-pub(super) const MAPS: [&str; 31] = [
+pub(super) const MAPS: [&str; 32] = [
     "VERDICTS",
     "NAMES",
     "PATHS",
@@ -29,6 +29,7 @@ pub(super) const MAPS: [&str; 31] = [
     "ENROLMENT",
     "SETTINGS",
     EPOCHS,
+    SCOPES,
     "HEARTBEAT",
     "CHARTER",
     "COUNTERS",
@@ -71,6 +72,8 @@ pub struct Maps {
     settings: Mutex<Array<MapData, Settings>>,
     /// Not in builds before what is allowed was kept with inodes.
     epochs: Option<Mutex<Array<MapData, u64>>>,
+    /// Not in builds before there were scopes.
+    scopes: Option<Mutex<HashMap<MapData, ScopeStep, ScopeNode>>>,
     heartbeat: Mutex<Array<MapData, Heartbeat>>,
     /// Not in builds before there were charters.
     charter: Option<Mutex<Array<MapData, Charter>>>,
@@ -99,6 +102,7 @@ impl Maps {
             words: folder.join(WORDS).exists().then(|| hash_map(folder, WORDS)).transpose()?.map(Mutex::new),
             settings: Mutex::new(array(folder, "SETTINGS")?),
             epochs: folder.join(EPOCHS).exists().then(|| array(folder, EPOCHS)).transpose()?.map(Mutex::new),
+            scopes: folder.join(SCOPES).exists().then(|| hash_map(folder, SCOPES)).transpose()?.map(Mutex::new),
             heartbeat: Mutex::new(array(folder, "HEARTBEAT")?),
             charter: folder.join(CHARTER).exists().then(|| array(folder, CHARTER)).transpose()?.map(Mutex::new),
             overlay: folder.join(OVERLAY).exists().then(|| array(folder, OVERLAY)).transpose()?.map(Mutex::new),
@@ -194,6 +198,26 @@ impl Maps {
     pub fn retain_words(&self, keep: impl Fn(u32) -> bool) -> Result<(), KernelError> {
         let Some(words) = &self.words else { return Ok(()) };
         unbind(&mut lock(words), WORDS, |word| keep(word.interpreter))
+    }
+
+    /// Adds a step on the way to a scope.
+    pub fn set_scope_step(&self, step: &ScopeStep, node: &ScopeNode) -> Result<(), KernelError> {
+        match &self.scopes {
+            Some(scopes) => bind(&mut lock(scopes), SCOPES, step, node),
+            None => Err(KernelError::Map { map: SCOPES, detail: "it is not there".to_owned() }),
+        }
+    }
+
+    /// The steps to all scopes, and where they lead.
+    pub fn scope_steps(&self) -> Result<Vec<(ScopeStep, ScopeNode)>, KernelError> {
+        let Some(scopes) = &self.scopes else { return Ok(Vec::new()) };
+        lock(scopes).iter().map(|step| step.map_err(|error| failed(SCOPES, &error))).collect()
+    }
+
+    /// Removes all steps that `keep` refuses.
+    pub fn retain_scope_steps(&self, keep: impl Fn(&ScopeStep) -> bool) -> Result<(), KernelError> {
+        let Some(scopes) = &self.scopes else { return Ok(()) };
+        unbind(&mut lock(scopes), SCOPES, keep)
     }
 
     /// Refuses one waiting task.
@@ -473,6 +497,7 @@ fn failed(map: &'static str, error: &dyn std::error::Error) -> KernelError {
 
 const CHARTER: &str = "CHARTER";
 const EPOCHS: &str = "EPOCHS";
+const SCOPES: &str = "SCOPES";
 const OVERLAY: &str = "OVERLAY";
 const INTERPRETERS: &str = "INTERPRETERS";
 const WORDS: &str = "WORDS";

@@ -23,6 +23,16 @@ pub fn boot_id() -> io::Result<String> {
     Ok(text.trim().to_owned())
 }
 
+/// What the kernel was told when it was booted (`Documentation/admin-guide/kernel-parameters.rst`).
+///
+/// # Errors
+/// `/proc` is not the proc file system, or something is mounted over the file.
+pub fn kernel_command_line() -> io::Result<String> {
+    let mut bytes = Vec::new();
+    open_below(&proc_root()?, "cmdline", OFlags::RDONLY)?.take(LONGEST_COMMAND_LINE).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// A file of the sys file system, by its path below `/sys`.
 ///
 /// # Errors
@@ -118,6 +128,8 @@ fn root(path: &str, magic: i64) -> io::Result<OwnedFd> {
 }
 
 // `include/uapi/linux/magic.h`
+/// More than `COMMAND_LINE_SIZE` of any architecture.
+const LONGEST_COMMAND_LINE: u64 = 1 << 16;
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 const SYSFS_MAGIC: i64 = 0x6265_6572;
 

@@ -36,6 +36,20 @@ pub fn end_daemon() -> Result<Option<u32>, KernelError> {
     Ok(ended)
 }
 
+/// Asks the daemon to read its policy again (`SIGHUP`). Its process id; `None` when none answers.
+pub fn reload_daemon() -> Result<Option<u32>, KernelError> {
+    for pins in observed()? {
+        let Ok(maps) = Maps::open(pins.folder()) else { continue };
+        let Some(raw) = daemon_of(&maps)? else { continue };
+        let failed = |error: rustix::io::Errno| KernelError::Daemon { pid: raw, detail: error.to_string() };
+        let Some(pid) = Pid::from_raw(raw.cast_signed()) else { continue };
+        let process = pidfd_open(pid, PidfdFlags::empty()).map_err(failed)?;
+        pidfd_send_signal(&process, Signal::HUP).map_err(failed)?;
+        return Ok(Some(raw));
+    }
+    Ok(None)
+}
+
 /// The daemon of these maps, whether it answers or hangs: the process that it said it is, if that still runs the enforcer's program.
 fn process_of(maps: &Maps) -> Result<Option<u32>, KernelError> {
     if let Some(pid) = daemon_of(maps)? {

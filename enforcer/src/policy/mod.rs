@@ -2,9 +2,15 @@
 //!
 //! Never reads a certificate or a signed file: that is [`crate::trust`]'s and [`crate::signature`]'s work.
 
+mod duration;
+mod edit;
 mod error;
 mod raw;
+mod relief;
+mod rule;
+mod scopes;
 mod scripts;
+mod setting;
 mod settle;
 mod size;
 #[cfg(test)]
@@ -16,10 +22,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use duration::{display as display_duration, parse as parse_duration};
+pub use edit::Edit;
 pub use enforcer_common::{Mode, Response};
 pub(crate) use error::from_toml;
 pub use error::{Invalid, Place, PolicyError, Problem};
+pub use relief::{BreakGlass, Fuse};
+pub use rule::{Lines, Rule};
+pub use scopes::{CgroupPattern, Scope};
 pub use scripts::{Callers, Evidence, Grammar, Interpreter, Interpreters, Label, ScriptName, ScriptNames, known_script_names};
+pub use setting::{ScriptSetting, Setting};
 pub(crate) use size::display as display_size;
 
 /// Where the policy is looked for when nobody names another place.
@@ -32,8 +44,14 @@ pub struct Policy {
     pub path: PathBuf,
     /// SHA-256 of the text that was settled: exactly what a policy signer has to have signed.
     pub sha256: [u8; 32],
-    /// Audit or enforce.
+    /// Audit or enforce, where no scope says another one.
     pub mode: Mode,
+    /// The control groups in which another mode holds.
+    pub scopes: Vec<Scope>,
+    /// When enforcing is suspended by itself.
+    pub fuse: Option<Fuse>,
+    /// By whose word it is suspended at a boot.
+    pub break_glass: BreakGlass,
     /// Who is trusted, for what; a signer's number is its place here.
     pub signers: Vec<Signer>,
     /// Which software must be what it says it is; a component's number is its place here.
@@ -220,27 +238,19 @@ impl Policy {
         u32::try_from(place + 1).ok()
     }
 
+    /// The interpreters that there can be: one without programs is whoever is entitled to be one, if anybody can be.
+    pub fn possible_interpreters(&self) -> impl Iterator<Item = &Interpreter> {
+        let is_entitlement = |name: &String| name.starts_with(scripts::GENERIC);
+        let by_entitlement = self.signers.iter().any(|signer| signer.entitlements.iter().any(is_entitlement));
+        self.interpreters.0.iter().filter(move |interpreter| by_entitlement || !interpreter.programs.is_empty())
+    }
+
     /// Reads and settles the policy in a file.
     ///
     /// # Errors
     /// [`PolicyError`]: what could not be read, or everything that is wrong with it, with line and column.
     pub fn load(path: &Path) -> Result<Self, PolicyError> {
-        let unreadable = |source| PolicyError::Unreadable { path: path.into(), source };
-        // Non-blocking, so that a FIFO in the policy's place cannot hang its reader.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
-            return Err(PolicyError::NotAFile { path: path.into() });
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_SIZE {
-            return Err(PolicyError::TooLarge { path: path.into() });
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            PolicyError::NotText { path: path.into(), line: valid.iter().filter(|byte| **byte == b'\n').count() + 1 }
-        })?;
-        Self::parse(&text, path)
+        Self::parse(&read(path)?, path)
     }
 
     /// Settles the policy in `text`. `path` is where it came from: errors and reports name it, nothing is read.
@@ -256,6 +266,25 @@ impl Policy {
         let sha256 = crate::text::sha256(text.as_bytes());
         settle::settle(raw, path).map(|policy| Self { sha256, ..policy }).map_err(invalid)
     }
+}
+
+/// The text of a policy's file.
+fn read(path: &Path) -> Result<String, PolicyError> {
+    let unreadable = |source| PolicyError::Unreadable { path: path.into(), source };
+    // Non-blocking, so that a FIFO in the policy's place cannot hang its reader.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(PolicyError::NotAFile { path: path.into() });
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_SIZE {
+        return Err(PolicyError::TooLarge { path: path.into() });
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        PolicyError::NotText { path: path.into(), line: valid.iter().filter(|byte| **byte == b'\n').count() + 1 }
+    })
 }
 
 /// Bytes that a policy may have.

@@ -4,6 +4,7 @@
 //! a settled [`super::Policy`].
 
 use serde::Deserialize;
+use toml::value::Datetime;
 use toml::{Spanned, Value};
 
 /// A value with its place in the file.
@@ -20,6 +21,11 @@ pub(super) struct RawPolicy {
     pub(super) component: Vec<At<RawComponent>>,
     #[serde(default)]
     pub(super) timestamp_authority: Vec<At<RawTimestampAuthority>>,
+    #[serde(default)]
+    pub(super) scope: Vec<At<RawScope>>,
+    pub(super) fuse: Option<At<RawFuse>>,
+    #[serde(default)]
+    pub(super) break_glass: RawBreakGlass,
     #[serde(default)]
     pub(super) signatures: RawSignatures,
     #[serde(default)]
@@ -71,6 +77,28 @@ pub(super) struct RawTimestampAuthority {
     pub(super) name: Option<At<String>>,
     pub(super) anchors: Option<Vec<At<String>>>,
     pub(super) intermediates: Option<Vec<At<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawScope {
+    pub(super) name: Option<At<String>>,
+    pub(super) cgroups: Option<Vec<At<String>>>,
+    pub(super) mode: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawFuse {
+    pub(super) denials: Option<At<i64>>,
+    pub(super) within: Option<At<String>>,
+    pub(super) until: Option<At<Datetime>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawBreakGlass {
+    pub(super) codes: Option<Vec<At<String>>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -2,6 +2,8 @@
 //!
 //! Goes on after a problem, so that one run shows all of them. Touches no file: whether an anchor exists is [`crate::trust`]'s question.
 
+mod relief;
+mod scopes;
 mod scripts;
 mod trust;
 
@@ -30,6 +32,9 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
         path: path.into(),
         sha256: [0; 32],
         mode,
+        scopes: desk.scopes(raw.scope),
+        fuse: desk.fuse(raw.fuse),
+        break_glass: desk.break_glass(raw.break_glass),
         protection: Protection { policy_signers: desk.named_signers(policy_signers, &signers) },
         components: desk.components(raw.component, &signers),
         signers,
@@ -44,7 +49,7 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
         kernel: desk.kernel(raw.kernel),
         limits: desk.limits(raw.limits),
     };
-    if mode == Mode::Enforce && no_signer_written {
+    if policy.strictest_mode() == Mode::Enforce && no_signer_written {
         desk.refuse(
             Problem::new(mode_place, "`enforce` without any signer: nothing could ever run")
                 .remedy("add a `[[signer]]` with `anchors` or `certificates`, or begin with mode = \"audit\""),

@@ -357,9 +357,9 @@ fn the_defaults_written_in_the_comments_are_the_defaults() {
     policy.interpreters.0.iter_mut().for_each(|interpreter| interpreter.is_written = false);
     assert_eq!(policy.signers.len(), 1, "the example of a signer is complete");
     assert_eq!(policy.signers[0].uses, enforcer_common::USE_EXEC | enforcer_common::USE_LIBRARY, "`allow` shows its default");
-    assert_eq!((policy.components.len(), policy.timestamp_authorities.len()), (1, 1), "the other examples too");
+    assert_eq!((policy.components.len(), policy.timestamp_authorities.len(), policy.scopes.len()), (1, 1, 1), "the other examples too");
     let head = parse(HEAD).unwrap();
-    assert_eq!(Policy { signers: vec![], components: vec![], timestamp_authorities: vec![], sha256: head.sha256, ..policy }, head);
+    assert_eq!(Policy { signers: vec![], scopes: vec![], components: vec![], timestamp_authorities: vec![], sha256: head.sha256, ..policy }, head);
 }
 
 #[test]
@@ -373,6 +373,9 @@ fn every_key_is_in_the_default_policy() {
     let sections = [
         "",
         "[[signer]]",
+        "[[scope]]",
+        "[fuse]",
+        "[break-glass]",
         "[[component]]",
         "[[timestamp-authority]]",
         "[signatures]",

@@ -14,8 +14,10 @@ mod hostile;
 mod load;
 mod release;
 mod reload;
+mod scopes;
 mod scripts;
 mod staged;
+mod switch;
 mod trust;
 mod uses;
 mod worker;
@@ -65,6 +67,8 @@ pub fn run_all(scene: &Scene, report: &mut Report) -> Result<()> {
         hostile::TESTS,
         guard::TESTS,
         reload::TESTS,
+        scopes::TESTS,
+        switch::TESTS,
         trust::TESTS,
         load::TESTS,
         daemon::TESTS,

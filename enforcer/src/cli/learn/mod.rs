@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::event_log::{LogOption, moment, tell_skipped};
+use super::event_log::{LogOption, tell_skipped};
 use super::failure::note;
 use super::manifest::listing::Listing;
 use super::output::{OutputError, Style};
 use super::sign::failure;
 use super::verify::progress;
-use super::{Exit, Failure, Output, ReportOption, report};
+use super::{Exit, Failure, Output, ReportOption, report, since};
 use crate::audit::Timestamp;
 use crate::report::command_line;
 use crate::signature::sign::write_whole;
@@ -43,7 +43,7 @@ use packages::Sorted;
 Exit status: 0 when every file that is there is in a manifest now; 1 when some are not.")]
 pub(super) struct Arguments {
     /// Only events since then: a time (2026-01-31T09:30:00Z) or an age (90s, 15m, 2h, 7d).
-    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    #[arg(long, value_name = "WHEN", value_parser = since::parse)]
     since: Option<Timestamp>,
     /// Where to list the files that packages installed.
     #[arg(long, short, value_name = "FILE")]

@@ -21,7 +21,9 @@ use crate::measure;
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts};
 use crate::trust::{SecurityVersions, TrustStore, date};
-use answer::{Answer, Reason};
+use answer::Reason;
+
+pub(super) use answer::Answer;
 
 /// Would these files run, by whose signature, or why not?
 ///

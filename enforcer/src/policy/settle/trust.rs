@@ -79,7 +79,7 @@ impl Desk {
     }
 
     /// The name of a rule; `whose` is "a signer" and the like.
-    fn rule_name(&mut self, name: At<String>, whose: &str) -> String {
+    pub(super) fn rule_name(&mut self, name: At<String>, whose: &str) -> String {
         self.word(name, &format!("name for {whose}"), MAX_NAME, |character| character.is_ascii_alphanumeric() || "-_.".contains(character))
     }
 
