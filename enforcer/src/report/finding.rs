@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use enforcer_common::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Digest, Hook, Mode, Reason, USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
+use enforcer_common::{Digest, Hook, Mode, Reason, USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
 use serde::{Serialize, Serializer};
 
 use super::{Cause, Service};
 use crate::audit::{Code, Record, Timestamp};
-use crate::text::unhex;
 
 /// What was denied, however often.
 #[derive(Debug, Serialize)]
@@ -43,6 +42,9 @@ pub struct Finding {
     /// What was tried with it.
     #[serde(skip)]
     pub hooks: BTreeSet<Code<Hook>>,
+    /// The digest, where this version knows its algorithm.
+    #[serde(skip)]
+    pub content: Option<Digest>,
 }
 
 /// What a finding is about.
@@ -120,6 +122,7 @@ impl Finding {
             remedy: String::new(),
             command: None,
             hooks: BTreeSet::new(),
+            content: None,
         }
     }
 
@@ -136,17 +139,6 @@ impl Finding {
         }
     }
 
-    /// Its digest, read.
-    pub fn digest(&self) -> Option<Digest> {
-        let (algorithm, digits) = self.digest.as_deref()?.split_once(':')?;
-        let algorithm = match algorithm {
-            "sha256" => ALGORITHM_SHA256,
-            "fsverity-sha256" => ALGORITHM_FSVERITY_SHA256,
-            _ => return None,
-        };
-        Some(Digest { algorithm, bytes: unhex(digits)?.try_into().ok()? })
-    }
-
     /// The uses that it needs a signature for, each as the bits of which one is enough.
     pub(super) fn needs(&self) -> impl Iterator<Item = u32> {
         self.hooks.iter().map(|hook| match hook {
@@ -161,13 +153,13 @@ impl Finding {
 impl Subject {
     /// Of an event.
     pub(super) fn of(record: &Record) -> Self {
-        use std::os::unix::ffi::OsStringExt as _;
         let Some(path) = &record.path else { return Self::Process(record.comm.clone()) };
         if record.path_kind != Code::Known(enforcer_common::PathKind::Full) || !path.starts_with('/') {
             return Self::Name(path.clone());
         }
-        let exact = record.path_bytes.as_deref().and_then(unhex).filter(|bytes| bytes.starts_with(b"/") && !bytes.contains(&0));
-        Self::File(exact.map_or_else(|| path.into(), |bytes| std::ffi::OsString::from_vec(bytes).into()))
+        // A log may hold anything.
+        let exact = record.path_as_it_is().filter(|path| path.is_absolute() && !path.as_os_str().as_encoded_bytes().contains(&0));
+        Self::File(exact.unwrap_or_else(|| path.into()))
     }
 
     /// For people.

@@ -146,6 +146,7 @@ impl Finding {
     /// Another event of it.
     fn note(&mut self, record: &Record, service: &Service) {
         self.tally.add(record);
+        self.content = record.content();
         if self.hooks.len() < MOST_NAMES {
             self.hooks.insert(record.hook);
         }

@@ -105,7 +105,7 @@ impl Finding {
             Now::Unreadable(why) => State::Unreadable(why.clone()),
             Now::There { digests, verdict } => {
                 modified = owner.is_some_and(|owner| owner.contradicts(digests));
-                let is_same = self.digest().is_none_or(|digest| digests.contains(&digest));
+                let is_same = self.content.is_none_or(|digest| digests.contains(&digest));
                 match verdict {
                     Some(Ok(uses)) if self.needs().all(|needed| uses & needed != 0) => State::Runs,
                     _ if !is_same => State::Changed,

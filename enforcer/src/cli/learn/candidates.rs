@@ -56,7 +56,7 @@ impl Found {
             match finding.local_file().filter(|_| finding.cause.is_about_signatures() && finding.is_open()) {
                 Some(path) => {
                     let (digests, seen) = by_path.entry(path).or_default();
-                    digests.extend(finding.digest());
+                    digests.extend(finding.content);
                     seen.add(finding);
                 }
                 None => elsewhere += finding.tally.events,
