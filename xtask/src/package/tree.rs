@@ -46,6 +46,11 @@ impl Tree {
         Ok(Self { root })
     }
 
+    /// One that was unpacked.
+    pub(super) fn open(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
@@ -82,11 +87,10 @@ impl Tree {
     pub(super) fn changelog(&self, version: &str, date: u64, step: &Step) -> Result<()> {
         let date = process::run(Command::new("date").args(["--utc", "--rfc-email"]).arg(format!("--date=@{date}")).env("LC_ALL", "C"), step)?;
         let control = fs::read_to_string(workspace::root().join("packaging/debian/control")).context("cannot read `packaging/debian/control`")?;
-        let maintainer = control.lines().find_map(|line| line.strip_prefix("Maintainer: ")).context("`packaging/debian/control` names no maintainer")?;
-        let text = format!(
-            "enforcer ({version}) stable; urgency=medium\n\n  * What changed is in changelog.gz.\n\n -- {maintainer}  {}\n",
-            date.trim_end()
-        );
+        let maintainer =
+            control.lines().find_map(|line| line.strip_prefix("Maintainer: ")).context("`packaging/debian/control` names no maintainer")?;
+        let text =
+            format!("enforcer ({version}) stable; urgency=medium\n\n  * What changed is in changelog.gz.\n\n -- {maintainer}  {}\n", date.trim_end());
         // A version without a Debian revision is a native package's, whose only changelog is this one.
         let (debian, ours) = if version.contains('-') { ("changelog.Debian", "changelog") } else { ("changelog", "CHANGELOG.md") };
         self.file(&format!("{DOCUMENTS}/{debian}"), 0o644, text.as_bytes())?;
