@@ -14,6 +14,7 @@ mod fuzz;
 mod guest_tests;
 mod lanes;
 mod lint;
+mod package;
 mod process;
 mod readme;
 mod setup;
@@ -41,6 +42,7 @@ enum Command {
     Setup(setup::Arguments),
     Build(build::Arguments),
     Lint(lint::Arguments),
+    Package(package::Arguments),
     Demo(demo::Arguments),
     Test(test::Arguments),
     Vm(vm::Arguments),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Setup(arguments) => setup::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Build(arguments) => build::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Package(arguments) => package::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Lint(arguments) => lint::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => test::run(&arguments).map(|()| ExitCode::SUCCESS),
