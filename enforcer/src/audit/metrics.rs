@@ -168,7 +168,8 @@ fn state(status: &Status, now: Timestamp) -> Vec<Family> {
         Family::gauge("collected_timestamp", "When these numbers were taken").seconds().value(now),
         Family::gauge("mode", "1 for the mode in force: off, audit or enforce").each(["mode"], modes),
         Family::gauge("enforcing", "Whether unsigned code is denied now").value(status.enforcing),
-        Family::gauge("suspended", "Whether nothing is denied though the policy says so, by its fuse or a break-glass code").value(status.suspension.is_some()),
+        Family::gauge("suspended", "Whether nothing is denied though the policy says so, by its fuse or a break-glass code")
+            .value(status.suspension.is_some()),
         Family::gauge("scopes", "Control groups in which another mode holds").each(["mode"], scopes),
         Family::gauge("healthy", "Whether the programs are in force and complete, and the daemon answers").value(status.is_healthy()),
         Family::gauge("bpf_lsm_active", "Whether the kernel calls BPF programs at its LSM hooks").value(status.bpf_lsm_active),

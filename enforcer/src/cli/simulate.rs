@@ -140,7 +140,10 @@ pub(super) fn failure(error: SimulateError) -> Failure {
 
 /// Shows what would change, the worst first; `all` is everything, also what stays as it is.
 pub(super) fn tell(simulation: &Simulation, all: bool, output: &mut Output) -> Result<(), OutputError> {
-    let side = |side: &simulate::Side| format!("{} ({})", printable(&side.policy.to_string_lossy()), side.mode);
+    let side = |side: &simulate::Side| {
+        let modes: Vec<&str> = std::iter::once(side.mode).chain(side.scopes.iter().map(String::as_str)).collect();
+        format!("{} ({})", printable(&side.policy.to_string_lossy()), modes.join(", "))
+    };
     output.paragraph(0, &format!("{} in place of {}", side(&simulation.new), side(&simulation.old)))?;
     output.paragraph(0, &looked_at(simulation))?;
     output.line("")?;

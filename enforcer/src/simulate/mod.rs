@@ -101,7 +101,11 @@ pub fn run(old: &Policy, new: &Policy, options: &Options<'_>) -> Result<Simulati
     }
     let files = desk.files.load(Ordering::Relaxed);
     let (counts, groups) = desk.groups.into_inner().unwrap_or_else(PoisonError::into_inner).finish(new);
-    let side = |policy: &Policy| Side { policy: policy.path.clone(), mode: policy.mode.name() };
+    let side = |policy: &Policy| Side {
+        policy: policy.path.clone(),
+        mode: policy.mode.name(),
+        scopes: policy.scopes.iter().map(|scope| format!("{} {}", scope.name, scope.mode.name())).collect(),
+    };
     Ok(Simulation { old: side(old), new: side(new), looked_at: LookedAt { files, ..looked_at }, counts, groups, incomplete })
 }
 

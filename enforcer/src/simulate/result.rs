@@ -46,6 +46,8 @@ pub struct Side {
     pub policy: PathBuf,
     /// `audit` or `enforce`.
     pub mode: &'static str,
+    /// The scopes in which another one may hold, with theirs.
+    pub scopes: Vec<String>,
 }
 
 /// How much was looked at.
