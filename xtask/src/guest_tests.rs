@@ -106,6 +106,11 @@ impl GuestTests {
         &self.enforcer
     }
 
+    /// One of the files that guests get.
+    pub(crate) fn fixture(&self, name: &str) -> PathBuf {
+        self.fixtures.path().join(name)
+    }
+
     /// A machine with the program and its files, running this shell command.
     pub(crate) fn machine(&self, script: &str) -> Spec {
         let mut spec = Spec::new(["bash", "-c", script]);

@@ -4,6 +4,7 @@
 //! when the command line is wrong, and `vm` with the status of the command it ran (125 when the machine itself failed).
 
 mod bench;
+mod browser;
 mod build;
 mod bypass;
 mod cache;
@@ -17,6 +18,7 @@ mod lint;
 mod package;
 mod process;
 mod readme;
+mod rollout;
 mod setup;
 mod stress;
 mod test;

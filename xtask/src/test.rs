@@ -14,7 +14,7 @@ use crate::guest_tests::{self, GuestTests};
 use crate::lanes::{Job, Lanes};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
-use crate::{bypass, conformance, early, package, process, readme, setup, stress, ui, vm, workspace};
+use crate::{bypass, conformance, early, package, process, readme, rollout, setup, stress, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
@@ -60,6 +60,8 @@ enum Part {
     Package,
     /// Only when named: every interpreter in every form, and what a plain Debian system does, with scripts enforced
     Scripts,
+    /// Only when named: from a server on which nothing is installed to one that enforces, and back, as a user does it; and the report's page in a browser
+    Rollout,
 }
 
 /// An emulated machine on a busy host takes its time for all tests.
@@ -88,6 +90,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if names(Part::Stress) {
         stress::run(&kernels(arguments)?, &arguments.stress, &arguments.lanes, arguments.accel)?;
+    }
+    if names(Part::Rollout) {
+        rollout::run(arguments.accel)?;
     }
     if names(Part::Package) {
         package::test::run(&arguments.lanes, arguments.accel)?;
@@ -163,7 +168,14 @@ fn host() -> Result<()> {
     crate::build::ebpf()?;
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--workspace", "--exclude", "enforcer-ebpf"]);
-    if process::pass_through(&mut cargo)?.success() { Ok(()) } else { bail!("a test of this machine failed") }
+    let mut export = workspace::cargo();
+    export.args(["test", "--package", "enforcer", "--features", crate::build::OTLP, "--test", "export"]);
+    for cargo in [&mut cargo, &mut export] {
+        if !process::pass_through(cargo)?.success() {
+            bail!("a test of this machine failed");
+        }
+    }
+    Ok(())
 }
 
 /// The suite of `guest-tests` in one boot of one kernel. What the programs cost the verifier is asked first, unless certain tests are wanted.

@@ -45,6 +45,8 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     pub(super) kernel: RawKernel,
     #[serde(default)]
+    pub(super) metrics: RawMetrics,
+    #[serde(default)]
     pub(super) protection: RawProtection,
     #[serde(default)]
     pub(super) limits: RawLimits,
@@ -187,6 +189,13 @@ pub(super) struct RawKernel {
     pub(super) firmware: Option<At<String>>,
     pub(super) memory: Option<At<String>>,
     pub(super) bpf_programs: Option<At<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawMetrics {
+    pub(super) textfile: Option<At<String>>,
+    pub(super) interval_seconds: Option<At<i64>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -19,7 +19,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use self::needs::Needs;
-use self::signing::Signing;
+pub(crate) use self::signing::Signing;
 use self::tree::Tree;
 use crate::ui::{self, Step};
 use crate::{process, setup, vm, workspace};

@@ -22,7 +22,7 @@ const PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,bash,coreutils,python3,perl,
                         xz-utils,apt,iproute2,util-linux,attr,acl,ca-certificates,xfsprogs,btrfs-progs,squashfs-tools,fuse3,nodejs,default-jre-headless";
 
 /// What a plain server has that somebody installs a package on: what boots, and apt.
-const SERVER_PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,apt";
+const SERVER_PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,apt,cron,openssh-server,bsdextrautils";
 
 /// What the kernel's `root=` says: the kernel numbers drives as it finds them, so only a partition's identity is certain.
 pub(crate) const ROOT: &str = "PARTUUID=656e6672-01";

@@ -4,6 +4,7 @@
 
 mod archive;
 pub(crate) mod bpf_linker;
+pub(crate) mod browser;
 pub(crate) mod guest;
 pub(crate) mod kernels;
 mod packages;
