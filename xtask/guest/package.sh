@@ -7,7 +7,13 @@ export DEBIAN_FRONTEND=noninteractive
 unit=enforcer.service
 
 step() { echo "== $*" >&2; }
-fail() { echo "NOT SO: $*" >&2; cat /root/said >&2; systemctl status --no-pager --lines=40 "$unit" >&2 || true; exit 1; }
+fail() {
+    echo "NOT SO: $*" >&2
+    cat /root/said >&2
+    systemctl status --no-pager --lines=0 "$unit" >&2 || true
+    journalctl --unit="$unit" --no-pager --output=short-monotonic | grep --invert-match ': would deny' | tail --lines=60 >&2
+    exit 1
+}
 # Runs a command and keeps what it says, on stderr too: `said` looks into that, and whoever fails shows it.
 say() { "$@" >/root/said 2>&1; }
 said() { grep -q -- "$1" /root/said || fail "it does not say: $1"; }
