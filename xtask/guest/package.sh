@@ -7,20 +7,22 @@ export DEBIAN_FRONTEND=noninteractive
 unit=enforcer.service
 
 step() { echo "== $*" >&2; }
-fail() { echo "NOT SO: $*" >&2; systemctl status --no-pager --lines=40 "$unit" >&2 || true; exit 1; }
-# Runs a command and shows what it says, on stderr too; `said` looks into that.
-say() {
-    local status=0
-    "$@" >/root/said 2>&1 || status=$?
-    sed 's/^/   /' /root/said >&2
-    return $status
+fail() {
+    echo "NOT SO: $*" >&2
+    cat /root/said >&2
+    systemctl status --no-pager --lines=0 "$unit" >&2 || true
+    journalctl --unit="$unit" --no-pager --output=short-monotonic | grep --invert-match ': would deny' | tail --lines=60 >&2
+    exit 1
 }
+# Runs a command and keeps what it says, on stderr too: `said` looks into that, and whoever fails shows it.
+say() { "$@" >/root/said 2>&1; }
 said() { grep -q -- "$1" /root/said || fail "it does not say: $1"; }
 holds() { "$@" || fail "$*"; }
 fails() { ! "$@" || fail "this should fail: $*"; }
 status_line() { systemctl status --no-pager --lines=0 "$unit" | sed -n 's/^ *Status: //p'; }
 is_in_force() { [ -n "$(ls /sys/fs/bpf/enforcer 2>/dev/null)" ]; }
 daemon() { systemctl show --property=MainPID --value "$unit"; }
+quietly() { "$@" 2>/dev/null; }
 # The programs' links: they are another file each when they were attached anew.
 links() { stat --format='%n %i %Z' /sys/fs/bpf/enforcer/*/link_*; }
 # Everything on the disk, but for what any package leaves in dpkg's and the journal's files.
@@ -114,19 +116,19 @@ holds systemctl reload "$unit"
 for attempt in {1..60}; do is_enforcing && break; sleep 0.5; done
 holds is_enforcing
 holds enforcer status >&2
-fails $unsigned 2>/dev/null
+fails quietly $unsigned
 before=$(daemon)
 holds say dpkg --install third.deb
 [ "$(daemon)" != "$before" ] || fail "the former daemon goes on"
 links | diff /root/links - >&2 || fail "the programs were taken off and attached anew"
 [ "$(status_line)" = '"enforcing: what no trusted signature covers is denied"' ] || fail "the status line is: $(status_line)"
-fails $unsigned 2>/dev/null
+fails quietly $unsigned
 
 step "one that nobody signed does not, and what is in force stays"
 before=$(daemon)
 fails say dpkg --install unsigned.deb
 [ "$(daemon)" = "$before" ] || fail "the daemon was ended"
-fails $unsigned 2>/dev/null
+fails quietly $unsigned
 holds say dpkg --install third.deb
 holds enforcer status >&2
 

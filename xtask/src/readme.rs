@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::vm::{self, Accel, Mode, Output, Spec};
-use crate::workspace;
+use crate::{package, workspace};
 
 /// The blocks that must be there, so that none is lost by an edit.
 const BLOCKS: [&str; 5] = ["install", "events", "keys", "trust", "release"];
@@ -43,11 +43,10 @@ pub(crate) fn run(enforcer: &Path, accel: Accel) -> Result<()> {
     spec.enforcer = Some(enforcer.to_owned());
     spec.accel = accel;
     spec.output = Output::Captured;
-    let root = workspace::root();
+    let package = package::make(enforcer, "0-1", None)?;
     spec.add = vec![
         (enforcer.to_owned(), "/root/enforcer/target/release/enforcer".to_owned()),
-        (root.join("policy.toml"), "/root/enforcer/policy.toml".to_owned()),
-        (root.join("packaging"), "/root/enforcer/packaging".to_owned()),
+        (package, "/root/enforcer/target/debian/enforcer_0_amd64.deb".to_owned()),
     ];
     let outcome = vm::run(&spec)?;
     if outcome.status != 0 {

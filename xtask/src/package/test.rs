@@ -49,11 +49,11 @@ const FILES: [(&str, &str); 14] = [
 pub(crate) fn run(lanes: &Lanes, accel: Accel) -> Result<()> {
     setup::for_package_tests()?;
     let enforcer = vm::enforcer()?;
-    on_this_machine(&enforcer)?;
+    let first = on_this_machine(&enforcer)?;
     for release in Release::ALL {
         setup::for_vm(Image::Server(release), false)?;
     }
-    let packages = &Packages::make(&enforcer)?;
+    let packages = &Packages::make(&enforcer, first)?;
     let jobs = Release::ALL.map(|release| -> Job<'_, Result<()>> {
         Box::new(move || {
             ui::remark(&format!("the package's life on a plain {}", release.name()));
@@ -64,8 +64,8 @@ pub(crate) fn run(lanes: &Lanes, accel: Accel) -> Result<()> {
     if failed == 0 { Ok(()) } else { bail!("the package does not live as it should on {failed} of {} releases", Release::ALL.len()) }
 }
 
-/// Everything about the archive itself.
-fn on_this_machine(enforcer: &Path) -> Result<()> {
+/// Everything about the archive itself, which is returned.
+fn on_this_machine(enforcer: &Path) -> Result<PathBuf> {
     let package = make(enforcer, "0.0.1-1", None)?;
     let bytes = fs::read(&package)?;
     ensure!(fs::read(make(enforcer, "0.0.1-1", None)?)? == bytes, "the same binary made another package");
@@ -97,7 +97,7 @@ fn on_this_machine(enforcer: &Path) -> Result<()> {
     let threshold = format!("--threshold={EXPOSURE}");
     let said = process::run(Command::new("systemd-analyze").args(["security", "--no-pager", "--offline=true", &threshold]).arg(unit), &step)?;
     step.done(said.lines().last().unwrap_or_default().trim());
-    Ok(fs::remove_file(package)?)
+    Ok(package)
 }
 
 /// The checksums are those of the files.
@@ -121,8 +121,8 @@ struct Packages {
 }
 
 impl Packages {
-    /// Three versions, of which the demo's signer signs the latter two; and a fourth that nobody signs.
-    fn make(enforcer: &Path) -> Result<Self> {
+    /// Two more versions, which the demo's signer signs; and a fourth that nobody signs.
+    fn make(enforcer: &Path, first: PathBuf) -> Result<Self> {
         let pki = pki::open()?;
         let signing = |security_version| Signing {
             key: pki.signer_key(),
@@ -132,7 +132,7 @@ impl Packages {
             with_certificate: true,
         };
         Ok(Self {
-            first: make(enforcer, "0.0.1-1", None)?,
+            first,
             second: make(enforcer, "0.0.2-1", Some(&signing(2)))?,
             third: make(enforcer, "0.0.3-1", Some(&signing(3)))?,
             unsigned: make(enforcer, "0.0.4-1", None)?,
