@@ -180,8 +180,8 @@ pub struct ReportOption {
     pub json: bool,
 }
 
-/// The command line's definition, for completions and manual pages.
-fn definition() -> clap::Command {
+/// The command line's definition, for completions, manual pages, and whoever checks that a document's commands exist.
+pub fn definition() -> clap::Command {
     CommandLine::command()
 }
 

@@ -2,17 +2,20 @@
 //!
 //! Never reads a certificate or a signed file: that is [`crate::trust`]'s and [`crate::signature`]'s work.
 
+mod at;
 mod duration;
 mod edit;
 mod error;
 mod raw;
 mod relief;
+mod schema;
 mod scopes;
 mod scripts;
 mod settle;
 mod size;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -26,6 +29,7 @@ pub use enforcer_common::{Mode, Response};
 pub(crate) use error::from_toml;
 pub use error::{Invalid, Place, PolicyError, Problem};
 pub use relief::{BreakGlass, Fuse};
+pub use schema::{KNOWN_NAMES, NEEDS_RESTART, RANGE, schema};
 pub use scopes::{CgroupPattern, Scope};
 pub use scripts::{Callers, Evidence, Grammar, Interpreter, Interpreters, Label, ScriptName, ScriptNames, known_script_names};
 pub(crate) use size::display as display_size;
