@@ -14,7 +14,7 @@ use crate::guest_tests::{self, GuestTests};
 use crate::lanes::{Job, Lanes};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
-use crate::{bypass, conformance, early, process, readme, setup, stress, ui, vm, workspace};
+use crate::{bypass, conformance, documents, early, process, setup, stress, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// Guests of this kernel only; may be given more than once
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
-    /// Only tests of the guest's suite whose name contains this
+    /// Only tests of the guest's suite, or documents, whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     #[command(flatten)]
@@ -52,8 +52,8 @@ enum Part {
     Guest,
     /// A boot with enforcement before the system's own init, for each kernel
     Early,
-    /// The README's commands, as written, inside of a machine
-    Readme,
+    /// The commands in the documents, as written, inside of a machine; with `--only`, those of documents whose name contains it
+    Documents,
     /// Only when named: whether only signed bytes run, whatever happens to the files meanwhile
     Stress,
     /// Only when named: every interpreter in every form, and what a plain Debian system does, with scripts enforced
@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if names(Part::Scripts) {
         scripts(&kernels(arguments)?, arguments)?;
     }
-    if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(wants) {
+    if ![Part::Guest, Part::Early, Part::Documents].into_iter().any(wants) {
         return Ok(());
     }
     let tests = &GuestTests::prepare()?;
@@ -107,10 +107,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             })
         }));
     }
-    if wants(Part::Readme) {
+    if wants(Part::Documents) {
         machines.push(Box::new(|| {
-            ui::remark("the README's commands, as written");
-            Tally::of(readme::run(tests.enforcer(), arguments.accel))
+            ui::remark("the documents' commands, as written");
+            Tally::of(documents::run(tests.enforcer(), arguments.accel, arguments.only.as_deref()))
         }));
     }
     Tally::sum(&arguments.lanes.run(machines))
