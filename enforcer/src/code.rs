@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
 use rustix::fs::{Mode, OFlags};
 use walkdir::{DirEntry, WalkDir};
 
@@ -39,12 +40,33 @@ impl Beginning {
             Self::Other
         }
     }
+
+    /// By a file that is open; one that cannot be read begins in another way.
+    pub fn of_file(file: &File) -> Self {
+        let mut bytes = [0; Self::SIZE];
+        file.read_at(&mut bytes, 0).map_or(Self::Other, |read| Self::of(&bytes[..read]))
+    }
 }
 
 /// The rule, of a file that is at `path` where it is used. A signature beside a file is none, whatever folder the file is in.
 pub fn may_be_code(path: &Path, is_executable: bool, beginning: Beginning, names: &ScriptNames) -> bool {
     let is_signature = || path.extension().is_some_and(|ending| ending == SIGNATURE);
     is_executable || beginning != Beginning::Other || is_packed_module(path) || names.fit(path) && !is_signature()
+}
+
+/// What a file would be used for, by its looks: one of the uses of a signer's `allow`.
+pub fn likely_use(path: &Path, is_executable: bool, beginning: Beginning) -> u32 {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_module = is_packed_module(path) || beginning == Beginning::Elf && name.ends_with(".ko");
+    let is_library = name.ends_with(".so") || name.contains(".so.");
+    match beginning {
+        _ if is_module => USE_MODULE,
+        Beginning::Elf if is_executable && !is_library => USE_EXEC,
+        Beginning::Elf => USE_LIBRARY,
+        Beginning::Other if is_executable && !name.contains('.') => USE_EXEC,
+        // Started by its first line, a script is judged as what it is.
+        Beginning::Interpreter | Beginning::Other => USE_SCRIPT,
+    }
 }
 
 /// A kernel module that was compressed, as the kernel reads it (`kernel/module/decompress.c`), is no ELF file by its first bytes.
@@ -102,8 +124,7 @@ fn is_code(path: &Path, root: &Root, names: &ScriptNames) -> bool {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(File::from) else { return true };
     let Ok(metadata) = file.metadata() else { return true };
-    let mut bytes = [0; Beginning::SIZE];
-    let beginning = file.read_at(&mut bytes, 0).map_or(Beginning::Other, |read| Beginning::of(&bytes[..read]));
+    let beginning = Beginning::of_file(&file);
     may_be_code(&root.real_path(path), metadata.permissions().mode() & 0o111 != 0, beginning, names)
 }
 
@@ -120,6 +141,18 @@ mod tests {
 
     use super::*;
     use crate::policy::known_script_names;
+
+    #[test]
+    fn what_a_file_is_used_for_shows_in_its_looks() {
+        let likely = |path: &str, is_executable, beginning| likely_use(Path::new(path), is_executable, beginning);
+        assert_eq!(likely("/usr/bin/true", true, Beginning::Elf), USE_EXEC);
+        assert_eq!(likely("/usr/lib/libc.so.6", true, Beginning::Elf), USE_LIBRARY);
+        assert_eq!(likely("/usr/lib/plugin", false, Beginning::Elf), USE_LIBRARY);
+        assert_eq!(likely("/lib/modules/x.ko.xz", false, Beginning::Other), USE_MODULE);
+        assert_eq!(likely("/lib/modules/x.ko", false, Beginning::Elf), USE_MODULE);
+        assert_eq!(likely("/usr/bin/apt-key", true, Beginning::Interpreter), USE_SCRIPT);
+        assert_eq!(likely("/usr/lib/python3/x.py", false, Beginning::Other), USE_SCRIPT);
+    }
 
     #[test]
     fn code_is_what_is_executable_begins_as_code_does_or_is_called_like_a_script() {

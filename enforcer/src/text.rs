@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 /// `text` with every character that could move the cursor, hide, reorder or break a line written as an escape (`\n`, `\u{1b}`).
 pub fn printable(text: &str) -> Cow<'_, str> {
@@ -47,6 +47,25 @@ pub fn json_safe(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// A path as an argument of a command that people may paste: as a shell takes it literally. `None` for one that acts on a terminal, is too long to be read, or has
+/// a backslash in it, which would be shown as two.
+pub fn argument(path: &str) -> Option<Cow<'_, str>> {
+    let is_fit = path.starts_with('/') && path.len() <= LONGEST_ARGUMENT && !path.contains('\\');
+    if is_fit { shell_word(path) } else { None }
+}
+
+/// A word as a POSIX shell takes it literally; `None` if it has anything in it that acts on a terminal when it is shown or pasted.
+pub fn shell_word(text: &str) -> Option<Cow<'_, str>> {
+    (!text.chars().any(is_hazardous)).then(|| shlex::try_quote(text).ok()).flatten()
+}
+
+/// So many of something, in words.
+pub fn counted(count: impl Display, one: &str, many: &str) -> String {
+    let count = count.to_string();
+    let word = if count == "1" { one } else { many };
+    format!("{count} {word}")
+}
+
 /// At most `limit` bytes of `text`, cut between characters.
 pub fn clipped(text: &str, limit: usize) -> &str {
     &text[..character_boundary(text, limit)]
@@ -79,6 +98,14 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The bytes that hexadecimal digits of either case stand for; `None` where they are no pairs of digits.
+pub fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digit = |letter: u8| char::from(letter).to_digit(16);
+    let pairs = digits.as_bytes().chunks_exact(2);
+    pairs.remainder().is_empty().then_some(())?;
+    pairs.map(|pair| u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()).collect()
+}
+
 /// The SHA-256 of bytes in memory.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut sha256 = [0; 32];
@@ -93,6 +120,8 @@ fn is_hazardous(character: char) -> bool {
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
+
+const LONGEST_ARGUMENT: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -112,6 +141,15 @@ mod tests {
     }
 
     #[test]
+    fn hexadecimal_reads_back_and_nothing_else_is_read() {
+        assert_eq!(unhex(&hex(&[0, 0xab, 0xff])).unwrap(), [0, 0xab, 0xff]);
+        assert_eq!(unhex("ABcd").unwrap(), [0xab, 0xcd]);
+        for text in ["a", "0g", "é", "+1"] {
+            assert_eq!(unhex(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn ordinary_names_are_left_alone() {
         for name in ["/usr/bin/bash", "/home/søren/日本語"] {
             assert!(matches!(printable(name), Cow::Borrowed(_)));
@@ -124,5 +162,18 @@ mod tests {
         let safe = json_safe(&value.to_string()).into_owned();
         assert!(safe.is_ascii());
         assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+    }
+
+    #[test]
+    fn a_word_is_what_a_shell_takes_literally_or_none() {
+        for text in ["/tmp/a b", "/tmp/it's", "/tmp/$(reboot)", "/tmp/`x`", "/tmp/a;b", "/tmp/a\\b", "/tmp/é", "/tmp/!x", "a*b", ""] {
+            let word = shell_word(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(shlex::split(&word).unwrap(), [text], "{word}");
+            let shell = std::process::Command::new("sh").args(["-c", &format!("printf %s {word}")]).output().unwrap();
+            assert_eq!(String::from_utf8(shell.stdout).unwrap(), text);
+        }
+        for text in ["/tmp/a\nreboot", "/tmp/\x1b[2J", "/tmp/\u{202e}x", "/tmp/\0"] {
+            assert_eq!(shell_word(text), None, "{text:?}");
+        }
     }
 }

@@ -31,7 +31,22 @@ fn help_shows_examples_and_every_exit_status() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in ["doctor", "run", "status", "events", "stop", "completions"] {
+    for command in [
+        "doctor",
+        "run",
+        "status",
+        "events",
+        "top",
+        "explain",
+        "report",
+        "learn",
+        "simulate",
+        "enforce",
+        "audit",
+        "break-glass",
+        "stop",
+        "completions",
+    ] {
         assert!(text(&enforcer(&[command, "--help"]).stdout).contains("Examples:"), "{command}");
     }
 }
@@ -45,6 +60,22 @@ fn what_is_not_understood_ends_with_2_and_a_hint_on_stderr() {
     }
     assert!(text(&enforcer(&["polcy"]).stderr).contains("'policy'"));
     assert!(text(&enforcer(&["events", "--reason", "untrustd"]).stderr).contains("'untrusted'"));
+}
+
+#[test]
+fn top_without_a_terminal_names_what_needs_none() {
+    let output = enforcer(&["top"]);
+    assert_eq!(status(&output), 2);
+    assert!(output.stdout.is_empty());
+    for expected in ["`enforcer top --once`", "`enforcer status`", "`enforcer events --follow`"] {
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+    let output = enforcer(&["top", "--once", "--log", "/nonexistent/events.jsonl"]);
+    assert_eq!(status(&output), 3);
+    assert!(text(&output.stderr).contains("there is no event log") && text(&output.stderr).contains("hint: "), "{}", text(&output.stderr));
+    for interval in ["0", "-1", "1e9", "NaN", "often"] {
+        assert_eq!(status(&enforcer(&["top", "--once", &format!("--interval={interval}")])), 2, "{interval}");
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ use clap::Args;
 use crate::setup::{bpf_linker, rust_src};
 use crate::{process, workspace};
 
+/// The feature with `enforcer export`.
+pub(crate) const OTLP: &str = "otlp";
 const BPF_TARGET: &str = "bpfel-unknown-none";
 
 /// Build the eBPF object and the enforcer.
@@ -25,6 +27,9 @@ pub(crate) struct Arguments {
     /// Build optimised, as shipped (the default)
     #[arg(long, conflicts_with = "debug")]
     release: bool,
+    /// Build with `enforcer export`, which sends events to an OpenTelemetry collector
+    #[arg(long)]
+    otlp: bool,
     /// Build the eBPF object only
     #[arg(long)]
     ebpf_only: bool,
@@ -32,7 +37,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let object = ebpf()?;
-    let made = if arguments.ebpf_only { object } else { enforcer(if arguments.debug { Profile::Debug } else { Profile::Release })? };
+    let profile = if arguments.debug { Profile::Debug } else { Profile::Release };
+    let features: &[&str] = if arguments.otlp { &[OTLP] } else { &[] };
+    let made = if arguments.ebpf_only { object } else { enforcer_with(profile, features)? };
     println!("{}", made.display());
     Ok(())
 }
@@ -90,8 +97,12 @@ pub(crate) fn enforcer_for_faulty_rules(into: &Path) -> Result<PathBuf> {
 
 /// Builds the `enforcer` binary around the object that [`ebpf`] made, and returns its path.
 pub(crate) fn enforcer(profile: Profile) -> Result<PathBuf> {
+    enforcer_with(profile, &[])
+}
+
+fn enforcer_with(profile: Profile, features: &[&str]) -> Result<PathBuf> {
     let mut cargo = workspace::cargo();
-    cargo.args(["build", "--package", "enforcer", "--bin", "enforcer"]);
+    cargo.args(["build", "--package", "enforcer", "--bin", "enforcer", "--features", &features.join(",")]);
     let folder = match profile {
         Profile::Debug => "debug",
         Profile::Release => {

@@ -30,6 +30,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let mut host = workspace::cargo();
         host.args(["clippy", "--workspace", "--exclude", "enforcer-ebpf", "--all-targets", "--", "-D", "warnings"]);
         check("clippy", process::pass_through(&mut host)?.success());
+        let mut with_otlp = workspace::cargo();
+        with_otlp.args(["clippy", "--package", "enforcer", "--features", build::OTLP, "--all-targets", "--", "-D", "warnings"]);
+        check("clippy with `enforcer export`", process::pass_through(&mut with_otlp)?.success());
         let mut bpf = build::cargo_for_bpf("clippy", &workspace::root().join("target/ebpf-build"))?;
         check("clippy for BPF", process::pass_through(bpf.args(["--", "-D", "warnings"]))?.success());
     }

@@ -158,7 +158,14 @@ fn host() -> Result<()> {
     crate::build::ebpf()?;
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--workspace", "--exclude", "enforcer-ebpf"]);
-    if process::pass_through(&mut cargo)?.success() { Ok(()) } else { bail!("a test of this machine failed") }
+    let mut export = workspace::cargo();
+    export.args(["test", "--package", "enforcer", "--features", crate::build::OTLP, "--test", "export"]);
+    for cargo in [&mut cargo, &mut export] {
+        if !process::pass_through(cargo)?.success() {
+            bail!("a test of this machine failed");
+        }
+    }
+    Ok(())
 }
 
 /// The suite of `guest-tests` in one boot of one kernel. What the programs cost the verifier is asked first, unless certain tests are wanted.

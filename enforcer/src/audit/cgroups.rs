@@ -68,6 +68,14 @@ impl Cgroups {
     }
 }
 
+/// The service that a control group is, or belongs to: the last part of its path that names a unit.
+pub fn service(cgroup: &str) -> Option<String> {
+    let is_unit = |ending: &'static str| move |part: &&str| part.ends_with(ending);
+    let mut parts = cgroup.rsplit('/');
+    let found = parts.clone().find(is_unit(".service")).or_else(|| parts.find(is_unit(".scope")));
+    found.map(str::to_owned)
+}
+
 /// Cgroups that are kept, and that one walk looks at.
 const MOST: usize = 4096;
 
@@ -91,5 +99,14 @@ mod tests {
         assert_eq!(cgroups.path(id(&service), 7), Some("/system.slice/web.service"), "the process moved since");
         assert_eq!(cgroups.path(id(&root), 8), Some("/"));
         assert_eq!(cgroups.path(u64::MAX, 7), None);
+    }
+
+    #[test]
+    fn a_control_group_belongs_to_its_nearest_unit() {
+        assert_eq!(service("/system.slice/nginx.service").as_deref(), Some("nginx.service"));
+        assert_eq!(service("/system.slice/nginx.service/worker").as_deref(), Some("nginx.service"));
+        assert_eq!(service("/user.slice/user-0.slice/session-2.scope").as_deref(), Some("session-2.scope"));
+        assert_eq!(service("/user.slice/user-0.slice/user@0.service/app.slice/run-1.scope").as_deref(), Some("user@0.service"));
+        assert_eq!((service("/"), service("/init")), (None, None));
     }
 }

@@ -4,12 +4,15 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::Entry;
 use super::log::rotated;
+use crate::text::{hex, sha256};
 
 /// What comes next in a log.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +42,37 @@ impl EventReader {
         let mut parts = parts(path, None)?;
         let current = parts.pop_front().ok_or(io::ErrorKind::NotFound)?;
         Ok(Self { path: path.into(), current, later: parts })
+    }
+
+    /// Goes on behind a place that an earlier reader had come to, and says whether it was found. Where it was not, because the log has been rotated twice
+    /// since or was emptied, it begins with the oldest entry.
+    ///
+    /// # Errors
+    /// There is no log, or it may not be read.
+    pub fn open_behind(path: &Path, place: &Place) -> io::Result<(Self, bool)> {
+        let mut parts = parts(path, None)?;
+        let mut number = None;
+        for (candidate, part) in parts.iter().enumerate() {
+            if number.is_none() && part.has(place)? {
+                number = Some(candidate);
+            }
+        }
+        parts.drain(..number.unwrap_or(0));
+        let mut current = parts.pop_front().ok_or(io::ErrorKind::NotFound)?;
+        if number.is_some() {
+            current.file.seek(SeekFrom::Start(place.offset))?;
+            current.position = place.offset;
+        }
+        Ok((Self { path: path.into(), current, later: parts }, number.is_some()))
+    }
+
+    /// Where this reader is: behind the last entry that it gave.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn place(&self) -> io::Result<Place> {
+        let offset = self.current.position - self.current.open_line.len() as u64;
+        Ok(Place { offset, head_sha256: self.current.head_sha256(offset)? })
     }
 
     /// The next entry. After [`Next::End`], call again later to follow the log.
@@ -75,6 +109,15 @@ impl EventReader {
             None => Ok(false),
         }
     }
+}
+
+/// A place between two lines of a log. The file is known by how it begins, whatever its name or its inode is by then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Bytes before it, in its file.
+    pub offset: u64,
+    /// SHA-256 over the first of these bytes, 4096 at most, in hexadecimal.
+    pub head_sha256: String,
 }
 
 /// One file of the log.
@@ -127,6 +170,17 @@ impl Part {
         }
     }
 
+    /// Whether this place is in this file.
+    fn has(&self, place: &Place) -> io::Result<bool> {
+        Ok(self.file.get_ref().metadata()?.len() >= place.offset && self.head_sha256(place.offset)? == place.head_sha256)
+    }
+
+    fn head_sha256(&self, offset: u64) -> io::Result<String> {
+        let mut head = vec![0; offset.min(HEAD) as usize];
+        self.file.get_ref().read_exact_at(&mut head, 0)?;
+        Ok(hex(&sha256(&head)))
+    }
+
     fn has_more(&mut self) -> io::Result<bool> {
         Ok(!self.file.fill_buf()?.is_empty())
     }
@@ -175,8 +229,14 @@ fn parts(path: &Path, read_already: Option<Identity>) -> io::Result<VecDeque<Par
 }
 
 fn parsed(line: &[u8]) -> Next {
-    serde_json::from_slice(line).map_or(Next::Unreadable, Next::Entry)
+    let Ok(mut entry) = serde_json::from_slice(line) else { return Next::Unreadable };
+    if let Entry::Event(record) = &mut entry {
+        record.identify();
+    }
+    Next::Entry(entry)
 }
 
+/// Bytes by which a file is known: its first entry, whose time no other has, and some more.
+const HEAD: u64 = 4096;
 /// Bytes of a line. The longest record is a small part of it.
 const LONGEST_LINE: usize = 64 << 10;

@@ -1,8 +1,11 @@
 //! What each reason means, and how to mend it.
 
+use std::borrow::Cow;
+
 use enforcer_common::Reason;
 
-use super::{Code, Record};
+use super::Code;
+use crate::text::argument;
 
 /// One sentence for people: what happened.
 pub fn explain(reason: Reason) -> &'static str {
@@ -56,12 +59,13 @@ pub fn explain(reason: Reason) -> &'static str {
     }
 }
 
-/// One sentence for people: what to do about a record, if the code should have run.
-pub fn remedy(record: &Record) -> String {
-    let Code::Known(reason) = record.reason else {
+/// One sentence for people: what to do about what was denied for this reason, if the code should have run. `path` is the file's.
+pub fn remedy(reason: Code<Reason>, path: Option<&str>) -> String {
+    let Code::Known(reason) = reason else {
         return "Update `enforcer`: the kernel side is newer than this program.".to_owned();
     };
-    let file = file_argument(record);
+    let file = file_argument(path);
+    let file = file.as_ref();
     match reason {
         Reason::Untrusted => format!(
             "Run `enforcer verify {file}` to see why; then sign it with `enforcer sign` on the signing machine, or list it in a signed \
@@ -178,13 +182,7 @@ fn scripts_remedy(key: &str) -> String {
     )
 }
 
-/// The record's file as an argument of a command that people may paste: only a name that a shell takes literally.
-fn file_argument(record: &Record) -> &str {
-    let literal = |path: &str| path.starts_with('/') && path.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._+-@%:,=".contains(letter));
-    match &record.path {
-        Some(path) if path.len() <= LONGEST_ARGUMENT && literal(path) => path,
-        _ => "FILE",
-    }
+/// A file as an argument of a command that people may paste, or none in particular.
+fn file_argument(path: Option<&str>) -> Cow<'_, str> {
+    path.and_then(argument).unwrap_or(Cow::Borrowed("FILE"))
 }
-
-const LONGEST_ARGUMENT: usize = 256;

@@ -1,17 +1,24 @@
 //! One event, as it is kept and shown.
 
+use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
 use enforcer_common::{ALGORITHM_FSVERITY_SHA256, ALGORITHM_SHA256, Digest, Event, Hook, Mode, PathKind, Reason};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{BootTime, Timestamp, reason};
-use crate::text::hex;
+use crate::text::{hex, sha256};
+use crate::trust::parse_sha256;
 
 /// A denial, or what would have been one. Its JSON form is an interface: fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// What the event is called by: 16 hexadecimal digits, of which a few tell it from the others. The same for the same event, whoever reads the log.
+    #[serde(default)]
+    pub id: String,
     /// When.
     pub time: Timestamp,
     /// Whether it was stopped.
@@ -28,6 +35,9 @@ pub struct Record {
     /// What the daemon found out about the file, where it looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
+    /// The short name of that, where a signature was the reason (`reason.code` of `enforcer verify --json`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<String>,
     /// The file, as the process sees it; bytes that are no UTF-8 are replaced.
     #[serde(default)]
     pub path: Option<String>,
@@ -79,6 +89,7 @@ impl Record {
         let path = (path_kind != Code::Known(PathKind::None)).then(|| until_nul(&event.path)).filter(|path| !path.is_empty());
         let has_file = event.inode != 0;
         let mut record = Self {
+            id: String::new(),
             time: clock.time_of_day(event.time),
             denied: event.denied != 0,
             mode: event.mode.into(),
@@ -86,6 +97,7 @@ impl Record {
             reason: event.reason.into(),
             detail: event.detail,
             explanation: None,
+            rejection: None,
             path: path.map(|path| String::from_utf8_lossy(path).into_owned()),
             path_bytes: path.filter(|path| str::from_utf8(path).is_err()).map(hex),
             path_kind,
@@ -102,13 +114,44 @@ impl Record {
             cgroup: None,
             remedy: String::new(),
         };
-        record.remedy = reason::remedy(&record);
+        record.remedy = reason::remedy(record.reason, record.path.as_deref());
+        record.identify();
         record
+    }
+
+    /// The digest of the file, where the record has one that this version knows.
+    pub fn content(&self) -> Option<Digest> {
+        let (algorithm, digits) = self.digest.as_ref()?.split_once(':')?;
+        let bytes = parse_sha256(digits)?;
+        match algorithm {
+            SHA256 => Some(Digest::sha256(bytes)),
+            FSVERITY_SHA256 => Some(Digest::fsverity_sha256(bytes)),
+            _ => None,
+        }
+    }
+
+    /// The path as it is, also where its bytes are no UTF-8.
+    pub fn path_as_it_is(&self) -> Option<PathBuf> {
+        match &self.path_bytes {
+            Some(digits) => Some(PathBuf::from(OsString::from_vec(unhex(digits)?))),
+            None => self.path.as_ref().map(PathBuf::from),
+        }
+    }
+
+    /// Names a record that has no name: it is new, or an older version wrote it. A thread does one thing at a time, so that time, thread, hook and subject tell
+    /// an event from every other.
+    pub(super) fn identify(&mut self) {
+        if self.id.is_empty() {
+            let (device, inode) = (self.device.as_deref().unwrap_or_default(), self.inode.unwrap_or_default());
+            let (digest, path) = (self.digest.as_deref().unwrap_or_default(), self.path.as_deref().unwrap_or_default());
+            let facts = format!("{} {} {} {} {device} {inode} {digest} {path}", self.time, self.tid, self.hook, self.reason);
+            self.id = hex(&sha256(facts.as_bytes())[..ID_BYTES]);
+        }
     }
 }
 
 /// A number of the kernel side: one of the values that this program knows, or any other, kept as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code<T> {
     /// A value with a name.
     Known(T),
@@ -175,8 +218,8 @@ fn digest_text(digest: &Digest) -> Option<String> {
     let hex = hex(&digest.bytes);
     match digest.algorithm {
         0 => None,
-        ALGORITHM_SHA256 => Some(format!("sha256:{hex}")),
-        ALGORITHM_FSVERITY_SHA256 => Some(format!("fsverity-sha256:{hex}")),
+        ALGORITHM_SHA256 => Some(format!("{SHA256}:{hex}")),
+        ALGORITHM_FSVERITY_SHA256 => Some(format!("{FSVERITY_SHA256}:{hex}")),
         unknown => Some(format!("unknown({unknown}):{hex}")),
     }
 }
@@ -186,9 +229,18 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.iter().position(|byte| *byte == 0).map_or(bytes, |end| &bytes[..end])
 }
 
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok().filter(|_| pair.len() == 2)).collect()
+}
+
 fn is_zero(number: &i32) -> bool {
     *number == 0
 }
 
+const SHA256: &str = "sha256";
+const FSVERITY_SHA256: &str = "fsverity-sha256";
+/// Bytes of an event's name.
+const ID_BYTES: usize = 8;
 /// Bits of the minor number in the kernel's `dev_t` (`MINORBITS`, `include/linux/kdev_t.h`).
 const MINOR_BITS: u32 = 20;

@@ -47,7 +47,7 @@ impl Record {
     }
 
     /// What was tried.
-    fn attempt(&self) -> String {
+    pub fn attempt(&self) -> String {
         let file = match (&self.path, self.path_kind) {
             (Some(path), Code::Known(PathKind::Name)) => Some(format!("…/{}", shown(path))),
             (Some(path), _) => Some(shown(path)),

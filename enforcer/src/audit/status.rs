@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use enforcer_common::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{Timestamp, Watched};
 use crate::daemon::{Before, Refused, Suspension};
 use crate::kernel::HookCost;
 
@@ -93,6 +93,9 @@ pub struct Status {
     /// What ran before the programs were attached, once the daemon has looked at it.
     #[serde(default)]
     pub before: Option<Before>,
+    /// What the daemon counts of its own work, and the dates to be kept in mind; `None` without a daemon.
+    #[serde(default)]
+    pub watched: Option<Watched>,
     /// The policy in force, where that is known.
     pub policy: Option<PathBuf>,
     /// The folder of the pins, where there are any.
@@ -173,6 +176,7 @@ impl Status {
             landlock: None,
             suspension: None,
             before: None,
+            watched: None,
             policy: None,
             pins: None,
         }

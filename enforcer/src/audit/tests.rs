@@ -8,7 +8,7 @@ use enforcer_common::{COMM_SIZE, Digest, Event, Hook, Mode, PATH_SIZE, PathKind,
 
 use super::*;
 
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     let mut event = Event {
         time: 40_000_000_000,
         cgroup: 4242,
@@ -39,7 +39,7 @@ fn set_path(event: &mut Event, path: &[u8]) {
     event.path[..path.len()].copy_from_slice(path);
 }
 
-fn record(event: &Event) -> Record {
+pub(crate) fn record(event: &Event) -> Record {
     Record::at(event, BootTime::at(Timestamp::parse("2026-01-31T09:30:10Z").unwrap(), 50_000_000_000))
 }
 
@@ -49,6 +49,7 @@ fn an_event_becomes_a_record_with_everything_in_it() {
     assert_eq!(
         json,
         serde_json::json!({
+            "id": "8fd961d99e0ef6da",
             "time": "2026-01-31T09:30:00.000000Z",
             "denied": true,
             "mode": "enforce",
@@ -83,6 +84,39 @@ fn records_read_back_as_they_were_written() {
         let json = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
     }
+}
+
+#[test]
+fn an_event_keeps_its_name_and_no_other_has_it() {
+    let first = record(&event());
+    let named = |change: fn(&mut Event)| {
+        let mut event = event();
+        change(&mut event);
+        record(&event).id
+    };
+    assert_eq!(named(|_| ()), first.id);
+    assert_ne!(named(|event| event.time += 1000), first.id);
+    assert_ne!(named(|event| event.tid += 1), first.id);
+    assert_ne!(named(|event| event.hook = Hook::MmapFile as u32), first.id);
+    // What an older version wrote has no name, and is called by the same one.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let mut line = serde_json::to_value(Entry::Event(Box::new(first.clone()))).unwrap();
+    line.as_object_mut().unwrap().remove("id");
+    fs::write(&path, format!("{line}\n")).unwrap();
+    assert_eq!(read_all(&path), [Next::Entry(Entry::Event(Box::new(first)))]);
+}
+
+#[test]
+fn digest_and_path_of_a_record_are_those_of_the_event() {
+    assert_eq!(record(&event()).content(), Some(Digest::sha256([0xab; 32])));
+    assert_eq!(record(&event()).path_as_it_is().as_deref(), Some(Path::new("/tmp/tool")));
+    let mut sealed = event();
+    sealed.digest = Digest::fsverity_sha256([7; 32]);
+    set_path(&mut sealed, b"/tmp/\xff");
+    assert_eq!(record(&sealed).content(), Some(Digest::fsverity_sha256([7; 32])));
+    assert_eq!(record(&sealed).path_as_it_is().unwrap().as_os_str().as_encoded_bytes(), b"/tmp/\xff");
+    assert_eq!(record(&hostile_event()).content(), None);
 }
 
 /// Every field as far from sense as a broken or newer kernel side could bring it.
@@ -125,7 +159,11 @@ fn names_cannot_act_on_the_terminal_or_on_the_shell_of_whoever_pastes_the_remedy
         let mut event = event();
         set_path(&mut event, path.as_bytes());
         let record = record(&event);
-        assert!(record.remedy.contains("`enforcer verify FILE`"), "{}", record.remedy);
+        let (_, command) = record.remedy.split_once('`').unwrap();
+        let (command, _) = command.rsplit_once("` to see why").unwrap();
+        let words = shlex::split(command).unwrap();
+        assert!(words[..2] == ["enforcer", "verify"] && words.len() == 3 && (words[2] == "FILE" || words[2] == path), "{}", record.remedy);
+        assert!(words[2] == "FILE" || command.ends_with(&format!("'{path}'")), "{}", record.remedy);
         let shown = format!("{}{:?}", record.line(), record.details().iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>());
         assert!(!record.line().chars().any(char::is_control) && !shown.contains('\u{202e}'), "{shown}");
     }
@@ -269,6 +307,39 @@ fn a_follower_waits_for_the_end_of_a_line_and_notices_an_emptied_log() {
     assert_eq!(pids(&drain(&mut reader)), [5, 5]);
     fs::write(&path, &line).unwrap();
     assert_eq!(pids(&drain(&mut reader)), [5]);
+}
+
+#[test]
+fn a_reader_goes_on_behind_a_place_whatever_the_file_is_called_by_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let mut log = EventLog::open(&path, LogLimits::default());
+    (0..3).for_each(|number| log.append(&numbered(number)));
+    let mut reader = EventReader::open(&path).unwrap();
+    reader.read().unwrap();
+    let place = reader.place().unwrap();
+    let behind = |place: &Place| {
+        let (mut reader, found) = EventReader::open_behind(&path, place).unwrap();
+        (pids(&drain(&mut reader)), found)
+    };
+    assert_eq!(behind(&place), (vec![1, 2], true));
+    fs::rename(&path, log::rotated(&path)).unwrap();
+    log.append(&numbered(3));
+    assert_eq!(behind(&place), (vec![1, 2, 3], true));
+    // A line that is being written is not behind anybody yet.
+    let end = {
+        reader.read().unwrap();
+        drain(&mut reader);
+        reader.place().unwrap()
+    };
+    assert_eq!(behind(&end), (vec![], true));
+    fs::remove_file(log::rotated(&path)).unwrap();
+    assert_eq!(behind(&place), (vec![3], false), "another file, with more bytes than the place has before it");
+    fs::write(&path, "").unwrap();
+    assert_eq!(behind(&end), (vec![], false), "emptied");
+    for offset in [u64::MAX, 1] {
+        assert!(!EventReader::open_behind(&path, &Place { offset, head_sha256: String::new() }).unwrap().1);
+    }
 }
 
 #[test]

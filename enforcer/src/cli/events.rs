@@ -2,20 +2,17 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::failure::note;
+use super::event_log::{LogOption, tell_skipped};
 use super::output::{OutputError, Style};
-use super::{Exit, Failure, Output, ReportOption};
-use crate::audit::{DEFAULT_PATH, Entry, EventReader, Next, Record, Timestamp};
-use crate::policy::parse_duration;
-use crate::text::printable;
+use super::{Exit, Failure, Output, ReportOption, since};
+use crate::audit::{Entry, EventReader, Next, Record, Timestamp};
+use crate::text::{clipped, printable};
 
 /// Show what was denied, or would have been.
 ///
-/// One line for each event, the oldest first, times in UTC. Needs root.
+/// One line for each event, the oldest first: the time in UTC, the name by which `enforcer explain` knows it, and what happened. Needs root.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   sudo enforcer events                           everything in the log
@@ -36,20 +33,19 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "REASON", value_parser = reason_names())]
     reason: Option<String>,
     /// Only events since then: a time (2026-01-31T09:30:00Z) or an age (90s, 15m, 2h, 7d).
-    #[arg(long, value_name = "WHEN", value_parser = since)]
+    #[arg(long, value_name = "WHEN", value_parser = since::parse)]
     since: Option<Timestamp>,
     /// Only the last N events.
     #[arg(long, short = 'n', value_name = "N")]
     last: Option<usize>,
     #[command(flatten)]
     report: ReportOption,
-    /// The event log.
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
-    log: PathBuf,
+    #[command(flatten)]
+    log: LogOption,
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let mut reader = EventReader::open(&arguments.log).map_err(|error| arguments.unreadable(&error))?;
+    let mut reader = arguments.log.open()?;
     arguments.show_past(&mut reader, output)?;
     if arguments.follow {
         arguments.show_future(&mut reader, output)?;
@@ -64,7 +60,7 @@ impl Arguments {
         let mut kept = VecDeque::new();
         let mut skipped = 0_u64;
         loop {
-            match reader.read().map_err(|error| self.unreadable(&error))? {
+            match self.log.read(reader)? {
                 Next::End => break,
                 Next::Unreadable => skipped += 1,
                 Next::Entry(entry) if !self.wants(&entry) => {}
@@ -81,20 +77,14 @@ impl Arguments {
             self.show(&entry, output)?;
         }
         output.flush()?;
-        if skipped > 0 {
-            note(&format!(
-                "{skipped} line{} of the log could not be read and {} skipped",
-                if skipped == 1 { "" } else { "s" },
-                if skipped == 1 { "was" } else { "were" }
-            ));
-        }
+        tell_skipped(skipped);
         Ok(())
     }
 
     /// What comes, until somebody ends it.
     fn show_future(&self, reader: &mut EventReader, output: &mut Output) -> Result<Infallible, Failure> {
         loop {
-            match reader.read().map_err(|error| self.unreadable(&error))? {
+            match self.log.read(reader)? {
                 Next::Entry(entry) if self.wants(&entry) => self.show(&entry, output)?,
                 Next::Entry(_) | Next::Unreadable => {}
                 Next::End => {
@@ -134,19 +124,6 @@ impl Arguments {
             }
         }
     }
-
-    fn unreadable(&self, error: &io::Error) -> Failure {
-        let log = self.log.to_string_lossy();
-        let log = printable(&log);
-        match error.kind() {
-            io::ErrorKind::NotFound => Failure::new(Exit::System, format!("there is no event log `{log}`"))
-                .hint("the daemon makes it when it starts: is it running (`enforcer status`)?"),
-            io::ErrorKind::PermissionDenied => {
-                Failure::new(Exit::System, format!("the event log `{log}` may not be read")).hint("only root may read it: `sudo enforcer events`")
-            }
-            _ => Failure::new(Exit::System, format!("cannot read the event log `{log}`: {error}")),
-        }
-    }
 }
 
 fn one_line(record: &Record, output: &Output) -> String {
@@ -154,7 +131,8 @@ fn one_line(record: &Record, output: &Output) -> String {
     let style = if record.denied { Style::Bad } else { Style::Warn };
     let rest = line.strip_prefix(record.outcome()).unwrap_or(&line);
     let outcome = output.paint(style, &line[..line.len() - rest.len()]);
-    format!("{}  {outcome}{rest}", record.time.to_the_second())
+    let id = clipped(&record.id, ID_LENGTH);
+    format!("{}  {}  {outcome}{rest}", record.time.to_the_second(), output.paint(Style::Dim, &printable(id)))
 }
 
 fn details(record: &Record, output: &mut Output) -> Result<(), OutputError> {
@@ -164,16 +142,13 @@ fn details(record: &Record, output: &mut Output) -> Result<(), OutputError> {
     output.line("")
 }
 
-fn since(text: &str) -> Result<Timestamp, String> {
-    let age = || parse_duration(text).map(|age| Timestamp::now().before(age));
-    Timestamp::parse(text).or_else(age).ok_or_else(|| "write a time such as 2026-01-31T09:30:00Z, or an age such as 90s, 15m, 2h or 7d".to_owned())
-}
-
 fn reason_names() -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(enforcer_common::Reason::ALL.iter().map(|reason| reason.name()))
 }
 
 const LAST_WHEN_FOLLOWING: usize = 10;
 const INTERVAL: Duration = Duration::from_millis(200);
+/// Letters of an event's name that are shown; it is known by fewer as well.
+pub(super) const ID_LENGTH: usize = 8;
 /// Columns of the longest name in a record's details.
 const NAME_WIDTH: usize = 8;

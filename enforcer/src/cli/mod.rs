@@ -6,22 +6,31 @@
 mod break_glass;
 mod completions;
 mod doctor;
+mod event_log;
 mod events;
 mod exit;
+mod explain;
+#[cfg(feature = "otlp")]
+mod export;
 mod failure;
+mod learn;
 mod man;
 mod manifest;
 pub mod output;
 mod policy;
+mod report;
 mod restrict;
 mod revoke;
 mod run;
 mod seal;
 mod sign;
+mod simulate;
+mod since;
 mod status;
 mod stop;
 mod switch;
 mod timestamp;
+mod top;
 mod trust;
 mod verifier;
 mod verify;
@@ -32,10 +41,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use rustls_pki_types::UnixTime;
 
 pub use exit::Exit;
 pub use failure::Failure;
 pub use output::Output;
+
+use crate::daemon;
+use crate::trust::SecurityVersions;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -70,7 +83,13 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Stop(arguments) => stop::run(arguments, output),
         Command::Status(arguments) => status::run(arguments, output),
         Command::Events(arguments) => events::run(arguments, output),
+        Command::Top(arguments) => top::run(arguments, output),
+        #[cfg(feature = "otlp")]
+        Command::Export(arguments) => export::run(arguments, output),
+        Command::Report(arguments) => report::run(arguments, output),
+        Command::Learn(arguments) => learn::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output),
+        Command::Explain(arguments) => explain::run(arguments, output),
         Command::Verify(arguments) => verify::run(arguments, output),
         Command::Sign(arguments) => sign::run(arguments, output),
         Command::Manifest(arguments) => manifest::run(arguments, output),
@@ -79,6 +98,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Trust(arguments) => trust::run(arguments, output),
         Command::Revoke(arguments) => revoke::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
+        Command::Simulate(arguments) => simulate::run(arguments, output),
         Command::Restrict(arguments) => restrict::run(arguments, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Man(arguments) => man::run(arguments, output),
@@ -109,6 +129,12 @@ enum Command {
     Run(run::Arguments),
     Status(status::Arguments),
     Events(events::Arguments),
+    Top(top::Arguments),
+    #[cfg(feature = "otlp")]
+    Export(export::Arguments),
+    Explain(explain::Arguments),
+    Report(report::Arguments),
+    Learn(learn::Arguments),
     Verify(verify::Arguments),
     Sign(sign::Arguments),
     Manifest(manifest::Arguments),
@@ -116,6 +142,7 @@ enum Command {
     Timestamp(timestamp::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
+    Simulate(simulate::Arguments),
     Enforce(switch::EnforceArguments),
     Audit(switch::AuditArguments),
     BreakGlass(break_glass::Arguments),
@@ -132,7 +159,8 @@ impl Command {
     /// The enforcer's program may touch what is guarded, whoever starts it. A command that writes where it is told to would do that for anybody, so it gives
     /// this right up first, for good.
     fn give_up_rights(&self) -> Result<(), Failure> {
-        // `enforce` and `audit` ask the daemon to read its policy, and write nothing else; `revoke` has to ask the kernel what is in force, and gives the right up where it writes; `restrict` writes nothing, and what it becomes may need to
+        // `enforce` and `audit` ask the daemon to read its policy; `revoke` and `explain` have to ask the kernel what is in force. All of them give the right up
+        // before they write, or look into files. `restrict` writes nothing, and what it becomes may need to
         // start others with more rights.
         if matches!(
             self,
@@ -142,7 +170,9 @@ impl Command {
                 | Self::Audit(_)
                 | Self::Stop(_)
                 | Self::Status(_)
+                | Self::Top(_)
                 | Self::Doctor(_)
+                | Self::Explain(_)
                 | Self::Policy(_)
                 | Self::Revoke(_)
                 | Self::Verifier(_)
@@ -155,7 +185,7 @@ impl Command {
 
 /// The calling thread can no longer touch what is guarded.
 fn give_up_rights() -> Result<(), Failure> {
-    rustix::thread::set_no_new_privs(true).map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
+    crate::kernel::give_up_rights().map_err(|error| Failure::new(Exit::System, format!("cannot give up this program's rights: {error}")))
 }
 
 /// Writes something on a thread that cannot touch what is guarded: where to may be anybody's word, and this program may write there.
@@ -180,6 +210,11 @@ pub struct ReportOption {
     pub json: bool,
 }
 
+/// The time and the floors that the daemon decides by, where they may be read.
+fn facts() -> (UnixTime, SecurityVersions) {
+    daemon::trusted_facts().unwrap_or_else(|_| (UnixTime::now(), verify::security_versions()))
+}
+
 /// The command line's definition, for completions, manual pages, and whoever checks that a document's commands exist.
 pub fn definition() -> clap::Command {
     CommandLine::command()
@@ -194,6 +229,10 @@ const EXAMPLES: &str = "  enforcer doctor                        can this machin
   enforcer run                           start the daemon (systemd does this)
   enforcer status                        what is enforced right now?
   enforcer events --follow               what is denied, or would be?
+  enforcer top                           the same, live, with rates
+  enforcer explain 3f9a0c1b              why was that denied, and what mends it?
+  enforcer report --since 7d             what is left to mend before enforcing?
+  enforcer simulate --enforce            what would be denied in enforce mode?
   enforcer verify /usr/bin/python3       would this file run, and if not, why?
 ";
 

@@ -92,5 +92,11 @@ fn start_log(format: LogFormat) -> Result<(), Failure> {
 type Layer = Box<dyn tracing_subscriber::Layer<tracing_subscriber::Registry> + Send + Sync>;
 
 fn journal() -> std::io::Result<Layer> {
-    Ok(tracing_journald::layer()?.with_syslog_identifier("enforcer".to_owned()).boxed())
+    Ok(journal_layer()?.boxed())
+}
+
+/// The journal, where the fields of what is logged are `ENFORCER_REASON` and so on.
+pub(super) fn journal_layer() -> std::io::Result<tracing_journald::Layer> {
+    let layer = tracing_journald::layer()?.with_syslog_identifier("enforcer".to_owned());
+    Ok(layer.with_field_prefix(Some("ENFORCER".to_owned())))
 }

@@ -7,7 +7,7 @@ use enforcer_common::Mode;
 
 use super::output::{Cell, OutputError, Style, Table};
 use super::{Exit, Failure, Output, ReportOption};
-use crate::audit::{Status, state_in_words};
+use crate::audit::{Status, Timestamp, exposition, state_in_words};
 use crate::daemon;
 
 /// What is enforced on this machine right now?
@@ -17,24 +17,35 @@ use crate::daemon;
 #[command(after_help = "Examples:
   sudo enforcer status
   sudo enforcer status --json | jq .enforcing
+  sudo enforcer status --prometheus
 
 Exit status: 0 when the programs are in force, complete, and the daemon answers; 1 when not.")]
 pub(super) struct Arguments {
+    /// Reports as metrics, in the text format of Prometheus.
+    #[arg(long, conflicts_with = "json")]
+    prometheus: bool,
     #[command(flatten)]
     report: ReportOption,
 }
 
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
-    let status = daemon::status().map_err(|error| {
-        let failure = Failure::because(Exit::System, &error);
-        if rustix::process::geteuid().is_root() { failure } else { failure.hint("only root may look: `sudo enforcer status`") }
-    })?;
+    let status = observe()?;
     if arguments.report.json {
         output.json(&status)?;
+    } else if arguments.prometheus {
+        output.text(exposition(&status, Timestamp::now()).as_bytes())?;
     } else {
         tell(&status, output)?;
     }
     Ok(if status.is_healthy() { Exit::Yes } else { Exit::No })
+}
+
+/// What is in force, or why that cannot be seen.
+pub(super) fn observe() -> Result<Status, Failure> {
+    daemon::status().map_err(|error| {
+        let failure = Failure::because(Exit::System, &error);
+        if rustix::process::geteuid().is_root() { failure } else { failure.hint("only root may look: use `sudo`") }
+    })
 }
 
 fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
@@ -42,7 +53,7 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
     let mut table = Table::new(["", ""]);
     let mut row = |name: &str, value: String, style: Style| table.row([Cell::styled(name, Style::Dim), Cell::styled(value, style)]);
     let (headline, style) = headline(status);
-    row("state", headline, style);
+    row("state", headline.to_owned(), style);
     row("kernel", status.kernel.clone(), Style::Plain);
     row("hooks", if status.hooks.is_empty() { "none attached".to_owned() } else { status.hooks.join(", ") }, Style::Plain);
     if status.mode.is_some() {
@@ -117,7 +128,8 @@ fn versions(status: &Status) -> String {
 
 const MOST_SHOWN: usize = 8;
 
-fn headline(status: &Status) -> (String, Style) {
+/// The state in a few words.
+pub(super) fn headline(status: &Status) -> (String, Style) {
     let mode = |name: &str| if name == Mode::Audit.name() { Mode::Audit } else { Mode::Enforce };
     let scopes = status.scopes.iter().map(|scope| (scope.cgroup.clone(), mode(&scope.mode)));
     match &status.mode {

@@ -4,6 +4,7 @@ mod order;
 
 use std::path::PathBuf;
 
+use super::run::journal_layer;
 use super::{Exit, Failure, Output, PolicyOption};
 use crate::kernel;
 
@@ -47,8 +48,8 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
 /// Leaves a record in the journal, wherever this was called from.
 fn record(released: &kernel::Released, ordered_by: Option<&str>) {
     use tracing_subscriber::layer::SubscriberExt as _;
-    let Ok(journal) = tracing_journald::layer() else { return };
-    let subscriber = tracing_subscriber::registry().with(journal.with_syslog_identifier("enforcer".to_owned()));
+    let Ok(journal) = journal_layer() else { return };
+    let subscriber = tracing_subscriber::registry().with(journal);
     let login = std::fs::read_to_string("/proc/self/loginuid").unwrap_or_default();
     tracing::subscriber::with_default(subscriber, || {
         let (login, daemon, ordered_by) = (login.trim(), released.daemon.unwrap_or(0), ordered_by.unwrap_or("nobody"));

@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use enforcer_common::{Mode, USE_EXEC, USE_LIBRARY};
+use enforcer_common::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::scan::LAST;
 use super::{Ground, Shared, facts};
 use crate::kernel::set_nice;
 use crate::measure;
+use crate::processes::{self, Process};
 use crate::signature::Verified;
 use crate::text::{clipped, printable};
 use crate::worker::{self, Pool};
@@ -99,11 +100,11 @@ impl Snapshot {
     pub(super) fn take() -> Self {
         let mut snapshot = Self::default();
         let own = std::process::id();
-        match pids() {
+        match processes::pids() {
             Ok(pids) => {
                 for pid in pids {
                     let keys = snapshot.code_of(pid);
-                    snapshot.processes.extend(keys.filter(|_| pid != own && parent(pid) != Some(own)));
+                    snapshot.processes.extend(keys.filter(|_| pid != own && processes::parent(pid) != Some(own)));
                 }
             }
             Err(_) => snapshot.incomplete = true,
@@ -111,27 +112,19 @@ impl Snapshot {
         match fs::read_to_string("/proc/modules") {
             Ok(modules) => snapshot.modules = modules.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect(),
             // A kernel without modules has no such file.
-            Err(error) => snapshot.incomplete |= error.kind() != std::io::ErrorKind::NotFound,
+            Err(error) => snapshot.incomplete |= error.kind() != ErrorKind::NotFound,
         }
         snapshot
     }
 
     /// Opens the files of a process's code. Kernel threads run no file, and a process that has gone is no matter.
     fn code_of(&mut self, pid: u32) -> Option<Vec<Key>> {
-        let folder = PathBuf::from(format!("/proc/{pid}"));
-        let program = fs::read_link(folder.join("exe")).ok()?;
+        let process = Process::of(pid).ok()??;
         let mut keys = Vec::new();
-        keys.extend(self.open(&folder.join("exe"), &program, USE_EXEC));
-        let maps = fs::read_to_string(folder.join("maps")).ok()?;
-        for mapping in maps.lines().filter_map(Mapping::parse).filter(|mapping| mapping.is_code) {
-            match mapping.path {
-                // The kernel's own pages.
-                Some(path) if path.starts_with('[') && path != "[heap]" && path != "[stack]" => {}
-                Some(path) if path.starts_with('/') => {
-                    let handle = folder.join("map_files").join(mapping.range);
-                    keys.extend(self.open(&handle, Path::new(path), USE_LIBRARY));
-                }
-                _ => keys.push(NO_FILE),
+        for code in process.code().ok()? {
+            match code {
+                processes::Code::File(file) => keys.extend(self.open(&file.handle, &file.path, file.wanted)),
+                processes::Code::Memory { .. } => keys.push(NO_FILE),
             }
         }
         keys.sort_unstable();
@@ -144,7 +137,7 @@ impl Snapshot {
             Ok(metadata) => metadata,
             Err(error) => {
                 // Whoever has ended or unmapped it since runs it no more.
-                self.incomplete |= error.kind() != ErrorKind::NotFound && error.raw_os_error() != Some(libc::ESRCH);
+                self.incomplete |= !processes::is_gone(&error);
                 return None;
             }
         };
@@ -207,7 +200,7 @@ pub(super) fn look(shared: &Shared, snapshot: &Snapshot) -> Option<Before> {
     };
     let mut names: BTreeMap<Key, String> = BTreeMap::from([(NO_FILE, "(memory that no file stands behind)".to_owned())]);
     for (key, code) in &snapshot.files {
-        let is_covered = || verify(&code.file, &code.name).is_some_and(|verified| verified.uses() & (code.wanted | USE_EXEC) != 0);
+        let is_covered = || verify(&code.file, &code.name).is_some_and(|verified| verified.allows(code.wanted));
         // Once more when nobody can write to it any longer.
         if !(is_covered() && enter(shared, code) && is_covered()) {
             names.insert(*key, shown(&code.name.to_string_lossy()));
@@ -251,36 +244,6 @@ fn enter(shared: &Shared, code: &Code) -> bool {
     entered.is_ok()
 }
 
-/// A line of `/proc/PID/maps` (`proc_pid_maps(5)`).
-pub(super) struct Mapping<'a> {
-    /// As `/proc/PID/map_files` names it: without leading zeros.
-    range: String,
-    pub(super) is_code: bool,
-    pub(super) path: Option<&'a str>,
-}
-
-impl<'a> Mapping<'a> {
-    pub(super) fn parse(line: &'a str) -> Option<Self> {
-        let mut words = line.splitn(6, ' ');
-        let (start, end) = words.next()?.split_once('-')?;
-        let number = |text| u64::from_str_radix(text, 16).ok();
-        let range = format!("{:x}-{:x}", number(start)?, number(end)?);
-        let is_code = words.next()?.contains('x');
-        let path = words.nth(3).map(str::trim).filter(|path| !path.is_empty());
-        Some(Self { range, is_code, path })
-    }
-}
-
-/// The processes that are there.
-pub(super) fn pids() -> std::io::Result<impl Iterator<Item = u32>> {
-    Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
-}
-
-fn parent(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
-}
-
 /// The files of a kernel's modules, by the modules' names.
 fn module_files(folder: &Path) -> HashMap<String, PathBuf> {
     let files = walkdir::WalkDir::new(folder).max_depth(MOST_FOLDERS).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
@@ -315,15 +278,6 @@ const LONGEST: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mappings_are_read_as_the_kernel_writes_them() {
-        let code = Mapping::parse("00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/a b").unwrap();
-        assert_eq!((code.range.as_str(), code.is_code, code.path), ("400000-452000", true, Some("/usr/bin/a b")));
-        let memory = Mapping::parse("7f0c2c000000-7f0c2c021000 rwxp 00000000 00:00 0 ").unwrap();
-        assert_eq!((memory.is_code, memory.path), (true, None));
-        assert!(!Mapping::parse("7ffc1-7ffc2 rw-p 00000000 00:00 0    [stack]").unwrap().is_code);
-    }
 
     #[test]
     fn a_running_process_is_found_with_its_program_and_libraries() {

@@ -14,11 +14,12 @@ use std::thread;
 
 use enforcer_common::Mode;
 
-use super::before::{pids, verify};
+use super::before::verify;
 use super::publish::entitlements;
 use super::{Ground, Shared};
 use crate::kernel::{boottime, without_mark};
 use crate::measure;
+use crate::processes;
 use crate::text::printable;
 use crate::worker::{self, Pool};
 
@@ -69,7 +70,7 @@ fn renew_on(shared: &Shared, ground: &Ground) -> Result<(), String> {
     let settings = worker::Settings::of_this_program(1, 0, ground.policy.strictest_mode() == Mode::Audit);
     let workers = Pool::start(settings, Arc::clone(&shared.tally.workers)).map_err(|unfit| unfit.to_string())?;
     let mut seen = HashSet::new();
-    for pid in pids().map_err(|error| format!("`/proc`: {error}"))? {
+    for pid in processes::pids().map_err(|error| format!("`/proc`: {error}"))? {
         if shared.ground().generation != ground.generation {
             break;
         }

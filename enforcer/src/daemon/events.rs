@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aya_log::EbpfLogger;
 use enforcer_common::{Counter, Event};
 
 use super::Shared;
+use super::journal::Journal;
 use super::tally::Loss;
 use crate::audit::{Cgroups, EventLog, Record};
 use crate::kernel::Records;
@@ -31,6 +32,7 @@ impl Events {
         let (stopped, shared) = (Arc::clone(&stop), Arc::clone(shared));
         let writer = thread::Builder::new().name("events".to_owned()).spawn(move || {
             let mut cgroups = Cgroups::of_this_machine();
+            let mut journal = Journal::new();
             let mut lost = shared.maps.counter(Counter::EventsLost).unwrap_or_default();
             loop {
                 let last = stopped.load(Ordering::Relaxed);
@@ -40,7 +42,13 @@ impl Events {
                 }
                 while let Some(record) = records.take() {
                     match record {
-                        Ok(event) => write(&shared, &mut log, &mut cgroups, &event),
+                        Ok(event) => {
+                            if let Some(record) = told(&shared, &mut cgroups, &event) {
+                                // The disk first: the journal may make its writers wait.
+                                log.append(&record);
+                                journal.write(&record);
+                            }
+                        }
                         Err(length) => {
                             shared.tally.count(Loss::RecordsMalformed);
                             tracing::error!("an event of {length} bytes is not one of this version");
@@ -53,6 +61,8 @@ impl Events {
                     log.note_loss(now_lost - lost, "the kernel's ring buffer was full");
                     lost = now_lost;
                 }
+                journal.settle(Instant::now());
+                shared.tally.set(Loss::EventsNotInJournal, journal.total_left_out());
                 shared.tally.set(Loss::EventsUnwritten, log.counters().unwritten);
                 shared.tally.set(Loss::EventsRotatedAway, log.counters().rotated_away);
                 if last {
@@ -75,18 +85,22 @@ impl Events {
     }
 }
 
-fn write(shared: &Shared, log: &mut EventLog, cgroups: &mut Cgroups, event: &Event) {
+/// The record of an event with what the daemon knows about it; none of the canary.
+fn told(shared: &Shared, cgroups: &mut Cgroups, event: &Event) -> Option<Record> {
     if shared.explanations.is_canary(&event.digest) {
-        return;
+        return None;
     }
     let mut record = Record::from_event(event);
-    record.explanation = shared.explanations.of(&event.digest);
+    if let Some(explanation) = shared.explanations.of(&event.digest) {
+        record.rejection = explanation.rejection.map(str::to_owned);
+        record.explanation = Some(explanation.text);
+    }
     record.cgroup = cgroups.path(event.cgroup, event.pid).map(str::to_owned);
-    log.append(&record);
+    shared.meters.event(&record);
     if record.denied {
         shared.note_denial();
     }
-    tracing::warn!(target: "enforcer::event", "{}", record.line());
+    Some(record)
 }
 
 const INTERVAL: Duration = Duration::from_millis(200);

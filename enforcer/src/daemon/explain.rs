@@ -5,6 +5,29 @@ use std::sync::{Mutex, PoisonError};
 
 use enforcer_common::Digest;
 
+use crate::signature::Rejected;
+
+/// Why a file was denied, as the daemon found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The short name, where a signature was the reason ([`crate::signature::Rejected::code`]).
+    pub rejection: Option<&'static str>,
+    /// In words.
+    pub text: String,
+}
+
+impl From<String> for Explanation {
+    fn from(text: String) -> Self {
+        Self { rejection: None, text }
+    }
+}
+
+impl From<&Rejected> for Explanation {
+    fn from(rejected: &Rejected) -> Self {
+        Self { rejection: Some(rejected.code()), text: rejected.to_string() }
+    }
+}
+
 /// The latest reasons, a bounded number of them.
 #[derive(Default)]
 pub struct Explanations {
@@ -13,14 +36,14 @@ pub struct Explanations {
 
 #[derive(Default)]
 struct Inner {
-    reasons: HashMap<Digest, String>,
+    reasons: HashMap<Digest, Explanation>,
     order: VecDeque<Digest>,
     canaries: VecDeque<Digest>,
 }
 
 impl Explanations {
     /// Keeps a reason, forgetting the oldest when there are too many; whether one was forgotten.
-    pub fn remember(&self, digest: Digest, reason: String) -> bool {
+    pub fn remember(&self, digest: Digest, reason: Explanation) -> bool {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.reasons.insert(digest, reason).is_none() {
             inner.order.push_back(digest);
@@ -49,7 +72,7 @@ impl Explanations {
     }
 
     /// The reason why a digest was denied, if it is still known.
-    pub fn of(&self, digest: &Digest) -> Option<String> {
+    pub fn of(&self, digest: &Digest) -> Option<Explanation> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).reasons.get(digest).cloned()
     }
 }
@@ -70,10 +93,10 @@ mod tests {
             Digest::sha256(bytes)
         };
         for number in 0..=MOST {
-            assert_eq!(explanations.remember(digest(number), number.to_string()), number == MOST);
+            assert_eq!(explanations.remember(digest(number), number.to_string().into()), number == MOST);
         }
         assert_eq!(explanations.of(&digest(0)), None);
-        assert_eq!(explanations.of(&digest(1)).as_deref(), Some("1"));
-        assert_eq!(explanations.of(&digest(MOST)), Some(MOST.to_string()));
+        assert_eq!(explanations.of(&digest(1)), Some("1".to_owned().into()));
+        assert_eq!(explanations.of(&digest(MOST)), Some(MOST.to_string().into()));
     }
 }

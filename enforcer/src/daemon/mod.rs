@@ -12,7 +12,9 @@ mod explain;
 mod floors;
 mod identity;
 mod interpreters;
+mod journal;
 mod locate;
+mod meters;
 mod names;
 mod notice;
 mod own_code;
@@ -29,6 +31,7 @@ mod state;
 mod status;
 mod suspension;
 mod tally;
+mod textfile;
 mod watch;
 
 use std::path::PathBuf;
@@ -44,7 +47,7 @@ pub use notice::{Notice, Refused};
 pub use own_code::{Refused as Untrusted, examine as examine_own_code};
 pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
 pub use state::trusted_facts;
-pub use status::status;
+pub use status::{mode_in_force, status};
 pub use suspension::{PARAMETER as BREAK_GLASS_PARAMETER, Suspension, mend_fuse, normal as normal_code};
 
 use crate::audit::Timestamp;
@@ -57,6 +60,7 @@ use charter::Chartered;
 use clock::Clock;
 use explain::Explanations;
 use identity::Identity;
+use meters::Meters;
 use publish::Publisher;
 use suspension::FuseBox;
 use tally::Tally;
@@ -95,6 +99,7 @@ struct Shared {
     workers: Pool,
     tally: Arc<Tally>,
     fuses: FuseBox,
+    meters: Meters,
     /// What ran before, once it is known.
     before: RwLock<Option<Before>>,
     /// Whether verdicts of a former ground are left in the kernel.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::before::Before;
 use super::run::RUN_FOLDER;
 use super::suspension::Suspension;
-use crate::audit::Timestamp;
+use crate::audit::{Timestamp, Watched};
 
 /// The daemon's own view of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Notice {
     /// What ran before the programs were attached, once it has been looked at.
     #[serde(default)]
     pub before: Option<Before>,
+    /// What it counts of its own work.
+    #[serde(default)]
+    pub watched: Option<Watched>,
 }
 
 /// A policy that was put in force.
@@ -74,4 +77,5 @@ impl Notice {
 }
 
 const FILE: &str = "notice.json";
-const MAX_SIZE: u64 = 1 << 20;
+/// More than every kind of event and every date come to.
+const MAX_SIZE: u64 = 4 << 20;

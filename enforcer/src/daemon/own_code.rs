@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use enforcer_common::{USE_EXEC, USE_LIBRARY};
 
-use super::before::Mapping;
 use super::locate::open_regular;
 use crate::kernel::{own_program, own_text, without_mark};
+use crate::processes::Mapping;
 use crate::signature::{Examiner, Facts, Verified};
 
 /// A part of the daemon that the policy would not let in.

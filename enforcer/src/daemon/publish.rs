@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_EXEC, USE_LIBRARY, USE_SCRIPT, Verdict};
+use enforcer_common::{Digest, ENTITLEMENT_OWN, ENTITLEMENTS, USE_LIBRARY, Verdict};
 
 use super::clock::Clock;
 use super::floors::{Admission, Floors};
@@ -159,7 +159,7 @@ impl Publisher {
             Some(Some(end)) => end,
             Some(None) => return Ok(()),
         };
-        let (uses, signer, component) = (with_own_mappings(verified.uses()), verified.signer(), verified.component());
+        let (uses, signer, component) = (verified.all_uses(), verified.signer(), verified.component());
         let entitlements = entitlements(verified) | own;
         let verdict = Verdict { expires_at, uses, entitlements, signer, generation, component, left: 0 };
         let all: Vec<Digest> = digests(verified).collect();
@@ -251,11 +251,6 @@ fn together(standing: &Verdict, new: &Verdict) -> Verdict {
     }
 }
 
-/// A program that may start is mapped as code when it does; and whoever may sign programs may sign scripts.
-fn with_own_mappings(uses: u32) -> u32 {
-    if uses & USE_EXEC != 0 { uses | USE_LIBRARY | USE_SCRIPT } else { uses }
-}
-
 /// How far two ends of one certificate may lie apart, which are worked out from clocks that are not read at the same moment, in nanoseconds.
 const CLOCK_TOLERANCE: u64 = 1_000_000_000;
 /// How many contents of a manifest are decided about under one lock, and published in one system call.
@@ -263,7 +258,7 @@ const AT_ONCE: usize = 4096;
 
 #[cfg(test)]
 mod tests {
-    use enforcer_common::{ENTITLEMENT_DEBUGGER, ENTITLEMENT_JIT};
+    use enforcer_common::{ENTITLEMENT_DEBUGGER, ENTITLEMENT_JIT, USE_EXEC, USE_SCRIPT};
 
     use super::*;
 

@@ -44,6 +44,7 @@ impl Daemon {
         notify(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(microseconds)]);
         let outcome = self.try_reload(watch, what);
         entitled::start(&self.shared);
+        self.shared.meters.reload(outcome.is_ok());
         match outcome {
             Ok(()) => {
                 let verdicts = self.shared.maps.verdict_count().map_or_else(|error| error.to_string(), |count| count.to_string());
@@ -154,6 +155,7 @@ impl Daemon {
             landlock: Some(self.shared.workers.has_landlock()),
             suspension: self.shared.fuses.suspension(),
             before: self.shared.before(),
+            watched: Some(self.shared.meters.watched(&ground)),
         };
         if let Err(error) = notice.leave() {
             tracing::warn!("`enforcer status` will show less: {error}");

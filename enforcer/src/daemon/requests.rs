@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use enforcer_common::{Asker, Heartbeat, Reason, Request};
 
+use super::explain::Explanation;
 use super::rejections::{Place, Rejections};
 use super::tally::Loss;
 use super::{Ground, Shared, facts, locate, publish};
@@ -124,7 +125,7 @@ impl Verifier {
             let Ok(request) = next else { return };
             let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.answer(&request)));
             match answered {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => self.shared.meters.first_use(boottime().saturating_sub(request.time)),
                 Ok(Err(error)) => {
                     self.shared.tally.count(Loss::VerdictsUnpublished);
                     tracing::error!("cannot publish a verdict: {error}");
@@ -167,12 +168,13 @@ impl Verifier {
                         Ok(true) => return Ok(()),
                         Ok(false) => {
                             let identifier = verified.claims().identifier.as_deref().unwrap_or_default();
-                            (Reason::Untrusted, format!("a newer security version of `{identifier}` was accepted while this file was verified"))
+                            let text = format!("a newer security version of `{identifier}` was accepted while this file was verified");
+                            (Reason::Untrusted, Explanation { rejection: Some("rollback"), text })
                         }
                         Err(error @ KernelError::VerdictsFull { .. }) => {
                             shared.tally.count(Loss::VerdictsUnpublished);
                             tracing::error!("cannot publish a verdict: {error}");
-                            (Reason::VerdictsFull, error.to_string())
+                            (Reason::VerdictsFull, error.to_string().into())
                         }
                         Err(error) => return Err(error),
                     },
@@ -183,9 +185,9 @@ impl Verifier {
                     Outcome::NotParsed(why) => {
                         // What ends one worker would end the next one too.
                         self.remember(place.as_ref(), ground.generation, Reason::Unreadable);
-                        (Reason::Unreadable, why)
+                        (Reason::Unreadable, why.into())
                     }
-                    Outcome::Unreadable(why) => (Reason::Unreadable, why),
+                    Outcome::Unreadable(why) => (Reason::Unreadable, why.into()),
                 };
                 if shared.explanations.remember(request.digest, why) {
                     shared.tally.count(Loss::ExplanationsForgotten);
@@ -233,7 +235,7 @@ impl Verifier {
 /// What looking at a file came to.
 enum Outcome {
     Verified(Verified),
-    Rejected(String),
+    Rejected(Explanation),
     /// The worker that looked into it gave no answer.
     NotParsed(String),
     Unreadable(String),
@@ -247,7 +249,7 @@ fn examine(workers: &Pool, ground: &Ground, request: &Request, facts: &Facts<'_>
             Ok(examination) if examination.covers(&request.digest) => {
                 return match examination.outcome() {
                     Ok(verified) => Outcome::Verified(verified.clone()),
-                    Err(rejected) => Outcome::Rejected(rejected.to_string()),
+                    Err(rejected) => Outcome::Rejected(rejected.into()),
                 };
             }
             Ok(_) => failure = "the file changed between the kernel's measurement and the daemon's".to_owned(),

@@ -20,6 +20,7 @@ use super::events::Events;
 use super::explain::Explanations;
 use super::floors::Floors;
 use super::identity::{self, Identity};
+use super::meters::Meters;
 use super::notice::Notice;
 use super::phases::Phases;
 use super::protected::{Unprotected, require_protected};
@@ -29,6 +30,7 @@ use super::requests::{Requests, VERIFIERS};
 use super::state::{load_floors, start_clock, untold_time};
 use super::suspension::{self, FuseBox};
 use super::tally::{Loss, Tally};
+use super::textfile::Textfile;
 use super::watch::Watch;
 use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
 use crate::audit::{EventLog, state_in_words};
@@ -150,9 +152,11 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
         .map_err(|source| system("start a thread", source))?;
+    let metrics = Textfile::start(&daemon.shared).map_err(|source| system("start a thread", source))?;
     let outcome = daemon.serve(&mut loaded, &requests, &events, watch, phases);
     requests.stop();
     events.stop();
+    metrics.stop();
     outcome
 }
 
@@ -197,6 +201,7 @@ impl Daemon {
             workers,
             tally,
             fuses: FuseBox::default(),
+            meters: Meters::start(),
             before: RwLock::default(),
             unretired: AtomicBool::new(false),
             are_rights_left: AtomicBool::new(false),
@@ -444,7 +449,8 @@ impl Daemon {
         if dropped > 0 {
             tracing::warn!("{dropped} first uses found the queue full, and are denied at their deadline");
         }
-        if told.counters != counters || told.before != self.shared.before() {
+        let watched = Some(self.shared.meters.watched(&self.shared.ground()));
+        if told.counters != counters || told.before != self.shared.before() || told.watched != watched {
             self.tell(told.policy, told.refused);
         }
     }

@@ -71,6 +71,7 @@ pub fn status() -> Result<Status, KernelError> {
         landlock: notice.as_ref().and_then(|notice| notice.landlock),
         suspension: notice.as_ref().and_then(|notice| notice.suspension.clone()),
         before: notice.as_ref().and_then(|notice| notice.before.clone()),
+        watched: notice.as_ref().and_then(|notice| notice.watched.clone()),
         refused: notice.and_then(|notice| notice.refused),
         policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
         pins: Some(pins.folder().to_owned()),
@@ -80,6 +81,18 @@ pub fn status() -> Result<Status, KernelError> {
 
 fn in_force((cgroup, mode): (String, Mode)) -> ScopeInForce {
     ScopeInForce { cgroup, mode: mode.name().to_owned() }
+}
+
+/// The mode in force, as the kernel has it; `None`, where no programs are. Needs root, as the pins do.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn mode_in_force() -> Result<Option<Mode>, KernelError> {
+    let Some(pins) = observed()?.into_iter().next() else { return Ok(None) };
+    if pins.hooks().is_empty() {
+        return Ok(None);
+    }
+    Ok(Mode::from_raw(Maps::open(pins.folder())?.settings()?.mode))
 }
 
 /// By whose word the policy in force may be changed, as the kernel has it.

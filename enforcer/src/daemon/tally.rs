@@ -28,11 +28,13 @@ pub enum Loss {
     EventsUnwritten,
     /// Events made room for newer ones in the log.
     EventsRotatedAway,
+    /// More events came in a time than the journal is given.
+    EventsNotInJournal,
 }
 
 impl Loss {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RequestsDropped,
         Self::RecordsMalformed,
         Self::VerdictsUnpublished,
@@ -42,6 +44,7 @@ impl Loss {
         Self::WatchOverflows,
         Self::EventsUnwritten,
         Self::EventsRotatedAway,
+        Self::EventsNotInJournal,
     ];
 
     /// The name in `status --json`.
@@ -56,6 +59,7 @@ impl Loss {
             Self::WatchOverflows => "watch-overflows",
             Self::EventsUnwritten => "events-unwritten",
             Self::EventsRotatedAway => "events-rotated-away",
+            Self::EventsNotInJournal => "events-not-in-journal",
         }
     }
 }

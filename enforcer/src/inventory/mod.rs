@@ -1,6 +1,7 @@
 //! What packages and images would put on a machine: the code files in them, with their digests.
 //!
-//! One file for each source: Debian packages ([`deb`]), what is installed of them ([`debian`]), RPM packages ([`rpm`]) and OCI images ([`oci`]).
+//! One file for each source: Debian packages ([`deb`]), what is installed of them ([`debian`]), RPM packages ([`rpm`]) and OCI images ([`oci`]);
+//! [`Owners`] says to which installed packages files belong.
 //! Whoever calls decides whether to trust a source: no package's own signature is looked at, nothing is unpacked to disk, and nothing that is
 //! read here is run. Everything that an input says is bounded by [`Bounds`].
 
@@ -8,7 +9,10 @@ pub mod deb;
 pub mod debian;
 mod error;
 pub mod oci;
+mod owners;
+mod places;
 pub mod rpm;
+mod rpm_database;
 mod stream;
 mod tarball;
 mod tree;
@@ -18,6 +22,7 @@ use std::path::PathBuf;
 use enforcer_common::Digest;
 
 pub use error::ArchiveError;
+pub use owners::{Listed, Manager, Owner, Owners};
 
 use crate::code::{Beginning, may_be_code};
 use crate::policy::known_script_names;

@@ -16,6 +16,7 @@ mod place;
 mod probe;
 mod programs;
 mod release;
+mod rights;
 mod securebits;
 mod urgency;
 mod verifier;
@@ -35,6 +36,7 @@ pub use place::{boot_id, kernel_command_line, open_own_program, own_mount_namesp
 pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm, require_kernel};
 pub use programs::{HOOKS, Loaded, Others, load_or_adopt};
 pub use release::{Released, daemon_of, end_daemon, release, reload_daemon};
+pub use rights::give_up_rights;
 pub use securebits::restrict_scripts;
 pub use urgency::{raise_priority, set_nice};
 pub use verifier::{Verification, verify_programs};

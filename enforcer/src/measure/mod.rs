@@ -5,6 +5,7 @@
 
 mod digests;
 mod error;
+mod filesystem;
 mod parallel;
 mod pass;
 
@@ -18,6 +19,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 pub use digests::{Algorithm, ContentDigest};
 pub use error::MeasureError;
+pub use filesystem::{Filesystem, Stability};
 pub use parallel::in_parallel;
 pub use pass::{Measurement, Part, Plan, Region, Witness, measure};
 

@@ -8,9 +8,11 @@ mod edit;
 mod error;
 mod raw;
 mod relief;
+mod rule;
 mod schema;
 mod scopes;
 mod scripts;
+mod setting;
 mod settle;
 mod size;
 #[cfg(test)]
@@ -21,7 +23,7 @@ use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use duration::{display as display_duration, parse as parse_duration};
 pub use edit::Edit;
@@ -29,9 +31,11 @@ pub use enforcer_common::{Mode, Response};
 pub(crate) use error::from_toml;
 pub use error::{Invalid, Place, PolicyError, Problem};
 pub use relief::{BreakGlass, Fuse};
+pub use rule::{Lines, Rule};
 pub use schema::{KNOWN_NAMES, NEEDS_RESTART, RANGE, schema};
 pub use scopes::{CgroupPattern, Scope};
 pub use scripts::{Callers, Evidence, Grammar, Interpreter, Interpreters, Label, ScriptName, ScriptNames, known_script_names};
+pub use setting::{ScriptSetting, Setting};
 pub(crate) use size::display as display_size;
 
 /// Where the policy is looked for when nobody names another place.
@@ -44,6 +48,8 @@ pub struct Policy {
     pub path: PathBuf,
     /// SHA-256 of the text that was settled: exactly what a policy signer has to have signed.
     pub sha256: [u8; 32],
+    /// When that file was last written to; `None` where there was no file.
+    pub modified: Option<SystemTime>,
     /// Audit or enforce, where no scope says another one.
     pub mode: Mode,
     /// The control groups in which another mode holds.
@@ -74,6 +80,8 @@ pub struct Policy {
     pub filesystems: Filesystems,
     /// What is brought into the kernel itself.
     pub kernel: Kernel,
+    /// Where the numbers for a monitoring system go.
+    pub metrics: Metrics,
     /// Who may change any of this.
     pub protection: Protection,
     /// Bounds on work.
@@ -207,6 +215,15 @@ pub struct Kernel {
     pub bpf_programs: Response,
 }
 
+/// Where the numbers for a monitoring system go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// The file that node_exporter's textfile collector reads, `….prom`; `None` writes none.
+    pub textfile: Option<PathBuf>,
+    /// How often it is written.
+    pub interval: Duration,
+}
+
 /// How the enforcer is protected from those whom it protects from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protection {
@@ -238,27 +255,20 @@ impl Policy {
         u32::try_from(place + 1).ok()
     }
 
+    /// The interpreters that there can be: one without programs is whoever is entitled to be one, if anybody can be.
+    pub fn possible_interpreters(&self) -> impl Iterator<Item = &Interpreter> {
+        let is_entitlement = |name: &String| name.starts_with(scripts::GENERIC);
+        let by_entitlement = self.signers.iter().any(|signer| signer.entitlements.iter().any(is_entitlement));
+        self.interpreters.0.iter().filter(move |interpreter| by_entitlement || !interpreter.programs.is_empty())
+    }
+
     /// Reads and settles the policy in a file.
     ///
     /// # Errors
     /// [`PolicyError`]: what could not be read, or everything that is wrong with it, with line and column.
     pub fn load(path: &Path) -> Result<Self, PolicyError> {
-        let unreadable = |source| PolicyError::Unreadable { path: path.into(), source };
-        // Non-blocking, so that a FIFO in the policy's place cannot hang its reader.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
-            return Err(PolicyError::NotAFile { path: path.into() });
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_SIZE {
-            return Err(PolicyError::TooLarge { path: path.into() });
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            PolicyError::NotText { path: path.into(), line: valid.iter().filter(|byte| **byte == b'\n').count() + 1 }
-        })?;
-        Self::parse(&text, path)
+        let (text, modified) = read(path)?;
+        Ok(Self { modified, ..Self::parse(&text, path)? })
     }
 
     /// Settles the policy in `text`. `path` is where it came from: errors and reports name it, nothing is read.
@@ -274,6 +284,27 @@ impl Policy {
         let sha256 = crate::text::sha256(text.as_bytes());
         settle::settle(raw, path).map(|policy| Self { sha256, ..policy }).map_err(invalid)
     }
+}
+
+/// The text of a policy's file.
+fn read(path: &Path) -> Result<(String, Option<SystemTime>), PolicyError> {
+    let unreadable = |source| PolicyError::Unreadable { path: path.into(), source };
+    // Non-blocking, so that a FIFO in the policy's place cannot hang its reader.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(PolicyError::NotAFile { path: path.into() });
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_SIZE {
+        return Err(PolicyError::TooLarge { path: path.into() });
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        PolicyError::NotText { path: path.into(), line: valid.iter().filter(|byte| **byte == b'\n').count() + 1 }
+    })?;
+    Ok((text, metadata.modified().ok()))
 }
 
 /// Bytes that a policy may have.

@@ -13,7 +13,7 @@ use toml::value::Datetime;
 use super::at::At;
 use super::schema::{choice, choices, default, digests, each_a_path, example, interpreters, moment, must, needs_restart, number, path, paths, response, size, span, strings, word};
 use super::values::*;
-use super::{Filesystems, Kernel, Limits, Memory, VERSION};
+use super::{Filesystems, Kernel, Limits, Memory, Metrics, VERSION};
 
 /// The policy of Enforcer: whose code may run on a machine, and what happens to the rest.
 #[derive(Deserialize, JsonSchema)]
@@ -59,6 +59,8 @@ pub(super) struct RawPolicy {
     pub(super) kernel: RawKernel,
     #[serde(default)]
     pub(super) filesystems: RawFilesystems,
+    #[serde(default)]
+    pub(super) metrics: RawMetrics,
     #[serde(default)]
     pub(super) protection: RawProtection,
     #[serde(default)]
@@ -392,6 +394,18 @@ pub(super) struct RawFilesystems {
     /// FUSE and network file systems (NFS, CIFS, …). Whoever serves the files can give other bytes at every reading.
     #[schemars(transform = response(Filesystems::default().foreign))]
     pub(super) foreign: Option<At<String>>,
+}
+
+/// Where the numbers for a monitoring system go: `docs/monitoring.md` says what each means.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawMetrics {
+    /// The file that node_exporter's textfile collector reads, a name that ends in `.prom`; `""` writes none. Its folder must be there.
+    #[schemars(transform = path(""))]
+    pub(super) textfile: Option<At<String>>,
+    /// How often it is written, in seconds.
+    #[schemars(transform = number(METRICS_INTERVAL_SECONDS, Some(Metrics::default().interval.as_secs())))]
+    pub(super) interval_seconds: Option<At<i64>>,
 }
 
 /// How the enforcer is protected from those whom it protects from, root among them.

@@ -1,5 +1,6 @@
 //! Interpreters: which programs run text, what each of them reads as a script, and how it is told what to run.
 
+mod command;
 mod known;
 mod name;
 mod program;

@@ -16,9 +16,9 @@ use toml::Value;
 
 use super::at::At;
 use super::error::{Problem, list};
-use super::raw::{RawFilesystems, RawKernel, RawLimits, RawMemory, RawPolicy, RawSources};
+use super::raw::{RawFilesystems, RawKernel, RawLimits, RawMemory, RawMetrics, RawPolicy, RawSources};
 use super::values::*;
-use super::{Filesystems, Kernel, Limits, Memory, Policy, Protection, Sources, size};
+use super::{Filesystems, Kernel, Limits, Memory, Metrics, Policy, Protection, Sources, size};
 use crate::text::printable;
 
 /// The settled policy, or everything that is wrong with `raw`.
@@ -33,6 +33,7 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
     let policy = Policy {
         path: path.into(),
         sha256: [0; 32],
+        modified: None,
         mode,
         scopes: desk.scopes(raw.scope),
         fuse: desk.fuse(raw.fuse),
@@ -49,6 +50,7 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
         memory: desk.memory(raw.memory),
         filesystems: desk.filesystems(raw.filesystems),
         kernel: desk.kernel(raw.kernel),
+        metrics: desk.metrics(raw.metrics),
         limits: desk.limits(raw.limits),
     };
     if policy.strictest_mode() == Mode::Enforce && no_signer_written {
@@ -89,6 +91,12 @@ impl Default for Kernel {
 impl Default for Filesystems {
     fn default() -> Self {
         Self { volatile: Response::Deny, foreign: Response::Deny }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { textfile: None, interval: Duration::from_secs(15) }
     }
 }
 
@@ -181,6 +189,23 @@ impl Desk {
             )),
             max_waiting: self.number(raw.max_waiting, default.max_waiting.into(), MAX_WAITING) as u32,
         }
+    }
+
+    fn metrics(&mut self, raw: RawMetrics) -> Metrics {
+        let default = Metrics::default();
+        let textfile = raw.textfile.filter(|written| !written.get_ref().is_empty()).map(|written| {
+            let place = written.span();
+            let path = self.path(written);
+            // The collector reads no other, and no file of another kind is ever replaced by a mistake here.
+            if path.extension().is_none_or(|extension| extension != "prom") {
+                self.refuse(
+                    Problem::new(place, "the collector reads only files whose names end in `.prom`")
+                        .remedy("write a name such as \"/var/lib/prometheus/node-exporter/enforcer.prom\""),
+                );
+            }
+            path
+        });
+        Metrics { textfile, interval: Duration::from_secs(self.number(raw.interval_seconds, default.interval.as_secs(), METRICS_INTERVAL_SECONDS)) }
     }
 
     fn word(&mut self, word: At<String>, what: &str, longest: usize, allowed: fn(char) -> bool) -> String {

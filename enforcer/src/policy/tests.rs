@@ -121,6 +121,24 @@ fn a_policy_signer_is_one_of_the_signers_and_need_not_sign_code() {
 }
 
 #[test]
+fn the_file_of_the_metrics_is_one_that_the_collector_reads() {
+    assert_eq!(parse(HEAD).unwrap().metrics, Metrics::default());
+    assert_eq!(parse(&format!("{HEAD}[metrics]\ntextfile = \"\"\n")).unwrap().metrics, Metrics::default());
+    let metrics = parse(&format!("{HEAD}[metrics]\ntextfile = \"/var/lib/node/enforcer.prom\"\ninterval-seconds = 60\n")).unwrap().metrics;
+    assert_eq!(metrics, Metrics { textfile: Some("/var/lib/node/enforcer.prom".into()), interval: Duration::from_secs(60) });
+    for (line, place, message) in [
+        ("textfile = \"/etc/enforcer/policy.toml\"", "4:12", "end in `.prom`"),
+        ("textfile = \"enforcer.prom\"", "4:12", "not an absolute path"),
+        ("textfile = \"/var/../enforcer.prom\"", "4:12", "no plain path"),
+        ("interval-seconds = 0", "4:20", "1 to 3600; the default is 15"),
+        ("textfiles = \"/a.prom\"", "4:1", "did you mean `textfile`?"),
+    ] {
+        let report = parse(&format!("{HEAD}[metrics]\n{line}\n")).unwrap_err().report();
+        assert!(report.contains(&format!("policy.toml:{place}: ")) && report.contains(message), "{line}:\n{report}");
+    }
+}
+
+#[test]
 fn the_digest_of_a_policy_is_that_of_its_file() {
     let policy = parse(HEAD).unwrap();
     assert_eq!(policy.sha256, crate::text::sha256(HEAD.as_bytes()));

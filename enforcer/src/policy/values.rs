@@ -39,6 +39,8 @@ pub(super) const MAX_IDENTIFIER: usize = 128;
 pub(super) const MAX_FILE_SIZE: RangeInclusive<u64> = (1 << 20)..=(64 << 30);
 /// The map is allocated in the kernel, at about 100 bytes for each verdict.
 pub(super) const MAX_VERDICTS: RangeInclusive<u64> = 1024..=4_194_304;
+/// Prometheus reads every minute by default, and nobody wants to know it more often than each second.
+pub(super) const METRICS_INTERVAL_SECONDS: RangeInclusive<u64> = 1..=3600;
 /// A task that waits keeps a CPU partly busy, hence no minutes.
 pub(super) const DEADLINE_MS: RangeInclusive<u64> = 10..=60_000;
 pub(super) const DEADLINE_PER_MIB_MS: RangeInclusive<u64> = 0..=10_000;

@@ -71,6 +71,16 @@ impl<'a> FileContent<'a> {
         self.measurement.digest
     }
 
+    /// The file itself.
+    pub(super) fn file(&self) -> &File {
+        self.file
+    }
+
+    /// How many bytes the whole file has.
+    pub(super) fn file_size(&self) -> u64 {
+        self.measurement.size
+    }
+
     /// SHA-256 over a part, if it was asked for when the file was measured.
     pub(super) fn known_sha256(&self, part: &Part) -> Option<Digest> {
         let known = self.parts.iter().position(|known| known == part)?;

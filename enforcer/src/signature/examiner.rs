@@ -14,7 +14,7 @@ use super::manifest::MAX_MANIFEST_SIZE;
 use super::parse::{InThisProcess, Parser};
 use super::rejected::{ManifestError, ManifestProblem, Rejected};
 use super::verify::{Facts, ManifestFault, ManifestInForce, Rules, SignerReport, Verified, verify_file};
-use crate::measure::{self, MeasureError, Part};
+use crate::measure::{self, MeasureError, Part, Witness};
 use crate::policy::{Evidence, Policy};
 use crate::trust::{Revoked, TrustStore};
 
@@ -39,6 +39,9 @@ pub struct Examination {
     /// Whether this very content was revoked: then no signature counts, and none was looked for.
     pub revoked: Option<Rejected>,
 }
+
+/// What one of two policies says of a file; it may be too large for one of them only.
+pub type Compared = Result<Examination, MeasureError>;
 
 /// One signature, and what was decided about it.
 #[derive(Debug)]
@@ -101,21 +104,41 @@ impl Examiner {
         facts: &Facts<'_>,
     ) -> Result<Examination, ExamineError<P::Fault>> {
         let (found, witnesses) = find::at_file(parser, file, path).map_err(ExamineError::Parser)?;
-        let mut parts: Vec<Part> = Vec::new();
-        for part in found.iter().flat_map(Found::parts) {
-            if !parts.contains(&part) {
-                parts.push(part);
+        let (mut content, contents) = measured(file, self.max_size, &found, &witnesses)?;
+        self.decide(parser, found, &mut content, &contents, path, facts).map_err(ExamineError::Parser)
+    }
+
+    /// What two policies say of one file, which is read once: this one's word, and then the other one's.
+    ///
+    /// # Errors
+    /// When the file cannot be measured, by either.
+    pub fn compare(&self, other: &Self, file: &File, path: Option<&Path>, facts: &Facts<'_>) -> Result<[Compared; 2], MeasureError> {
+        let parser = &InThisProcess;
+        let Ok((found, witnesses)) = find::at_file(parser, file, path);
+        let (mut content, contents) = measured(file, self.max_size.max(other.max_size), &found, &witnesses)?;
+        let size = content.file_size();
+        let mut by = |examiner: &Self, found: Vec<Found>| {
+            if size > examiner.max_size {
+                return Err(MeasureError::TooLarge { size, limit: examiner.max_size });
             }
-        }
-        // Whoever has a signed file can change the unsigned parts of the signature in it, or put one into it: the digest of the whole is another one
-        // then, and that of the signed content is not.
-        let contents: Vec<Part> = find::contents(&found);
-        for part in &contents {
-            if !parts.contains(part) {
-                parts.push(part.clone());
-            }
-        }
-        let mut content = FileContent::measure(file, self.max_size, parts, &witnesses)?;
+            let Ok(examination) = examiner.decide(parser, found, &mut content, &contents, path, facts);
+            Ok(examination)
+        };
+        let mine = by(self, found);
+        let Ok((again, _)) = find::at_file(parser, file, path);
+        Ok([mine, by(other, again)])
+    }
+
+    /// Decides about a content that was measured, by the signatures that were found at its file and those that are found by its digest.
+    fn decide<P: Parser>(
+        &self,
+        parser: &P,
+        found: Vec<Found>,
+        content: &mut FileContent<'_>,
+        contents: &[Part],
+        path: Option<&Path>,
+        facts: &Facts<'_>,
+    ) -> Result<Examination, P::Fault> {
         let (digest, fsverity) = (content.digest(), content.fsverity());
         let mut attempts = Vec::new();
         let contents: Vec<Digest> = contents.iter().filter_map(|part| content.known_sha256(part)).collect();
@@ -127,15 +150,15 @@ impl Examiner {
         if is_revoked {
             return Ok(Examination { digest, fsverity, attempts, revoked: Some(Rejected::Revoked) });
         }
-        let mut accepted = self.try_signatures(found, &mut content, facts, &mut attempts);
+        let mut accepted = self.try_signatures(found, content, facts, &mut attempts);
         if accepted.is_none() {
-            let in_stores = find::in_stores(parser, &self.stores, &digest).map_err(ExamineError::Parser)?;
-            accepted = self.try_signatures(in_stores, &mut content, facts, &mut attempts);
+            let in_stores = find::in_stores(parser, &self.stores, &digest)?;
+            accepted = self.try_signatures(in_stores, content, facts, &mut attempts);
         }
         if accepted.is_none() {
-            self.try_manifests(&content, facts, &mut attempts);
+            self.try_manifests(content, facts, &mut attempts);
         }
-        let here = path.and_then(|path| where_root_put_it(file, path));
+        let here = path.and_then(|path| where_root_put_it(content.file(), path));
         let evidence = here.as_deref().map_or(Evidence::Signature, Evidence::Lies);
         for attempt in &mut attempts {
             if let Ok(verified) = &attempt.result {
@@ -143,6 +166,15 @@ impl Examiner {
             }
         }
         Ok(Examination { digest, fsverity, attempts, revoked: None })
+    }
+
+    /// What is decided about a content of which nothing is known but its digest: whether it is revoked, and what the manifests say of it. `None`, where only a
+    /// signature of its own could tell.
+    pub fn examine_digest(&self, digest: Digest, facts: &Facts<'_>) -> Option<Result<Verified, Rejected>> {
+        if self.rules.trust.revoked().has_digest(&digest) {
+            return Some(Err(Rejected::Revoked));
+        }
+        self.manifests.iter().filter_map(|manifest| manifest.vouches_for(digest, None, facts)).max_by_key(Result::is_ok)
     }
 
     /// The certificates, revocations and lists that it decides by.
@@ -187,10 +219,29 @@ impl Examiner {
 
     fn try_manifests(&self, content: &FileContent<'_>, facts: &Facts<'_>, attempts: &mut Vec<Attempt>) -> Option<Accepted> {
         self.manifests.iter().find_map(|manifest| {
-            let result = manifest.vouches_for(content, facts)?;
+            let result = manifest.vouches_for(content.digest(), content.fsverity(), facts)?;
             record(attempts, Attempt { carrier: manifest.carrier().clone(), signers: Vec::new(), result })
         })
     }
+}
+
+/// Measures a file, with all digests that the signatures found at it will need, and says which parts of it are signed by themselves.
+fn measured<'a>(file: &'a File, max_size: u64, found: &[Found], witnesses: &'a [Witness]) -> Result<(FileContent<'a>, Vec<Part>), MeasureError> {
+    let mut parts: Vec<Part> = Vec::new();
+    for part in found.iter().flat_map(Found::parts) {
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    // Whoever has a signed file can change the unsigned parts of the signature in it, or put one into it: the digest of the whole is another one
+    // then, and that of the signed content is not.
+    let contents: Vec<Part> = find::contents(found);
+    for part in &contents {
+        if !parts.contains(part) {
+            parts.push(part.clone());
+        }
+    }
+    Ok((FileContent::measure(file, max_size, parts, witnesses)?, contents))
 }
 
 /// The path of a file as everybody sees it, if nobody but root can put one there: whoever has a root folder or mounts of their own calls a file what they like.

@@ -36,7 +36,7 @@ mod verify;
 mod wire;
 
 pub use carrier::Carrier;
-pub use examiner::{Attempt, Examination, ExamineError, Examiner};
+pub use examiner::{Attempt, Compared, Examination, ExamineError, Examiner};
 pub use find::content_digests;
 pub use parse::{Answer, Form, InThisProcess, Job, Parser, rehearse};
 pub use rejected::{ManifestError, ManifestProblem, Rejected};

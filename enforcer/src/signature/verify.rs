@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use der::asn1::AnyRef;
 use der::{Decode, Tag, Tagged};
-use enforcer_common::Digest;
+use enforcer_common::{Digest, USE_EXEC, USE_LIBRARY, USE_SCRIPT};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::carrier::Carrier;
@@ -152,6 +152,17 @@ impl Verified {
         self.accepted.uses
     }
 
+    /// The same, with what follows from them: a program that may start is mapped as code when it does, and whoever may sign programs may sign scripts.
+    pub fn all_uses(&self) -> u32 {
+        let uses = self.accepted.uses;
+        if uses & USE_EXEC != 0 { uses | USE_LIBRARY | USE_SCRIPT } else { uses }
+    }
+
+    /// Whether it may be used so.
+    pub fn allows(&self, wanted: u32) -> bool {
+        self.all_uses() & wanted == wanted
+    }
+
     /// What the signature says about the content; for an entry of a manifest, what the manifest's signature says.
     pub fn claims(&self) -> &Claims {
         &self.accepted.claims
@@ -264,15 +275,15 @@ impl ManifestInForce {
         Ok(Self { carrier, accepted: Arc::new(accepted), digests, interpreters })
     }
 
-    /// Whether it vouches for either digest of this file; `None` when it does not list it.
-    pub(super) fn vouches_for(&self, file: &FileContent<'_>, facts: &Facts<'_>) -> Option<Result<Verified, Rejected>> {
+    /// Whether it vouches for either digest of a file; `None` when it does not list it.
+    pub(super) fn vouches_for(&self, digest: Digest, fsverity: Option<Digest>, facts: &Facts<'_>) -> Option<Result<Verified, Rejected>> {
         let listed = |digest: &Digest| self.digests.binary_search(digest).is_ok();
-        if !listed(&file.digest()) && !file.fsverity().as_ref().is_some_and(listed) {
+        if !listed(&digest) && !fsverity.as_ref().is_some_and(listed) {
             return None;
         }
         // Accepted when it was loaded, which may be long ago.
         let still = self.accepted.check(facts.now).map_err(Rejected::Chain).and_then(|()| not_rolled_back(self.accepted.release.as_ref(), 0, facts));
-        Some(still.map(|()| self.verified(file.digest(), file.fsverity())))
+        Some(still.map(|()| self.verified(digest, fsverity)))
     }
 
     /// Everything that it vouches for.

@@ -3,6 +3,7 @@
 //! rustls-webpki parses the lists and checks their signatures while it builds a path. Decided here: which list of several counts, when one is
 //! stale, and that a certificate that any list of its issuer names is revoked, whatever part of the issuer's certificates the list is for.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use super::certificate::{moment, name};
 use super::error::TrustProblem;
-use super::{CertificateFacts, ChainError, TrustError};
+use super::{CertificateFacts, ChainError, NextUpdate, TrustError};
 use crate::measure;
 use crate::policy::{Revocation, StaleCrl};
 use crate::text::{hex, sha256};
@@ -144,6 +145,16 @@ impl Crls {
             Some(OverdueCrl { path: crl.path.clone(), issuer: crl.issuer.clone(), next_update })
         };
         self.lists.iter().filter_map(overdue).collect()
+    }
+
+    /// When the next list of each issuer is due, by the issuers' names.
+    pub(super) fn next_updates(&self) -> Vec<NextUpdate> {
+        let mut found: BTreeMap<&str, u64> = BTreeMap::new();
+        for (issuer, due) in self.lists.iter().filter_map(|crl| Some((crl.issuer.as_str(), crl.next_update?.as_secs()))) {
+            let first = found.entry(issuer).or_insert(due);
+            *first = due.min(*first);
+        }
+        found.into_iter().map(|(issuer, next_update_seconds)| NextUpdate { issuer: issuer.to_owned(), next_update_seconds }).collect()
     }
 
     fn of(&self, certificate: &CertificateFacts) -> impl Iterator<Item = &Crl> {

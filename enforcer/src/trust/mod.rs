@@ -6,6 +6,7 @@
 mod certificate;
 mod chain;
 mod crl;
+mod dates;
 mod error;
 mod load;
 mod named;
@@ -14,7 +15,7 @@ mod revoked;
 mod security_versions;
 mod twin;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,6 +23,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 
 pub use certificate::{CertificateFacts, KeyKind, Validity, date};
 pub use crl::{ListMark, OverdueCrl};
+pub use dates::{CertificateRole, Expiry, NextUpdate};
 pub use error::{CertificateProblem, ChainError, TrustError, TrustProblem};
 pub use load::{read_certificates, read_pem};
 pub use named::NamedCertificates;
@@ -221,6 +223,34 @@ impl TrustStore {
         self.revocation.crls.overdue(now)
     }
 
+    /// When the certificates of the policy's signers and timestamp authorities expire, the first to do so on top, and no more than 256: of several with the same
+    /// name and role, the first.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        let mut found = BTreeMap::new();
+        for rule in self.rules.iter().chain(self.timestamp_rules.iter()) {
+            let anchors = rule.anchors.iter().map(|anchor| (CertificateRole::Anchor, anchor.subject.clone(), anchor.validity.not_after));
+            let others = [(CertificateRole::Pinned, &rule.pinned), (CertificateRole::Intermediate, &rule.intermediates)];
+            let others = others.into_iter().flat_map(|(role, certificates)| certificates.iter().map(move |certificate| (role, certificate)));
+            // Reading them has succeeded before.
+            let others = others.filter_map(|(role, certificate)| Some((role, CertificateFacts::of(certificate).ok()?)));
+            for (role, subject, not_after) in anchors.chain(others.map(|(role, facts)| (role, facts.subject, facts.validity.not_after))) {
+                let Some(not_after) = not_after else { continue };
+                let first = found.entry((rule.name.to_string(), role, subject)).or_insert(not_after);
+                *first = not_after.min(*first);
+            }
+        }
+        let expiry = |((whose, role, subject), not_after): (_, UnixTime)| Expiry { whose, role, subject, not_after_seconds: not_after.as_secs() };
+        let mut expiries: Vec<Expiry> = found.into_iter().map(expiry).collect();
+        expiries.sort_by_key(|expiry| expiry.not_after_seconds);
+        expiries.truncate(MOST_EXPIRIES);
+        expiries
+    }
+
+    /// When the next revocation lists are due: of several lists of one issuer, the first.
+    pub fn next_updates(&self) -> Vec<NextUpdate> {
+        self.revocation.crls.next_updates()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Arc<Authority>>> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -331,3 +361,5 @@ fn cache_key(certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>], si
 
 /// Chains that are remembered. A host knows few; an attacker can make many, and then each costs what it costs.
 const MAX_ACCEPTED: usize = 1024;
+/// Certificates whose dates are told. A bundle of intermediates may hold thousands, and those that expire first matter.
+const MOST_EXPIRIES: usize = 256;

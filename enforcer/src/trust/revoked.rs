@@ -13,7 +13,7 @@ use toml::value::Datetime;
 
 use super::record::{self, Document, RecordError};
 use crate::policy::Problem;
-use crate::text::{hex, printable};
+use crate::text::{hex, printable, unhex};
 
 /// Everything that was revoked, in the order of the file.
 #[derive(Clone, Debug, Default)]
@@ -175,16 +175,7 @@ impl fmt::Display for Subject {
 
 /// 64 hexadecimal digits, with or without colons between the bytes, as `openssl x509 -fingerprint` writes them.
 pub fn parse_sha256(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
-    if digits.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let value = |digit: u8| char::from(digit).to_digit(16);
-        *byte = u8::try_from(value(pair[0])? * 16 + value(pair[1])?).ok()?;
-    }
-    Some(bytes)
+    unhex(&text.replace(':', ""))?.try_into().ok()
 }
 
 #[derive(Default, Deserialize, Serialize)]

@@ -286,6 +286,36 @@ fn signed(scene: &Scene, name: &str, signer: &Identity) -> PathBuf {
 }
 
 /// A revocation list by `openssl ca -gencrl`, good for so many days.
+/// What `status` and the metrics tell about dates is what openssl wrote into the files.
+#[test]
+fn the_dates_of_certificates_and_lists_are_told_as_they_are() {
+    let mut scene = Scene::new();
+    let signer = PKI.issue("p256", SIGNING);
+    scene.signers.push(rule("pinned", &[], &[&signer.certificate]));
+    let (soon, late) = (scene.path("soon.crl"), scene.path("late.crl"));
+    revoke(&PKI.intermediate, &[], 3, "DER", &soon);
+    revoke(&PKI.root, &[], 30, "DER", &late);
+    scene.rest.revocation.crls = vec![late.clone(), soon.clone()];
+    let trust = TrustStore::load(&scene.policy(), scene.now).unwrap();
+
+    let date = |words: &[&str]| {
+        let output = String::from_utf8(openssl(words).stdout).unwrap();
+        let date = output.trim().split_once('=').unwrap().1.to_owned();
+        let seconds = Command::new("date").args(["-u", "+%s", "-d", &date]).output().unwrap().stdout;
+        String::from_utf8(seconds).unwrap().trim().parse::<u64>().unwrap()
+    };
+    let end = |path: &Path| date(&["x509", "-in", text(path), "-noout", "-enddate"]);
+    let next = |path: &Path| date(&["crl", "-inform", "DER", "-in", text(path), "-noout", "-nextupdate"]);
+    let mut expiries: Vec<_> = trust.expiries().into_iter().map(|it| (it.whose, it.role.name(), it.not_after_seconds)).collect();
+    assert!(expiries.is_sorted_by_key(|(_, _, not_after)| *not_after), "{expiries:?}");
+    expiries.sort();
+    let expected = [("pinned".to_owned(), "pinned", end(&signer.certificate)), ("vendor".to_owned(), "anchor", end(&PKI.root.certificate))];
+    assert_eq!(expiries, expected);
+    let mut dates: Vec<u64> = trust.next_updates().into_iter().map(|it| it.next_update_seconds).collect();
+    dates.sort_unstable();
+    assert_eq!(dates, [next(&soon), next(&late)]);
+}
+
 fn revoke(issuer: &Identity, revoked: &[&Identity], days: u32, encoding: &str, list: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| text(&folder.path().join(name)).to_owned();

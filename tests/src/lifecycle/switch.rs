@@ -15,7 +15,11 @@ use crate::service::{self, Policy, succeed};
 pub const TESTS: &[Test] = &[
     Test::new("audit_and_enforce_switch_without_a_restart", "`enforcer audit`, `enforcer enforce --yes`, and the policy's text afterwards", switched),
     Test::new("enforce_asks_before_it_switches", "`enforcer enforce` without `--yes`, and nobody to be asked", unasked),
-    Test::new("enforce_for_one_service_leaves_the_machine_in_audit", "`enforcer enforce --scope` with a unit, and `enforcer audit --scope`", one_service),
+    Test::new(
+        "enforce_for_one_service_leaves_the_machine_in_audit",
+        "`enforcer enforce --scope` with a unit, and `enforcer audit --scope`",
+        one_service,
+    ),
     Test::new("refused_switch_leaves_the_policy_as_it_was", "`enforcer enforce` with a policy under which the daemon could not start again", refused),
     Test::new("fuse_suspends_enforcing_once", "more denials than the fuse lets pass, a restart of the daemon, and `enforcer enforce` again", fuse),
     Test::new("fuse_that_has_ended_does_not_blow", "as many denials after the fuse's end", ended_fuse),
@@ -26,7 +30,10 @@ fn switched(scene: &Scene) -> Result<String> {
     enforcer(&["audit"])?;
     runs(scene)?;
     let changed = std::fs::read_to_string(service::POLICY)?;
-    ensure!(changed == policy.original().replacen("mode = \"enforce\"", "mode = \"audit\"", 1), "the policy is not what it was but for its mode:\n{changed}");
+    ensure!(
+        changed == policy.original().replacen("mode = \"enforce\"", "mode = \"audit\"", 1),
+        "the policy is not what it was but for its mode:\n{changed}"
+    );
     let told: Value = serde_json::from_str(&enforcer(&["enforce", "--yes", "--json"])?)?;
     ensure!(told["mode"] == "enforce" && told["changed"] == true, "{told}");
     // It is in force when the command ends: nothing is waited for here.
@@ -42,7 +49,7 @@ fn unasked(scene: &Scene) -> Result<String> {
     enforcer(&["audit"])?;
     let ended = try_enforcer(&["enforce"])?;
     let outcome = runs(scene);
-    enforcer(&["enforce", "--yes"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation"])?;
     outcome?;
     ensure!(ended.status.code() == Some(2) && ended.stderr.contains("--yes"), "it {}", ended.describe());
     Ok(ended.stderr.trim().to_owned())
@@ -55,7 +62,7 @@ fn one_service(scene: &Scene) -> Result<String> {
     std::fs::write(&file, format!("[Service]\nType=oneshot\nExecStart={}\n", scene.fixture("unsigned/program").display()))?;
     succeed("systemctl", &["daemon-reload"])?;
     enforcer(&["audit"])?;
-    enforcer(&["enforce", "--yes", "--scope", unit])?;
+    enforcer(&["enforce", "--yes", "--no-simulation", "--scope", unit])?;
     let status = service::status()?;
     runs(scene)?;
     let result = || -> Result<String> {
@@ -65,7 +72,7 @@ fn one_service(scene: &Scene) -> Result<String> {
     let enforced = result()?;
     enforcer(&["audit", "--scope", unit])?;
     let audited = result()?;
-    enforcer(&["enforce", "--yes"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation"])?;
     std::fs::remove_file(&file)?;
     succeed("systemctl", &["daemon-reload"])?;
     ensure!(status["mode"] == "audit" && status["scopes"][0]["cgroup"] == format!("/system.slice/{unit}"), "{status}");
@@ -76,10 +83,11 @@ fn one_service(scene: &Scene) -> Result<String> {
 
 fn refused(scene: &Scene) -> Result<String> {
     let policy = Policy::open()?;
-    let text = policy.original().replace("mode = \"enforce\"", "mode = \"audit\"").replace("manifests = [\"/etc/enforcer/manifests\"]", "manifests = []");
+    let text =
+        policy.original().replace("mode = \"enforce\"", "mode = \"audit\"").replace("manifests = [\"/etc/enforcer/manifests\"]", "manifests = []");
     policy.write(&text)?;
     service::reload_in_force()?;
-    let ended = try_enforcer(&["enforce", "--yes"])?;
+    let ended = try_enforcer(&["enforce", "--yes", "--no-simulation"])?;
     let after = std::fs::read_to_string(service::POLICY)?;
     let outcome = runs(scene);
     drop(policy);
@@ -92,7 +100,7 @@ fn refused(scene: &Scene) -> Result<String> {
 
 fn fuse(scene: &Scene) -> Result<String> {
     let policy = Policy::open()?;
-    enforcer(&["enforce", "--yes", "--fuse", "5/10m", "--fuse-for", "1h"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation", "--fuse", "5/10m", "--fuse-for", "1h"])?;
     for _ in 0..4 {
         unsigned_is_denied(scene)?;
     }
@@ -111,7 +119,7 @@ fn fuse(scene: &Scene) -> Result<String> {
     runs(scene)?;
     service::reload_in_force()?;
     runs(scene)?;
-    enforcer(&["enforce", "--yes"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation"])?;
     ensure!(service::status()?["suspension"].is_null(), "{}", service::status()?);
     unsigned_is_denied(scene)?;
     drop(policy);
@@ -121,7 +129,7 @@ fn fuse(scene: &Scene) -> Result<String> {
 
 fn ended_fuse(scene: &Scene) -> Result<String> {
     let policy = Policy::open()?;
-    enforcer(&["enforce", "--yes", "--fuse", "3/10m", "--fuse-for", "0s"])?;
+    enforcer(&["enforce", "--yes", "--no-simulation", "--fuse", "3/10m", "--fuse-for", "0s"])?;
     for _ in 0..8 {
         unsigned_is_denied(scene)?;
     }

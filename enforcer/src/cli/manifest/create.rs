@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::super::sign::failure;
 use super::super::verify::progress;
 use super::super::{Exit, Failure, Output, ReportOption};
-use super::counted;
 use super::left_out::LeftOutReport;
 use super::listing::{Listing, Trouble, all_or_nothing, digests};
 use crate::code;
@@ -18,7 +17,7 @@ use crate::inventory::{Bounds, Contents, deb, rpm};
 use crate::measure;
 use crate::policy::known_script_names;
 use crate::signature::sign::write_whole;
-use crate::text::{chain, printable};
+use crate::text::{chain, counted, printable};
 
 /// List the digests of code: below folders, in packages and images, or of what Debian packages installed.
 ///

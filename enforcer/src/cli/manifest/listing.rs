@@ -17,13 +17,13 @@ use crate::text::chain;
 
 /// The lines of a manifest, in the order of its sources; none of them twice.
 #[derive(Default)]
-pub(super) struct Listing {
+pub(in crate::cli) struct Listing {
     lines: Vec<(PathBuf, Digest)>,
     seen: BTreeSet<(PathBuf, Digest)>,
 }
 
 impl Listing {
-    pub(super) fn add(&mut self, path: &Path, digest: Digest) {
+    pub(in crate::cli) fn add(&mut self, path: &Path, digest: Digest) {
         if self.seen.insert((path.to_owned(), digest)) {
             self.lines.push((path.to_owned(), digest));
         }
@@ -36,11 +36,11 @@ impl Listing {
         }
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::cli) fn count(&self) -> usize {
         self.lines.len()
     }
 
-    pub(super) fn text(&self) -> Vec<u8> {
+    pub(in crate::cli) fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for (path, digest) in &self.lines {
             write_entry(&Entry { digest: *digest, path: Cow::Borrowed(path.as_os_str().as_bytes()) }, &mut text);
@@ -50,7 +50,7 @@ impl Listing {
 }
 
 /// The digests of a file by which kernels may ask for it.
-pub(super) fn digests(path: &Path) -> Result<Vec<Digest>, MeasureError> {
+pub(in crate::cli) fn digests(path: &Path) -> Result<Vec<Digest>, MeasureError> {
     let plan = Plan { max_size: u64::MAX, parts: Vec::new(), witnesses: &[] };
     let measured = measure::measure(&measure::open(path)?, &plan)?;
     Ok([Some(measured.digest), measured.fsverity].into_iter().flatten().collect())

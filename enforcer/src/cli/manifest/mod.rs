@@ -3,7 +3,7 @@
 mod create;
 mod diff;
 mod left_out;
-mod listing;
+pub(super) mod listing;
 mod show;
 mod sign;
 mod verify;
@@ -64,9 +64,4 @@ fn parse<'a>(path: &Path, text: &'a [u8]) -> Result<Vec<Entry<'a>>, Failure> {
 /// The word for a digest's kind in tables and JSON.
 fn kind(digest: &Digest) -> &'static str {
     if digest.algorithm == ALGORITHM_FSVERITY_SHA256 { "fsverity-sha256" } else { "sha256" }
-}
-
-/// So many of something.
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::super::output::{Cell, Table};
 use super::super::{Exit, Failure, Output, ReportOption};
-use super::{counted, kind, parse, read};
-use crate::text::{hex, printable};
+use super::{kind, parse, read};
+use crate::text::{counted, hex, printable};
 
 /// Show what a manifest lists.
 ///

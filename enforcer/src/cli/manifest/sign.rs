@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::super::sign::{ClaimsOption, SignerOption, failure};
 use super::super::{Exit, Failure, Output};
-use super::{counted, parse, read};
+use super::{parse, read};
 use crate::signature::sign::Destination;
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// Sign a manifest: FILE.p7s beside it.
 ///

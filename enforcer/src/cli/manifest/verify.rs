@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::super::failure::note;
 use super::super::{Exit, Failure, Output, PolicyOption, ReportOption};
-use super::{counted, read};
+use super::read;
 use crate::measure::MeasureError;
 use crate::policy::{Policy, Sources};
 use crate::signature::{Examiner, Facts, ManifestProblem};
-use crate::text::{hex, printable};
+use crate::text::{counted, hex, printable};
 use crate::trust::{TrustStore, date};
 
 /// Would the policy put this manifest in force?

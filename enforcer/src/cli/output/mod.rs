@@ -78,6 +78,16 @@ impl Output {
         Self { sink: Box::new(sink), width, colour: false }
     }
 
+    /// The terminal's width, where the output is one.
+    pub fn width(&self) -> Option<usize> {
+        self.width
+    }
+
+    /// Whether styles show.
+    pub fn has_colour(&self) -> bool {
+        self.colour
+    }
+
     /// One line of text.
     ///
     /// # Errors
@@ -127,6 +137,23 @@ impl Output {
         Ok(())
     }
 
+    /// A command that can be copied: broken between its words only, in a way that a shell puts together again.
+    pub fn command(&mut self, indent: usize, command: &str) -> Result<(), OutputError> {
+        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(indent + CONTINUED.len()).max(20));
+        let mut line = String::new();
+        for word in command.split(' ') {
+            if !line.is_empty() && line.len() + 1 + word.len() > room {
+                writeln!(self.sink, "{:indent$}{line}{CONTINUED}", "")?;
+                line.clear();
+                line.push_str("  ");
+            } else if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        Ok(writeln!(self.sink, "{:indent$}{line}", "")?)
+    }
+
     /// A table as wide as the terminal at most.
     pub fn table(&mut self, table: &Table) -> Result<(), OutputError> {
         for line in table.lines(self.width, self.colour) {
@@ -157,6 +184,9 @@ impl Output {
         paint(self.colour, style, text)
     }
 }
+
+/// How a line of a command ends that goes on.
+const CONTINUED: &str = " \\";
 
 fn paint(colour: bool, style: Style, text: &str) -> Cow<'_, str> {
     let code = match style {

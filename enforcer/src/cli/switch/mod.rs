@@ -4,6 +4,7 @@
 
 mod cgroup;
 mod in_force;
+mod simulation;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::output::Style;
-use super::{Exit, Failure, Output, PolicyOption, ReportOption, without_rights};
+use super::{Exit, Failure, Output, PolicyOption, ReportOption, since, without_rights};
 use crate::audit::Timestamp;
 use crate::daemon;
 use crate::measure;
@@ -45,6 +46,15 @@ pub(super) struct EnforceArguments {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// Do not ask, and switch only if nothing would newly be denied.
+    #[arg(long, conflicts_with_all = ["yes", "no_simulation"])]
+    if_safe: bool,
+    /// Do not look at what would break.
+    #[arg(long)]
+    no_simulation: bool,
+    /// Look at events since then: a time (2026-01-31T09:30:00Z) or an age (90s, 15m, 2h, 7d).
+    #[arg(long, value_name = "WHEN", default_value = "7d", value_parser = since::parse)]
+    since: Timestamp,
 }
 
 /// Deny nothing and report everything, on this machine or in some services.
@@ -89,7 +99,13 @@ pub(super) fn enforce(arguments: EnforceArguments, output: &mut Output) -> Resul
         return draft.print(output);
     }
     draft.may_be_written()?;
-    if !arguments.yes && !is_wanted(&draft, output)? {
+    if !arguments.no_simulation {
+        let is_safe = simulation::show(&draft.before, &draft.policy, arguments.since, arguments.switch.report.json, output)?;
+        if arguments.if_safe && !is_safe {
+            return Err(Failure::new(Exit::No, "something would newly be denied, so nothing was changed"));
+        }
+    }
+    if !(arguments.yes || arguments.if_safe) && !is_wanted(&draft, output)? {
         return Ok(Exit::No);
     }
     daemon::mend_fuse().map_err(|error| Failure::new(Exit::System, format!("the fuse that has blown cannot be put in again: {error}")))?;
@@ -126,6 +142,7 @@ fn is_wanted(draft: &Draft, output: &mut Output) -> Result<bool, Failure> {
 struct Draft {
     old: String,
     new: String,
+    before: Policy,
     policy: Policy,
     mode: Mode,
     scopes: Vec<CgroupPattern>,
@@ -139,7 +156,7 @@ impl Draft {
         let bytes = measure::read_bounded(path, MAX_SIZE).map_err(|error| Failure::because(Exit::System, &error))?;
         let old = String::from_utf8(bytes).map_err(|_| Failure::new(Exit::Usage, format!("`{}` is not UTF-8 text", path.display())))?;
         let scopes = arguments.scopes.iter().map(|scope| cgroup::of(scope)).collect::<Result<Vec<_>, _>>()?;
-        let draft = Self { new: old.clone(), old, policy, mode, scopes };
+        let draft = Self { new: old.clone(), old, before: policy.clone(), policy, mode, scopes };
         if draft.scopes.is_empty() {
             return draft.edited(|edit| edit.set_mode(mode));
         }

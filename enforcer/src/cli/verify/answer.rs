@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE};
+use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
@@ -16,81 +16,81 @@ use crate::trust::date;
 
 /// What is reported about one file.
 #[derive(Serialize)]
-pub(super) struct Answer {
-    pub(super) path: String,
-    pub(super) would_run: bool,
-    pub(super) sha256: Option<String>,
-    pub(super) fsverity_sha256: Option<String>,
-    pub(super) signer: Option<String>,
-    pub(super) subject: Option<String>,
-    pub(super) certificate_sha256: Option<String>,
-    pub(super) carrier: Option<&'static str>,
-    pub(super) signature: Option<String>,
-    pub(super) uses: Vec<&'static str>,
-    pub(super) not_after: Option<String>,
+pub(in crate::cli) struct Answer {
+    pub(in crate::cli) path: String,
+    pub(in crate::cli) would_run: bool,
+    pub(in crate::cli) sha256: Option<String>,
+    pub(in crate::cli) fsverity_sha256: Option<String>,
+    pub(in crate::cli) signer: Option<String>,
+    pub(in crate::cli) subject: Option<String>,
+    pub(in crate::cli) certificate_sha256: Option<String>,
+    pub(in crate::cli) carrier: Option<&'static str>,
+    pub(in crate::cli) signature: Option<String>,
+    pub(in crate::cli) uses: Vec<&'static str>,
+    pub(in crate::cli) not_after: Option<String>,
     /// What the signature says of the file, and is believed.
     #[serde(flatten)]
-    pub(super) says: Says,
+    pub(in crate::cli) says: Says,
     /// The component of the policy that it is.
-    pub(super) component: Option<String>,
+    pub(in crate::cli) component: Option<String>,
     /// The entitlements that it asks for and is granted.
-    pub(super) granted: Vec<String>,
-    pub(super) reason: Option<Reason>,
-    pub(super) attempts: Vec<Try>,
+    pub(in crate::cli) granted: Vec<String>,
+    pub(in crate::cli) reason: Option<Reason>,
+    pub(in crate::cli) attempts: Vec<Try>,
     #[serde(skip)]
-    pub(super) exit: Exit,
+    pub(in crate::cli) exit: Exit,
 }
 
 /// What a signature says about a file.
 #[derive(Default, Serialize)]
-pub(super) struct Says {
-    pub(super) identifier: Option<String>,
-    pub(super) version: Option<String>,
-    pub(super) security_version: Option<u32>,
-    pub(super) entitlements: Vec<String>,
+pub(in crate::cli) struct Says {
+    pub(in crate::cli) identifier: Option<String>,
+    pub(in crate::cli) version: Option<String>,
+    pub(in crate::cli) security_version: Option<u32>,
+    pub(in crate::cli) entitlements: Vec<String>,
 }
 
 /// Why not, at which step, and what can be done about it.
 #[derive(Serialize)]
-pub(super) struct Reason {
-    pub(super) code: &'static str,
-    pub(super) step: &'static str,
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
+pub(in crate::cli) struct Reason {
+    pub(in crate::cli) code: &'static str,
+    pub(in crate::cli) step: &'static str,
+    pub(in crate::cli) message: String,
+    pub(in crate::cli) hint: Option<String>,
 }
 
 /// One signature that was looked at.
 #[derive(Serialize)]
-pub(super) struct Try {
-    pub(super) carrier: &'static str,
-    pub(super) signature: Option<String>,
-    pub(super) accepted: bool,
-    pub(super) signers: Vec<OneSigner>,
-    pub(super) reason: Option<Reason>,
+pub(in crate::cli) struct Try {
+    pub(in crate::cli) carrier: &'static str,
+    pub(in crate::cli) signature: Option<String>,
+    pub(in crate::cli) accepted: bool,
+    pub(in crate::cli) signers: Vec<OneSigner>,
+    pub(in crate::cli) reason: Option<Reason>,
 }
 
 /// One signer of a signature.
 #[derive(Serialize)]
-pub(super) struct OneSigner {
-    pub(super) subject: Option<String>,
-    pub(super) issuer: Option<String>,
-    pub(super) certificate_sha256: Option<String>,
-    pub(super) algorithm: String,
+pub(in crate::cli) struct OneSigner {
+    pub(in crate::cli) subject: Option<String>,
+    pub(in crate::cli) issuer: Option<String>,
+    pub(in crate::cli) certificate_sha256: Option<String>,
+    pub(in crate::cli) algorithm: String,
     #[serde(flatten)]
-    pub(super) says: Says,
+    pub(in crate::cli) says: Says,
     /// The rule of the policy that accepted it.
-    pub(super) signer: Option<String>,
+    pub(in crate::cli) signer: Option<String>,
     /// From the signer's certificate to the anchor.
-    pub(super) chain: Vec<String>,
-    pub(super) signed_at: Option<String>,
-    pub(super) not_after: Option<String>,
-    pub(super) timestamp_problem: Option<String>,
-    pub(super) problem: Option<String>,
+    pub(in crate::cli) chain: Vec<String>,
+    pub(in crate::cli) signed_at: Option<String>,
+    pub(in crate::cli) not_after: Option<String>,
+    pub(in crate::cli) timestamp_problem: Option<String>,
+    pub(in crate::cli) problem: Option<String>,
 }
 
 impl Answer {
     /// `place` is where the file really lies, by which names and paths of the policy are meant.
-    pub(super) fn new(path: &Path, place: &Path, examined: &Result<Examination, MeasureError>, policy: &Policy) -> Self {
+    pub(in crate::cli) fn new(path: &Path, place: &Path, examined: &Result<Examination, MeasureError>, policy: &Policy) -> Self {
         let mut answer = Self {
             path: path.to_string_lossy().into_owned(),
             would_run: false,
@@ -131,7 +131,7 @@ impl Answer {
         self.certificate_sha256 = Some(hex(&verified.fingerprint()));
         self.carrier = Some(verified.carrier().name());
         self.signature = verified.carrier().path().map(|path| path.to_string_lossy().into_owned());
-        let uses = [(USE_EXEC, "exec"), (USE_LIBRARY, "library"), (USE_MODULE, "module")];
+        let uses = [(USE_EXEC, "exec"), (USE_LIBRARY, "library"), (USE_SCRIPT, "script"), (USE_MODULE, "module")];
         self.uses = uses.into_iter().filter(|(bit, _)| verified.uses() & bit != 0).map(|(_, name)| name).collect();
         self.not_after = verified.not_after().map(rfc3339);
         self.says = Says::of(verified.claims());
@@ -175,7 +175,7 @@ impl Says {
     }
 
     /// In words; nothing when nothing is said.
-    pub(super) fn words(&self) -> Option<String> {
+    pub(in crate::cli) fn words(&self) -> Option<String> {
         let identifier = self.identifier.as_ref()?;
         let version = self.version.as_ref().map_or(String::new(), |version| format!(" {version}"));
         let security = self.security_version.map_or(String::new(), |number| format!(", security version {number}"));

@@ -21,7 +21,9 @@ use crate::measure;
 use crate::policy::Policy;
 use crate::signature::{Examiner, Facts};
 use crate::trust::{SecurityVersions, TrustStore, date};
-use answer::{Answer, Reason};
+use answer::Reason;
+
+pub(super) use answer::Answer;
 
 /// Would these files run, by whose signature, or why not?
 ///
@@ -51,17 +53,10 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     let policy = Policy::load(&arguments.policy.policy)?;
     let now = UnixTime::now();
     let trust = TrustStore::load(&policy, now)?;
-    for list in trust.overdue_crls(now) {
-        let due = date(list.next_update);
-        tell("warning", &list.path, &format!("the next list of revocations of `{}` was due at {due}", list.issuer));
-    }
     let security_versions = security_versions();
     let facts = Facts { now, security_versions: &security_versions };
     let examiner = Examiner::new(&policy, trust, &facts);
-    for error in examiner.manifest_errors() {
-        tell("warning", &error.path, &format!("this manifest is not in force: {}", error.problem));
-        tell("hint", &error.path, error.hint());
-    }
+    tell_what_does_not_count(&examiner, now);
     let progress = progress("verifying");
     let names = policy.interpreters.script_names();
     let found = arguments.files.iter().flat_map(|root| code::code_files(root, &names));
@@ -83,6 +78,18 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
         show(&answers, output)?;
     }
     Ok(answers.iter().fold(Exit::Yes, |worst, answer| worse(worst, answer.exit)))
+}
+
+/// Lists of revocations that are overdue, and manifests that are not in force, on stderr.
+pub(super) fn tell_what_does_not_count(examiner: &Examiner, now: UnixTime) {
+    for list in examiner.trust().overdue_crls(now) {
+        let due = date(list.next_update);
+        tell("warning", &list.path, &format!("the next list of revocations of `{}` was due at {due}", list.issuer));
+    }
+    for error in examiner.manifest_errors() {
+        tell("warning", &error.path, &format!("this manifest is not in force: {}", error.problem));
+        tell("hint", &error.path, error.hint());
+    }
 }
 
 /// What the daemon has accepted; where nobody but root may read it, what is older is not known.

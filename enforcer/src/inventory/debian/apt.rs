@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::dpkg::Package;
 use super::{DebianError, run};
+use crate::text::unhex;
 
 /// The SHA-256 of .debs, by apt's index.
 pub(super) struct Index(HashMap<Key, Vec<Digest>>);
@@ -48,13 +49,7 @@ fn entry(record: &str) -> Option<(Key, Digest)> {
     let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::to_owned);
     field("Filename")?;
     let digits = field("SHA256")?;
-    let mut bytes = [0; 32];
-    if digits.len() != bytes.len() * 2 || !digits.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
+    let bytes = unhex(&digits).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())?;
     Some(((field("Package")?, field("Version")?, field("Architecture")?), Digest::sha256(bytes)))
 }
 

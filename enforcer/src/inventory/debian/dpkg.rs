@@ -64,9 +64,8 @@ fn package(line: &str) -> Option<Package> {
     (!matches!(status, "not-installed" | "config-files")).then(package)
 }
 
-/// Every path that these packages brought, at its place after diversion.
-pub(super) fn paths(packages: &[Package]) -> Result<Vec<PathBuf>, DebianError> {
-    let mut paths = Vec::new();
+/// Shows every path that these packages brought, at its place after diversion.
+pub(super) fn each_path<'a>(packages: &'a [Package], mut visit: impl FnMut(&'a Package, &Path)) -> Result<(), DebianError> {
     for batch in packages.chunks(MANY) {
         let mut arguments: Vec<OsString> = ["-L", "--"].map(OsString::from).into();
         arguments.extend(batch.iter().map(|package| OsString::from(&package.name)));
@@ -74,11 +73,38 @@ pub(super) fn paths(packages: &[Package]) -> Result<Vec<PathBuf>, DebianError> {
         if !success {
             return Err(DebianError::ToolFailed { program: "dpkg-query", message: stderr });
         }
+        // An empty line stands between two packages, and none behind the last.
+        let mut packages = batch.iter();
+        let mut package = packages.next();
         for line in stdout.split(|byte| *byte == b'\n') {
             // "diverted by dash to: /bin/sh.distrib"
             let diverted = || line.windows(DIVERTED.len()).position(|window| window == DIVERTED).map(|at| &line[at + DIVERTED.len() - 1..]);
             let path = if line.starts_with(b"/") { Some(line) } else { diverted() };
-            paths.extend(path.map(|path| PathBuf::from(OsStr::from_bytes(path))));
+            match (path, package) {
+                (Some(path), Some(package)) => visit(package, Path::new(OsStr::from_bytes(path))),
+                _ if line.is_empty() => package = packages.next(),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The files of these packages whose content is not what was unpacked, as dpkg says by its MD5 sums: that they differ is certain. Configuration files are
+/// not among them, because they are there to be changed.
+pub(super) fn modified(packages: &[&Package]) -> Result<Vec<PathBuf>, DebianError> {
+    let mut paths = Vec::new();
+    for batch in packages.chunks(MANY) {
+        let arguments: Vec<OsString> =
+            std::iter::once("--verify").chain(batch.iter().map(|package| package.name.as_str())).map(OsString::from).collect();
+        // It fails when it finds something.
+        let (stdout, ..) = run("dpkg", &arguments, Path::new("/"))?;
+        // "??5??????   /usr/bin/x", "??5?????? c /etc/x", "missing     /usr/bin/y"
+        for line in stdout.split(|byte| *byte == b'\n').filter(|line| line.get(2) == Some(&b'5')) {
+            let Some(at) = line.windows(2).position(|window| window == b" /") else { continue };
+            if !line[..at].ends_with(b" c") {
+                paths.push(PathBuf::from(OsStr::from_bytes(&line[at + 1..])));
+            }
         }
     }
     Ok(paths)

@@ -5,8 +5,9 @@
 
 mod apt;
 mod dpkg;
+mod owners;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufReader};
@@ -16,12 +17,15 @@ use std::process::Command;
 
 use enforcer_common::Digest;
 
+use super::places::Places;
 use super::{Bounds, Contents, deb};
 use crate::code;
 use crate::measure::{self, MeasureError, Plan};
 use crate::policy::known_script_names;
 use crate::text::{chain, printable};
 use dpkg::{Diversions, Package};
+
+pub(super) use owners::owners;
 
 /// Which packages to look at, and where their .debs may come from.
 #[derive(Clone, Copy, Debug)]
@@ -325,26 +329,11 @@ fn installed(path: &Path, expected: &Digest) -> Result<Vec<Digest>, Reason> {
     Ok([Some(measured.digest), measured.fsverity].into_iter().flatten().collect())
 }
 
-/// Where paths of packages really lie: `/bin` may be a link to `/usr/bin`.
-#[derive(Default)]
-struct Places(HashMap<PathBuf, PathBuf>);
-
-impl Places {
-    fn real(&mut self, path: &Path) -> PathBuf {
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return path.to_owned() };
-        if let Some(real) = self.0.get(folder) {
-            return real.join(name);
-        }
-        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        self.0.insert(folder.to_owned(), real.clone());
-        real.join(name)
-    }
-}
-
 /// Code where packages are installed, but from none.
 fn unowned(packages: &[Package]) -> Result<Vec<LeftOut>, DebianError> {
     let mut places = Places::default();
-    let owned: HashSet<PathBuf> = dpkg::paths(packages)?.iter().map(|path| places.real(path)).collect();
+    let mut owned = HashSet::new();
+    dpkg::each_path(packages, |_, path| _ = owned.insert(places.real(path)))?;
     let roots = ROOTS.iter().map(Path::new).filter(|root| root.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
     // What Python compiled for itself is of no package, and nothing is lost with it: it reads the source then.
     let is_cache =
