@@ -1,6 +1,7 @@
 //! The commands in the documents, run as written: one machine, and for each document one shell in which its blocks follow each other.
 //!
 //! - ```` ```sh ```` is run. A command that ends with another status than 0 fails the document.
+//! - ```` ```sh may-say-no ```` too, and the enforcer may end with 1 in it: its answer is no.
 //! - ```` ```sh not-run="why" ```` is not: it belongs on another machine, or needs hardware.
 //! - ```` ```sh NAME ```` is run by a test of that name, in `enforcer/tests`.
 //! - `<!-- sh: COMMANDS -->` is run and not seen: what has to be there before a block, or is so after it.

@@ -20,13 +20,23 @@ pub(super) fn of(name: &str, text: &str, is_test: impl Fn(&str) -> Result<bool>)
                 is_run = match Block::of(&info).with_context(place)? {
                     Block::Other | Block::NotRun => false,
                     Block::Run => true,
+                    Block::MaySayNo => {
+                        write(range.start, "may_say_no=1");
+                        true
+                    }
                     Block::Test(test) => {
                         ensure!(is_test(test)?, "{}: no test in enforcer/tests runs the block `{test}`", place());
                         false
                     }
                 };
             }
-            Event::End(TagEnd::CodeBlock) => is_run = false,
+            Event::End(TagEnd::CodeBlock) => {
+                if is_run {
+                    // The line of the fence that ends it.
+                    write(range.start + text[range].trim_end().rfind('\n').map_or(0, |at| at + 1), "may_say_no=");
+                }
+                is_run = false;
+            }
             Event::Text(_) if is_run => write(range.start, &text[range]),
             Event::Start(Tag::HtmlBlock) => comment = Some(range),
             Event::End(TagEnd::HtmlBlock) => {
@@ -48,6 +58,8 @@ enum Block<'a> {
     /// It is no shell.
     Other,
     Run,
+    /// The same, where the enforcer's answer may be no.
+    MaySayNo,
     NotRun,
     /// The test of this name runs it.
     Test(&'a str),
@@ -65,6 +77,7 @@ impl<'a> Block<'a> {
         }
         match rest.trim() {
             "" => Ok(Self::Run),
+            "may-say-no" => Ok(Self::MaySayNo),
             rest if let Some(why) = rest.strip_prefix("not-run=") => {
                 ensure!(why.len() > 2 && why.starts_with('"') && why.ends_with('"'), "`not-run` says why: not-run=\"on the machine that signs\"");
                 Ok(Self::NotRun)
@@ -88,9 +101,9 @@ mod tests {
     fn commands_stand_in_their_own_lines_and_nothing_else_does() {
         let script = of("a.md", TEXT, |_| Ok(true)).unwrap();
         let found: Vec<(usize, &str)> = script.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(|(at, line)| (at + 1, line.trim())).collect();
-        assert_eq!(found, [(3, "one"), (4, "two"), (7, "three \\"), (8, "four"), (26, "five")]);
-        let found: Vec<&str> = script.lines().filter(|line| !line.is_empty()).map(|line| TEXT.lines().find(|of_text| of_text.contains(line.trim())).unwrap()).collect();
-        assert_eq!(found.len(), 5);
+        assert_eq!(found, [(3, "one"), (4, "two"), (7, "three \\"), (8, "four"), (9, "may_say_no="), (26, "five"), (27, "may_say_no=")]);
+        let answered = of("a.md", "```sh may-say-no\nenforcer report\n```\n", |_| Ok(true)).unwrap();
+        assert_eq!(answered.lines().collect::<Vec<_>>(), ["may_say_no=1", "enforcer report", "may_say_no="]);
     }
 
     #[test]
