@@ -1,10 +1,12 @@
-//! The documents agree with the program: pages that are made from it, and every command that they name.
+//! The documents agree with the program: pages that are made from it, every command that they name, and where their links lead.
 #![allow(missing_docs)]
 
 #[path = "documents/commands.rs"]
 mod commands;
 #[path = "documents/generated.rs"]
 mod generated;
+#[path = "documents/links.rs"]
+mod links;
 
 use std::path::{Path, PathBuf};
 

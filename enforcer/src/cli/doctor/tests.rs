@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
 
 use super::checks::{conclude, examine};
 use super::facts::{FSVERITY_DIGEST, FSVERITY_KFUNC, IMA_HASH, PROTECTED_SLEEP};
