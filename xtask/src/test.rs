@@ -93,13 +93,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if ![Part::Guest, Part::Early, Part::Documents].into_iter().any(wants) {
         return Ok(());
     }
-    let tests = &GuestTests::prepare()?;
+    let tests = if [Part::Guest, Part::Early].into_iter().any(wants) { Some(GuestTests::prepare()?) } else { None };
+    let enforcer = &tests.as_ref().map_or_else(vm::enforcer, |tests| Ok(tests.enforcer().to_owned()))?;
+    let tests = tests.as_ref();
     let kernels = &kernels(arguments)?;
     let mut machines: Vec<Job<'_, Tally>> = Vec::new();
-    if wants(Part::Guest) {
+    if let Some(tests) = tests.filter(|_| wants(Part::Guest)) {
         machines.extend(on_each(kernels, "the suite", |kernel| suite(tests, kernel, arguments)));
     }
-    if wants(Part::Early) {
+    if let Some(tests) = tests.filter(|_| wants(Part::Early)) {
         machines.extend(kernels.iter().map(|kernel| -> Job<'_, Tally> {
             Box::new(move || {
                 ui::remark(&format!("a boot with enforcement before init, on kernel {}", kernel.name));
@@ -110,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if wants(Part::Documents) {
         machines.push(Box::new(|| {
             ui::remark("the documents' commands, as written");
-            Tally::of(documents::run(tests.enforcer(), arguments.accel, arguments.only.as_deref()))
+            Tally::of(documents::run(enforcer, arguments.accel, arguments.only.as_deref()))
         }));
     }
     Tally::sum(&arguments.lanes.run(machines))
