@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::ui;
 use crate::vm::{self, Accel, Mode, Output, Spec};
 use crate::workspace;
 
@@ -41,7 +40,7 @@ pub(crate) fn run(enforcer: &Path, accel: Accel, only: Option<&str>) -> Result<(
     spec.mode = Some(Mode::Off);
     spec.enforcer = Some(enforcer.to_owned());
     spec.accel = accel;
-    spec.output = Output::Captured;
+    spec.output = Output::StdoutCaptured;
     spec.timeout = PATIENCE;
     fs::write(folder.path().join("prelude"), PRELUDE)?;
     spec.add = vec![
@@ -51,10 +50,8 @@ pub(crate) fn run(enforcer: &Path, accel: Accel, only: Option<&str>) -> Result<(
         (root.join("packaging"), "/root/enforcer/packaging".to_owned()),
     ];
     let outcome = vm::run(&spec)?;
-    let told = String::from_utf8_lossy(&outcome.stdout).into_owned();
-    told.lines().filter(|line| line.starts_with("run ")).for_each(ui::remark);
     if outcome.status != 0 {
-        bail!("the documents' commands ended with status {}:\n{}", outcome.status, outcome.said());
+        bail!("the documents' commands ended with status {}:\n{}", outcome.status, String::from_utf8_lossy(&outcome.stdout));
     }
     Ok(())
 }
