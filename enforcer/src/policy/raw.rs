@@ -11,7 +11,10 @@ use toml::Value;
 use toml::value::Datetime;
 
 use super::at::At;
-use super::schema::{choice, choices, default, digests, each_a_path, example, interpreters, moment, must, needs_restart, number, path, paths, response, size, span, strings, word};
+use super::schema::{
+    choice, choices, default, digests, each_a_path, example, interpreters, moment, must, needs_restart, number, path, paths, response, size, span,
+    strings, word,
+};
 use super::values::*;
 use super::{Filesystems, Kernel, Limits, Memory, Metrics, VERSION};
 

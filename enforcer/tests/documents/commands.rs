@@ -52,10 +52,14 @@ fn every_example_in_a_help_text_is_one_that_the_program_understands() {
 
 #[test]
 fn commands_are_found_and_wrong_ones_are_refused() {
-    let found = commands("# enforcer in a comment\nsudo enforcer status --json | jq .mode && A=1 /usr/sbin/enforcer \\\n  verify 'a b' > out # why\nx=\"$(enforcer events -n 3)\"\n");
+    let found = commands(
+        "# enforcer in a comment\nsudo enforcer status --json | jq .mode && A=1 /usr/sbin/enforcer \\\n  verify 'a b' > out # why\nx=\"$(enforcer events -n 3)\"\n",
+    );
     assert_eq!(found, [vec!["enforcer", "status", "--json"], vec!["enforcer", "verify", "a b"], vec!["enforcer", "events", "-n", "3"]]);
     assert!(understood(&found[0], true).is_ok() && understood(&found[1], true).is_ok());
-    for words in [&["enforcer", "statsu"][..], &["enforcer", "status", "--jsno"], &["enforcer", "verify"], &["enforcer", "events", "--since", "yesterday"]] {
+    for words in
+        [&["enforcer", "statsu"][..], &["enforcer", "status", "--jsno"], &["enforcer", "verify"], &["enforcer", "events", "--since", "yesterday"]]
+    {
         assert!(understood(&words.iter().map(ToString::to_string).collect::<Vec<_>>(), true).is_err(), "{words:?}");
     }
     let prose = ["enforcer", "sign", "--identifier"].map(str::to_owned);

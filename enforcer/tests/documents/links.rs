@@ -17,7 +17,8 @@ fn every_link_within_the_repository_leads_somewhere() {
             count += 1;
             let (path, heading) = link.split_once('#').map_or((&*link, None), |(path, heading)| (path, Some(heading)));
             let file = if path.is_empty() { root().join(&document) } else { root().join(&document).parent().unwrap().join(path) };
-            let is_there = file.exists() && heading.is_none_or(|heading| headings(&std::fs::read_to_string(&file).unwrap()).any(|there| there == heading));
+            let is_there =
+                file.exists() && heading.is_none_or(|heading| headings(&std::fs::read_to_string(&file).unwrap()).any(|there| there == heading));
             if !is_there {
                 broken.push(format!("{document}:{}: {link}", text[..range.start].matches('\n').count() + 1));
             }

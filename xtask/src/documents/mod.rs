@@ -59,7 +59,8 @@ pub(crate) fn run(enforcer: &Path, accel: Accel, only: Option<&str>) -> Result<(
 /// The README first, and then in the order of their names.
 fn documents(root: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(root.join("docs"))?.collect::<std::io::Result<Vec<_>>>()?;
-    let mut documents: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
+    let mut documents: Vec<PathBuf> =
+        entries.into_iter().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "md")).collect();
     documents.sort();
     documents.insert(0, root.join("README.md"));
     Ok(documents)

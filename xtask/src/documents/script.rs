@@ -42,7 +42,8 @@ pub(super) fn of(name: &str, text: &str, is_test: impl Fn(&str) -> Result<bool>)
             Event::End(TagEnd::HtmlBlock) => {
                 let Some(range) = comment.take() else { continue };
                 if let Some(commands) = text[range.clone()].strip_prefix(UNSEEN) {
-                    let (commands, _) = commands.split_once("-->").with_context(|| format!("{name}:{}: a comment without an end", line_of(range.start) + 1))?;
+                    let (commands, _) =
+                        commands.split_once("-->").with_context(|| format!("{name}:{}: a comment without an end", line_of(range.start) + 1))?;
                     write(range.start, commands);
                 }
             }
@@ -100,7 +101,8 @@ mod tests {
     #[test]
     fn commands_stand_in_their_own_lines_and_nothing_else_does() {
         let script = of("a.md", TEXT, |_| Ok(true)).unwrap();
-        let found: Vec<(usize, &str)> = script.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(|(at, line)| (at + 1, line.trim())).collect();
+        let found: Vec<(usize, &str)> =
+            script.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(|(at, line)| (at + 1, line.trim())).collect();
         assert_eq!(found, [(3, "one"), (4, "two"), (7, "three \\"), (8, "four"), (9, "may_say_no="), (26, "five"), (27, "may_say_no=")]);
         let answered = of("a.md", "```sh may-say-no\nenforcer report\n```\n", |_| Ok(true)).unwrap();
         assert_eq!(answered.lines().collect::<Vec<_>>(), ["may_say_no=1", "enforcer report", "may_say_no="]);
@@ -108,7 +110,13 @@ mod tests {
 
     #[test]
     fn a_block_that_nobody_runs_is_an_error_with_its_line() {
-        for (info, why) in [("sh nobody", "no test"), ("sh not-run", "no test"), ("sh not-run=\"\"", "says why"), ("sh a b", "says nothing"), ("console", "is ```sh")] {
+        for (info, why) in [
+            ("sh nobody", "no test"),
+            ("sh not-run", "no test"),
+            ("sh not-run=\"\"", "says why"),
+            ("sh a b", "says nothing"),
+            ("console", "is ```sh"),
+        ] {
             let error = of("a.md", &format!("text\n\n```{info}\nx\n```\n"), |_| Ok(false)).unwrap_err();
             let told = format!("{error:#}");
             assert!(told.contains("a.md:3") && told.contains(why), "{info}: {told}");

@@ -6,7 +6,7 @@ use enforcer_common::{Mode, SCOPE_BEGINNINGS};
 
 use super::super::at::At;
 use super::super::error::Problem;
-use super::super::raw::{RawScope};
+use super::super::raw::RawScope;
 use super::super::values::MODES;
 use super::super::{CgroupPattern, Scope};
 use super::Desk;

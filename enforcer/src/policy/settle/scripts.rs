@@ -7,8 +7,8 @@ use enforcer_common::{INTERPRETER_NAME_SIZE, OPTIONS_UNKNOWN, Response, WORD_SIZ
 use super::super::at::At;
 use super::super::error::Problem;
 use super::super::raw::{RawInterpreter, RawScripts};
-use super::super::values::*;
 use super::super::scripts::{Callers, Grammar, Interpreter, Interpreters, KNOWN, Known, ProgramPath, ScriptName};
+use super::super::values::*;
 use super::Desk;
 use crate::text::printable;
 
