@@ -14,7 +14,7 @@ use crate::guest_tests::{self, GuestTests};
 use crate::lanes::{Job, Lanes};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
-use crate::{bypass, conformance, early, package, process, readme, rollout, setup, stress, ui, vm, workspace};
+use crate::{bypass, conformance, documents, early, package, process, rollout, setup, stress, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// Guests of this kernel only; may be given more than once
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
-    /// Only tests of the guest's suite whose name contains this
+    /// Only tests of the guest's suite, or documents, whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     #[command(flatten)]
@@ -52,8 +52,8 @@ enum Part {
     Guest,
     /// A boot with enforcement before the system's own init, for each kernel
     Early,
-    /// The README's commands, as written, inside of a machine
-    Readme,
+    /// The commands in the documents, as written, inside of a machine; with `--only`, those of documents whose name contains it
+    Documents,
     /// Only when named: whether only signed bytes run, whatever happens to the files meanwhile
     Stress,
     /// Only when named: the Debian package, and its life on plain Debian 12 and 13
@@ -100,16 +100,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if names(Part::Scripts) {
         scripts(&kernels(arguments)?, arguments)?;
     }
-    if ![Part::Guest, Part::Early, Part::Readme].into_iter().any(wants) {
+    if ![Part::Guest, Part::Early, Part::Documents].into_iter().any(wants) {
         return Ok(());
     }
-    let tests = &GuestTests::prepare()?;
+    let tests = if [Part::Guest, Part::Early].into_iter().any(wants) { Some(GuestTests::prepare()?) } else { None };
+    let enforcer = &tests.as_ref().map_or_else(vm::enforcer, |tests| Ok(tests.enforcer().to_owned()))?;
+    let tests = tests.as_ref();
     let kernels = &kernels(arguments)?;
     let mut machines: Vec<Job<'_, Tally>> = Vec::new();
-    if wants(Part::Guest) {
+    if let Some(tests) = tests.filter(|_| wants(Part::Guest)) {
         machines.extend(on_each(kernels, "the suite", |kernel| suite(tests, kernel, arguments)));
     }
-    if wants(Part::Early) {
+    if let Some(tests) = tests.filter(|_| wants(Part::Early)) {
         machines.extend(kernels.iter().map(|kernel| -> Job<'_, Tally> {
             Box::new(move || {
                 ui::remark(&format!("a boot with enforcement before init, on kernel {}", kernel.name));
@@ -117,10 +119,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             })
         }));
     }
-    if wants(Part::Readme) {
+    if wants(Part::Documents) {
         machines.push(Box::new(|| {
-            ui::remark("the README's commands, as written");
-            Tally::of(readme::run(tests.enforcer(), arguments.accel))
+            ui::remark("the documents' commands, as written");
+            Tally::of(documents::run(enforcer, arguments.accel, arguments.only.as_deref()))
         }));
     }
     Tally::sum(&arguments.lanes.run(machines))

@@ -215,8 +215,8 @@ fn facts() -> (UnixTime, SecurityVersions) {
     daemon::trusted_facts().unwrap_or_else(|_| (UnixTime::now(), verify::security_versions()))
 }
 
-/// The command line's definition, for completions and manual pages.
-fn definition() -> clap::Command {
+/// The command line's definition, for completions, manual pages, and whoever checks that a document's commands exist.
+pub fn definition() -> clap::Command {
     CommandLine::command()
 }
 

@@ -13,7 +13,7 @@ pub fn parse(text: &str) -> Option<Duration> {
 /// The same span in the largest unit that says it exactly; what is below a second is left out.
 pub fn display(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let (unit, length) = UNITS.iter().rev().find(|(_, length)| seconds != 0 && seconds % length == 0).unwrap_or(&UNITS[0]);
+    let (unit, length) = UNITS.iter().rev().find(|(_, length)| seconds != 0 && seconds.is_multiple_of(*length)).unwrap_or(&UNITS[0]);
     format!("{}{unit}", seconds / length)
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Never reads a certificate or a signed file: that is [`crate::trust`]'s and [`crate::signature`]'s work.
 
+mod at;
 mod duration;
 mod edit;
 mod error;
 mod raw;
 mod relief;
 mod rule;
+mod schema;
 mod scopes;
 mod scripts;
 mod setting;
@@ -15,6 +17,7 @@ mod settle;
 mod size;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -29,6 +32,7 @@ pub(crate) use error::from_toml;
 pub use error::{Invalid, Place, PolicyError, Problem};
 pub use relief::{BreakGlass, Fuse};
 pub use rule::{Lines, Rule};
+pub use schema::{KNOWN_NAMES, NEEDS_RESTART, RANGE, schema};
 pub use scopes::{CgroupPattern, Scope};
 pub use scripts::{Callers, Evidence, Grammar, Interpreter, Interpreters, Label, ScriptName, ScriptNames, known_script_names};
 pub use setting::{ScriptSetting, Setting};

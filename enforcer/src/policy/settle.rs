@@ -14,8 +14,10 @@ use std::time::Duration;
 use enforcer_common::{Mode, Response};
 use toml::Value;
 
+use super::at::At;
 use super::error::{Problem, list};
-use super::raw::{At, RawFilesystems, RawKernel, RawLimits, RawMemory, RawMetrics, RawPolicy, RawSources};
+use super::raw::{RawFilesystems, RawKernel, RawLimits, RawMemory, RawMetrics, RawPolicy, RawSources};
+use super::values::*;
 use super::{Filesystems, Kernel, Limits, Memory, Metrics, Policy, Protection, Sources, size};
 use crate::text::printable;
 
@@ -303,21 +305,3 @@ fn words<'a, T>(choices: &[(&'a str, T)]) -> Vec<&'a str> {
 fn paths(texts: &[&str]) -> Vec<PathBuf> {
     texts.iter().map(PathBuf::from).collect()
 }
-
-const MODES: [(&str, Mode); 2] = [("audit", Mode::Audit), ("enforce", Mode::Enforce)];
-const RESPONSES: [(&str, Response); 3] = [("deny", Response::Deny), ("audit", Response::Audit), ("allow", Response::Allow)];
-
-const DEFAULT_MANIFESTS: &[&str] = &["/etc/enforcer/manifests"];
-const DEFAULT_STORES: &[&str] = &["/var/lib/enforcer/signatures"];
-const DEFAULT_SCAN: &[&str] = &["/usr", "/opt"];
-
-/// From what the smallest useful program needs, to what a host can hash within any deadline.
-const MAX_FILE_SIZE: RangeInclusive<u64> = (1 << 20)..=(64 << 30);
-/// The map is allocated in the kernel, at about 100 bytes for each verdict.
-const MAX_VERDICTS: RangeInclusive<u64> = 1024..=4_194_304;
-/// Prometheus reads every minute by default, and nobody wants to know it more often than each second.
-const METRICS_INTERVAL_SECONDS: RangeInclusive<u64> = 1..=3600;
-/// A task that waits keeps a CPU partly busy, hence no minutes.
-const DEADLINE_MS: RangeInclusive<u64> = 10..=60_000;
-const DEADLINE_PER_MIB_MS: RangeInclusive<u64> = 0..=10_000;
-const MAX_WAITING: RangeInclusive<u64> = 1..=4096;

@@ -149,3 +149,20 @@ fn an_empty_machine_is_told_about_without_a_guess() {
         assert_eq!(finding(&facts, check).answer, Answer::CouldNotTell, "{check}");
     }
 }
+
+#[test]
+fn the_page_about_kernels_has_every_check_every_demand_and_every_tested_kernel() {
+    let read = |path: &str| fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)).unwrap();
+    let page = read("docs/kernels.md");
+    let root = tempfile::tempdir().unwrap();
+    for finding in examine(&Facts::observe(root.path(), || ProbeOutcome::Yes)) {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", finding.check)));
+        let row = row.unwrap_or_else(|| panic!("docs/kernels.md has no row for the check `{}`", finding.check));
+        assert_eq!(row.contains("| no enforcement") || finding.check == "ftrace", finding.required, "docs/kernels.md: {row}");
+    }
+    let kernels: toml::Table = read("tests/kernels.toml").parse().unwrap();
+    for kernel in kernels["kernel"].as_array().unwrap() {
+        let row = format!("| {} | `{}` |", kernel["name"].as_str().unwrap(), kernel["package"].as_str().unwrap());
+        assert!(page.contains(&row), "docs/kernels.md has no row `{row}`");
+    }
+}

@@ -105,7 +105,7 @@ pub(super) fn enforce(arguments: EnforceArguments, output: &mut Output) -> Resul
             return Err(Failure::new(Exit::No, "something would newly be denied, so nothing was changed"));
         }
     }
-    if !(arguments.yes || arguments.if_safe) && !is_wanted(&draft, output)? {
+    if !(arguments.yes || arguments.if_safe || is_wanted(&draft, output)?) {
         return Ok(Exit::No);
     }
     daemon::mend_fuse().map_err(|error| Failure::new(Exit::System, format!("the fuse that has blown cannot be put in again: {error}")))?;

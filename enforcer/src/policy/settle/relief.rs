@@ -1,10 +1,11 @@
 //! Settling what suspends enforcing.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::super::at::At;
 use super::super::error::Problem;
-use super::super::raw::{At, RawBreakGlass, RawFuse};
+use super::super::raw::{RawBreakGlass, RawFuse};
+use super::super::values::*;
 use super::super::{BreakGlass, Fuse, display_duration, parse_duration};
 use super::Desk;
 use crate::audit::Timestamp;
@@ -63,7 +64,3 @@ impl Desk {
         BreakGlass { codes }
     }
 }
-
-const DENIALS: RangeInclusive<u64> = 1..=100_000;
-const WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
-const MOST_CODES: usize = 64;

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use enforcer_common::{Mode, SCOPE_BEGINNINGS};
 
+use super::super::at::At;
 use super::super::error::Problem;
-use super::super::raw::{At, RawScope};
+use super::super::raw::RawScope;
+use super::super::values::MODES;
 use super::super::{CgroupPattern, Scope};
-use super::{Desk, MODES};
+use super::Desk;
 use crate::text::printable;
 
 impl Desk {

@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use enforcer_common::{INTERPRETER_NAME_SIZE, OPTIONS_UNKNOWN, Response, WORD_SIZE};
 
+use super::super::at::At;
 use super::super::error::Problem;
-use super::super::raw::{At, RawInterpreter, RawScripts};
+use super::super::raw::{RawInterpreter, RawScripts};
 use super::super::scripts::{Callers, Grammar, Interpreter, Interpreters, KNOWN, Known, ProgramPath, ScriptName};
+use super::super::values::*;
 use super::Desk;
 use crate::text::printable;
 
@@ -25,11 +27,11 @@ impl Desk {
     pub(super) fn interpreters(&mut self, scripts: RawScripts, raw: Vec<At<RawInterpreter>>) -> Interpreters {
         let defaults = Defaults {
             unsigned: self.response(scripts.unsigned, UNSIGNED),
-            others: self.response(scripts.others, Response::Allow),
+            others: self.response(scripts.others, OTHERS),
             inline: scripts.inline.map(|word| self.response(Some(word), Response::Deny)),
-            stdin: self.response(scripts.stdin, Response::Allow),
-            interactive: self.response(scripts.interactive, Response::Allow),
-            callers: scripts.callers.and_then(|word| self.choice(&word, "rule", &CALLERS)).unwrap_or(Callers::Entitled),
+            stdin: self.response(scripts.stdin, STDIN),
+            interactive: self.response(scripts.interactive, INTERACTIVE),
+            callers: scripts.callers.and_then(|word| self.choice(&word, "rule", &CALLERS)).unwrap_or(DEFAULT_CALLERS),
         };
         let mut named: Vec<String> = Vec::new();
         let mut interpreters = Vec::new();
@@ -164,7 +166,7 @@ impl Defaults {
             name: known.name.to_owned(),
             programs: known.programs.iter().filter_map(|program| ProgramPath::parse(program).ok()).collect(),
             scripts: known.script_names().collect(),
-            inline: self.inline.or(known.inline_by_default).unwrap_or(Response::Allow),
+            inline: self.inline.or(known.inline_by_default).unwrap_or(INLINE),
             grammar: known.grammar(),
             ..self.of_none()
         }
@@ -179,7 +181,7 @@ impl Defaults {
             scripts: Vec::new(),
             unsigned: self.unsigned,
             others: self.others,
-            inline: self.inline.unwrap_or(Response::Allow),
+            inline: self.inline.unwrap_or(INLINE),
             stdin: self.stdin,
             interactive: self.interactive,
             callers: self.callers,
@@ -188,9 +190,6 @@ impl Defaults {
     }
 }
 
-const CALLERS: [(&str, Callers); 2] = [("entitled", Callers::Entitled), ("programs", Callers::Programs)];
 const PATTERNS: &str = "`*` stands for any letters but `/`, `?` for one, `[0-9]` for one of these";
-/// What happens to a script without a verdict, when the policy does not say.
-const UNSIGNED: Response = Response::Deny;
 /// By their places, the kernel tells them apart in eight bits.
 const MOST: usize = 255;

@@ -3,10 +3,12 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
+use enforcer_common::{USE_EXEC, USE_LIBRARY};
 
+use super::super::at::At;
 use super::super::error::{Problem, list};
-use super::super::raw::{At, RawComponent, RawRevocation, RawSignatures, RawSigner, RawTimestampAuthority};
+use super::super::raw::{RawComponent, RawRevocation, RawSignatures, RawSigner, RawTimestampAuthority};
+use super::super::values::*;
 use super::super::{Component, Revocation, SeveralSigners, Signatures, Signer, StaleCrl, TimestampAuthority};
 use super::{Desk, paths, words};
 use crate::text::printable;
@@ -136,7 +138,7 @@ impl Desk {
         let names = raw.names.unwrap_or_default().into_iter().map(|name| self.file_name(name)).collect();
         let paths = raw.paths.unwrap_or_default().into_iter().map(|path| self.bound_path(path)).collect();
         let demanded = self.named_signers(raw.signers.unwrap_or_default(), signers);
-        let min_security_version = self.number(raw.min_security_version, 0, 0..=u64::from(u32::MAX)) as u32;
+        let min_security_version = self.number(raw.min_security_version, 0, SECURITY_VERSIONS) as u32;
         Component { identifier, signers: demanded, min_security_version, names, paths }
     }
 
@@ -208,16 +210,5 @@ impl Desk {
     }
 }
 
-const USES: [(&str, u32); 4] = [("exec", USE_EXEC), ("library", USE_LIBRARY), ("script", USE_SCRIPT), ("module", USE_MODULE)];
-const SEVERAL_SIGNERS: [(&str, SeveralSigners); 2] = [("all", SeveralSigners::All), ("one", SeveralSigners::One)];
-const STALE_CRL: [(&str, StaleCrl); 2] = [("hard-fail", StaleCrl::HardFail), ("warn", StaleCrl::Warn)];
-
-const DEFAULT_CRLS: &[&str] = &["/etc/enforcer/crls"];
-const DEFAULT_REVOCATION_FILE: &str = "/etc/enforcer/revoked.toml";
-
-/// Bytes of a rule's name and of an entitlement.
-const MAX_NAME: usize = 64;
-/// Bytes of an identifier, as in a signature.
-const MAX_IDENTIFIER: usize = 128;
 /// What a policy of thousands of lines would have; the kernel's map of names holds twice as many.
 const MAX_COMPONENTS: usize = 4096;

@@ -1,4 +1,8 @@
-//! `enforcer policy`: is the policy right?
+//! `enforcer policy`: is the policy right, and what may stand in it?
+
+mod commented;
+mod markdown;
+mod reference;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -6,15 +10,16 @@ use std::path::PathBuf;
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
+use self::reference::Reference;
 use super::{Exit, Failure, Output, ReportOption};
 use crate::charter::{self, CharterError};
 use crate::daemon;
-use crate::policy::{DEFAULT_PATH, Mode, Policy, PolicyError, display_size};
+use crate::policy::{self, DEFAULT_PATH, Mode, Policy, PolicyError, display_size};
 use crate::signature::Facts;
 use crate::text::printable;
 use crate::trust::{SecurityVersions, TrustError, TrustStore};
 
-/// Check the policy.
+/// Check the policy, and look up what may stand in it.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -25,6 +30,8 @@ pub(super) struct Arguments {
 enum Command {
     Check(Check),
     List(List),
+    Default(Template),
+    Reference(Lookup),
 }
 
 /// Say what is wrong with a policy, with line and column, and how to mend it.
@@ -56,10 +63,33 @@ struct List {
     file: PathBuf,
 }
 
+/// Print the policy of a first day, with comments that explain each key: it denies nothing and reports everything.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  enforcer policy default > policy.toml")]
+struct Template {}
+
+/// Print the reference of all tables and keys, with their types, defaults and ranges, as Markdown.
+///
+/// With `--json`, as JSON Schema (2020-12), by which editors complete and check a policy.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  enforcer policy reference | less
+  enforcer policy reference --json > policy.schema.json")]
+struct Lookup {
+    #[command(flatten)]
+    report: ReportOption,
+}
+
 pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Check(check) => check.run(output),
         Command::List(list) => list.run(output),
+        Command::Default(Template {}) => {
+            output.text(commented::policy(&Reference::of_types()).as_bytes())?;
+            Ok(Exit::Yes)
+        }
+        Command::Reference(lookup) => lookup.run(output),
     }
 }
 
@@ -68,6 +98,17 @@ impl List {
         let policy = Policy::load(&self.file)?;
         let trust = TrustStore::load(&policy, UnixTime::now())?;
         output.text(&charter::write(&policy, &trust))?;
+        Ok(Exit::Yes)
+    }
+}
+
+impl Lookup {
+    fn run(self, output: &mut Output) -> Result<Exit, Failure> {
+        if self.report.json {
+            output.json(&policy::schema())?;
+        } else {
+            output.text(markdown::document(&Reference::of_types()).as_bytes())?;
+        }
         Ok(Exit::Yes)
     }
 }
