@@ -60,6 +60,14 @@ impl Daemon {
         kernel::give_back_freed_memory();
     }
 
+    /// The fuse has blown, and the programs deny nothing any more: says so at once, and then has the ground follow.
+    pub(super) fn follow_fuse(&self, watch: &mut Watch) {
+        let told = self.told();
+        self.tell(told.policy, told.refused);
+        notify(&[sd_notify::NotifyState::Status(&self.status_line())]);
+        self.reload(watch, What::Trust);
+    }
+
     fn try_reload(&self, watch: &mut Watch, what: What) -> Result<(), DaemonError> {
         let ground = self.shared.ground();
         let policy = match what {

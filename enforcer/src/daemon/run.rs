@@ -289,7 +289,7 @@ impl Daemon {
                         tracing::info!("what is revoked has changed");
                         self.reload(&mut watch, What::Trust);
                     }
-                    () = self.shared.fuses.blew.notified() => self.reload(&mut watch, What::Trust),
+                    () = self.shared.fuses.blew.notified() => self.follow_fuse(&mut watch),
                     _ = keep.tick() => self.keep_state(),
                     _ = overlay_ticks.tick(), if overlay == Overlay::Absent => {
                         if kernel::overlay_module_is_loaded() {

@@ -167,6 +167,7 @@ impl FuseBox {
         if let Err(error) = record::write(&state_file(FUSE_FILE), FUSE_COMMENT, &now, MAX_SIZE) {
             tracing::error!("that the fuse blew could not be written down, and ends with this daemon: {error}");
         }
+        self.set_suspension(Some(Suspension::Fuse { since: now.since, denials: now.denials, within_seconds: now.within_seconds }));
         *blown = Some(now);
         true
     }
