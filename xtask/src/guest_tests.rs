@@ -89,7 +89,7 @@ impl GuestTests {
         let step = Step::start("the guest's test files");
         let mut build = Command::new(&program);
         let more = match image {
-            Image::Plain => None,
+            Image::Plain | Image::Server(_) => None,
             Image::Scripts => Some("--scripts"),
             Image::Bench => Some("--bench"),
         };
@@ -106,13 +106,18 @@ impl GuestTests {
         &self.enforcer
     }
 
+    /// One of the files that guests get.
+    pub(crate) fn fixture(&self, name: &str) -> PathBuf {
+        self.fixtures.path().join(name)
+    }
+
     /// A machine with the program and its files, running this shell command.
     pub(crate) fn machine(&self, script: &str) -> Spec {
         let mut spec = Spec::new(["bash", "-c", script]);
         spec.enforcer = Some(self.enforcer.clone());
         spec.image = self.image;
         spec.policy = match self.image {
-            Image::Plain => Some(workspace::root().join("tests/policy.toml")),
+            Image::Plain | Image::Server(_) => Some(workspace::root().join("tests/policy.toml")),
             Image::Scripts => Some(workspace::root().join("tests/scripts.toml")),
             // The demo's: no names are bound.
             Image::Bench => None,

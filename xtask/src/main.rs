@@ -4,6 +4,7 @@
 //! when the command line is wrong, and `vm` with the status of the command it ran (125 when the machine itself failed).
 
 mod bench;
+mod browser;
 mod build;
 mod bypass;
 mod cache;
@@ -15,7 +16,9 @@ mod fuzz;
 mod guest_tests;
 mod lanes;
 mod lint;
+mod package;
 mod process;
+mod rollout;
 mod setup;
 mod stress;
 mod test;
@@ -41,6 +44,7 @@ enum Command {
     Setup(setup::Arguments),
     Build(build::Arguments),
     Lint(lint::Arguments),
+    Package(package::Arguments),
     Demo(demo::Arguments),
     Test(test::Arguments),
     Vm(vm::Arguments),
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Setup(arguments) => setup::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Build(arguments) => build::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Package(arguments) => package::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Lint(arguments) => lint::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => test::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -14,7 +14,7 @@ use crate::guest_tests::{self, GuestTests};
 use crate::lanes::{Job, Lanes};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
-use crate::{bypass, conformance, documents, early, process, setup, stress, ui, vm, workspace};
+use crate::{bypass, conformance, documents, early, package, process, rollout, setup, stress, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
@@ -56,8 +56,12 @@ enum Part {
     Documents,
     /// Only when named: whether only signed bytes run, whatever happens to the files meanwhile
     Stress,
+    /// Only when named: the Debian package, and its life on plain Debian 12 and 13
+    Package,
     /// Only when named: every interpreter in every form, and what a plain Debian system does, with scripts enforced
     Scripts,
+    /// Only when named: from a server on which nothing is installed to one that enforces, and back, as a user does it; and the report's page in a browser
+    Rollout,
 }
 
 /// An emulated machine on a busy host takes its time for all tests.
@@ -86,6 +90,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if names(Part::Stress) {
         stress::run(&kernels(arguments)?, &arguments.stress, &arguments.lanes, arguments.accel)?;
+    }
+    if names(Part::Rollout) {
+        rollout::run(arguments.accel)?;
+    }
+    if names(Part::Package) {
+        package::test::run(&arguments.lanes, arguments.accel)?;
     }
     if names(Part::Scripts) {
         scripts(&kernels(arguments)?, arguments)?;

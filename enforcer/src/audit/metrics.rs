@@ -160,12 +160,17 @@ fn state(status: &Status, now: Timestamp) -> Vec<Family> {
     let mode = status.mode.as_deref().unwrap_or(OFF);
     let modes = [OFF, Mode::Audit.name(), Mode::Enforce.name()].map(|name| ([name.to_owned()], name == mode));
     let attached = status.hooks.iter().map(|hook| ([hook.clone()], true));
+    let in_mode = |name: &str| status.scopes.iter().filter(|scope| scope.mode == name).count() as u64;
+    let scopes = [Mode::Audit.name(), Mode::Enforce.name()].map(|name| ([name.to_owned()], in_mode(name)));
     let missing = status.hooks_missing.iter().map(|hook| ([hook.clone()], false));
     vec![
         Family::gauge("build_info", "The version of this program; always 1").each(["version"], [([env!("CARGO_PKG_VERSION").to_owned()], true)]),
         Family::gauge("collected_timestamp", "When these numbers were taken").seconds().value(now),
         Family::gauge("mode", "1 for the mode in force: off, audit or enforce").each(["mode"], modes),
         Family::gauge("enforcing", "Whether unsigned code is denied now").value(status.enforcing),
+        Family::gauge("suspended", "Whether nothing is denied though the policy says so, by its fuse or a break-glass code")
+            .value(status.suspension.is_some()),
+        Family::gauge("scopes", "Control groups in which another mode holds").each(["mode"], scopes),
         Family::gauge("healthy", "Whether the programs are in force and complete, and the daemon answers").value(status.is_healthy()),
         Family::gauge("bpf_lsm_active", "Whether the kernel calls BPF programs at its LSM hooks").value(status.bpf_lsm_active),
         Family::gauge("hook_attached", "Whether the program of this hook is attached").each(["hook"], attached.chain(missing)),

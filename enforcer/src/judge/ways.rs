@@ -183,7 +183,8 @@ mod tests {
         assert_eq!(arguments(&["/opt/a/b", "/opt/a/c"]), "/opt/a/b /opt/a/c");
         assert_eq!(arguments(&["/opt/a/b", "/opt/a/c", "/opt/a/d/e", "/opt/a/f"]), "/opt/a");
         assert_eq!(arguments(&["/opt/a", "/opt/b", "/opt/c", "/opt/d"]), "FILE");
-        assert_eq!((arguments(&[]), arguments(&["/opt/$(reboot)"])), ("FILE".to_owned(), "FILE".to_owned()));
+        assert_eq!((arguments(&[]), arguments(&["/opt/a\nreboot"])), ("FILE".to_owned(), "FILE".to_owned()));
+        assert_eq!(arguments(&["/opt/$(reboot)"]), "'/opt/$(reboot)'", "a shell takes it literally");
         assert!(Files::new(&["/usr/bin/a", "/lib/b"]).are_packaged && !Files::new(&["/usr/bin/a", "/usr/local/bin/b"]).are_packaged);
     }
 }

@@ -21,6 +21,9 @@ pub(crate) const ADMIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/u
 const PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,bash,coreutils,python3,perl,openssl,strace,fsverity,keyutils,procps,libstdc++6,libgcc-s1,tar,\
                         xz-utils,apt,iproute2,util-linux,attr,acl,ca-certificates,xfsprogs,btrfs-progs,squashfs-tools,fuse3,nodejs,default-jre-headless";
 
+/// What a plain server has that somebody installs a package on: what boots, and apt.
+const SERVER_PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,apt,cron,openssh-server,bsdextrautils";
+
 /// What the kernel's `root=` says: the kernel numbers drives as it finds them, so only a partition's identity is certain.
 pub(crate) const ROOT: &str = "PARTUUID=656e6672-01";
 const DISK: u32 = 0x656e_6672;
@@ -47,6 +50,9 @@ const MASKED: &str = "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.tim
                       modprobe@efi_pstore.service modprobe@drm.service modprobe@configfs.service modprobe@fuse.service modprobe@dm_mod.service \
                       modprobe@loop.service systemd-udev-trigger.service";
 
+/// What the other guests' dpkg leaves out (documents, manual pages) belongs to a package that is installed here.
+const SERVER_HOOKS: [&str; 1] = ["--customize-hook=rm \"$1\"/etc/dpkg/dpkg.cfg.d/99mmdebstrap"];
+
 /// One of the roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Image {
@@ -56,6 +62,38 @@ pub(crate) enum Image {
     Scripts,
     /// The same with other enforcers, for measuring beside them; see [`peers`].
     Bench,
+    /// A plain Debian of a release, with nothing of ours in it: where the package is installed.
+    Server(Release),
+}
+
+/// A release of Debian that the package is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// Debian 12.
+    Bookworm,
+    /// Debian 13.
+    Trixie,
+}
+
+impl Release {
+    /// All of them, oldest first.
+    pub(crate) const ALL: [Self; 2] = [Self::Bookworm, Self::Trixie];
+
+    /// Its code name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
+        }
+    }
+
+    /// Its own kernel: a name in `tests/kernels.toml`.
+    pub(crate) const fn kernel(self) -> &'static str {
+        match self {
+            Self::Bookworm => "6.1",
+            Self::Trixie => "6.12",
+        }
+    }
 }
 
 /// Whether a file, of which the guest's path is told, is listed in the manifest.
@@ -91,6 +129,10 @@ impl Image {
                 let more = format!("{} {} {listed}", peers::PACKAGES, peers::HOOKS.join(" "));
                 Item::new("guest-bench", &format!("1 {release} {PACKAGES} {more} {MASKED} {files} {fingerprint}"))
             }
+            Self::Server(release) => {
+                let name = release.name();
+                Item::new(&format!("guest-{name}"), &format!("1 {name} {SERVER_PACKAGES} {listed} {MASKED} {files} {fingerprint}"))
+            }
         }
     }
 
@@ -99,7 +141,13 @@ impl Image {
             Self::Plain => PACKAGES.to_owned(),
             Self::Scripts => format!("{PACKAGES},{}", scripts::PACKAGES),
             Self::Bench => format!("{PACKAGES},{}", peers::PACKAGES),
+            Self::Server(_) => SERVER_PACKAGES.to_owned(),
         }
+    }
+
+    /// The release that it is: the machine's own, so that what is built here runs there, if nobody asks for another.
+    fn release(self) -> Result<String> {
+        if let Self::Server(release) = self { Ok(release.name().to_owned()) } else { packages::release() }
     }
 
     fn hooks(self) -> &'static [&'static str] {
@@ -107,6 +155,7 @@ impl Image {
             Self::Plain => &[],
             Self::Scripts => &scripts::HOOKS,
             Self::Bench => &peers::HOOKS,
+            Self::Server(_) => &SERVER_HOOKS,
         }
     }
 }
@@ -117,11 +166,12 @@ pub(crate) fn make(image: Image, refresh: bool) -> Result<()> {
     if item.is_fresh() && !refresh {
         return Ok(());
     }
-    let release = packages::release()?;
+    let release = image.release()?;
     let step = Step::start(match image {
         Image::Plain => format!("guest root, Debian {release}"),
         Image::Scripts => format!("guest root with all interpreters, Debian {release}"),
         Image::Bench => format!("guest root with other enforcers, Debian {release}"),
+        Image::Server(_) => format!("guest root of a plain server, Debian {release}"),
     });
     let dir = item.workshop()?;
     bootstrap(image, &release, &dir, &step)?;

@@ -4,6 +4,7 @@
 
 mod archive;
 pub(crate) mod bpf_linker;
+pub(crate) mod browser;
 pub(crate) mod guest;
 pub(crate) mod kernels;
 mod packages;
@@ -16,7 +17,7 @@ mod vmlinux;
 use anyhow::Result;
 use clap::Args;
 
-use self::guest::Image;
+use self::guest::{Image, Release};
 use crate::cache;
 
 /// Bring everything that building and testing need (idempotent, resumable).
@@ -31,11 +32,15 @@ pub(crate) struct Arguments {
     /// Also the guest system of the measurements, which they bring themselves otherwise
     #[arg(long)]
     bench: bool,
+    /// Also the plain servers of the package's tests, which they bring themselves otherwise
+    #[arg(long)]
+    package: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for_vm(Image::Plain, arguments.refresh)?;
-    for (image, wanted) in [(Image::Scripts, arguments.scripts), (Image::Bench, arguments.bench)] {
+    let servers = Release::ALL.map(|release| (Image::Server(release), arguments.package));
+    for (image, wanted) in [(Image::Scripts, arguments.scripts), (Image::Bench, arguments.bench)].into_iter().chain(servers) {
         if wanted || (arguments.refresh && image.exists()?) {
             for_vm(image, arguments.refresh)?;
         }
@@ -58,6 +63,18 @@ pub(crate) fn for_build() -> Result<()> {
 pub(crate) fn for_tests() -> Result<()> {
     for_build()?;
     packages::install(packages::TEST)
+}
+
+/// What `package` needs.
+pub(crate) fn for_package() -> Result<()> {
+    let _lock = cache::lock()?;
+    packages::install(packages::PACKAGE)
+}
+
+/// What the package's tests need.
+pub(crate) fn for_package_tests() -> Result<()> {
+    let _lock = cache::lock()?;
+    packages::install(packages::PACKAGE_TEST)
 }
 
 /// What `fuzz` needs.

@@ -39,6 +39,12 @@ pub(crate) const TEST: &[Package] = &[
 /// What `fuzz` needs besides: libFuzzer is C++.
 pub(crate) const FUZZ: &[Package] = &[("g++", "g++")];
 
+/// What `package` needs besides what `build` does. dpkg is on every Debian.
+pub(crate) const PACKAGE: &[Package] = &[("dpkg", "dpkg-deb"), ("gzip", "gzip")];
+
+/// What the package's tests need besides.
+pub(crate) const PACKAGE_TEST: &[Package] = &[("lintian", "lintian"), ("systemd", "systemd-analyze")];
+
 /// What `vm` needs.
 pub(crate) const VM: &[Package] = &[
     ("qemu-system-x86", "qemu-system-x86_64"),

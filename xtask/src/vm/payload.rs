@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use tar::{Builder, EntryType, Header};
 
 use super::{Mode, Spec};
+use crate::setup::guest::Image;
 use crate::setup::kernels::Kernel;
 use crate::setup::{guest, pki};
 use crate::workspace;
@@ -51,7 +52,10 @@ pub(crate) fn write(spec: &Spec, kernel: &Kernel, dir: &Path) -> Result<()> {
     if let Some(path) = spec.sign.iter().find(|path| !spec.add.iter().any(|(_, added)| is_below(path, added) || is_below(added, path))) {
         bail!("`{path}` cannot be signed: nothing is added there");
     }
-    payload.enforcer(spec, kernel, dir)?;
+    // What is to be installed there must not be there before.
+    if !matches!(spec.image, Image::Server(_)) {
+        payload.enforcer(spec, kernel, dir)?;
+    }
     let file = payload.tar.into_inner().context("cannot write the payload")?;
     let length = file.metadata()?.len();
     Ok(file.set_len(length.next_multiple_of(BLOCK))?)
