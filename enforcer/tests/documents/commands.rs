@@ -34,7 +34,8 @@ fn every_example_in_a_help_text_is_one_that_the_program_understands() {
     let mut commands_left = vec![enforcer::cli::definition()];
     while let Some(command) = commands_left.pop() {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        for line in help.lines().filter_map(|line| line.strip_prefix("  ")) {
+        let help = help.split("\\\n").map(str::trim_start).collect::<Vec<_>>().join("");
+        for line in help.lines().map(str::trim_start) {
             // An explanation stands behind two blanks or more.
             let (example, _) = line.split_once("   ").unwrap_or((line, ""));
             for words in commands(example) {

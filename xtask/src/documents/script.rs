@@ -103,7 +103,7 @@ mod tests {
         let script = of("a.md", TEXT, |_| Ok(true)).unwrap();
         let found: Vec<(usize, &str)> =
             script.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(|(at, line)| (at + 1, line.trim())).collect();
-        assert_eq!(found, [(3, "one"), (4, "two"), (7, "three \\"), (8, "four"), (9, "may_say_no="), (26, "five"), (27, "may_say_no=")]);
+        assert_eq!(found, [(3, "one"), (4, "two"), (7, "three \\"), (8, "four"), (9, "may_say_no="), (27, "five"), (28, "may_say_no=")]);
         let answered = of("a.md", "```sh may-say-no\nenforcer report\n```\n", |_| Ok(true)).unwrap();
         assert_eq!(answered.lines().collect::<Vec<_>>(), ["may_say_no=1", "enforcer report", "may_say_no="]);
     }
