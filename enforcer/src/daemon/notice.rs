@@ -49,7 +49,7 @@ pub struct Notice {
 pub struct PolicyInForce {
     /// SHA-256 of its text, in hexadecimal.
     pub sha256: String,
-    /// When it was read last.
+    /// When the daemon began to read it.
     pub at: Timestamp,
 }
 

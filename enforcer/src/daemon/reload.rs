@@ -42,6 +42,7 @@ impl Daemon {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
         notify(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(microseconds)]);
+        let began = Timestamp::now();
         let outcome = self.try_reload(watch, what);
         entitled::start(&self.shared);
         self.shared.meters.reload(outcome.is_ok());
@@ -49,11 +50,13 @@ impl Daemon {
             Ok(()) => {
                 let verdicts = self.shared.maps.verdict_count().map_or_else(|error| error.to_string(), |count| count.to_string());
                 tracing::info!(verdicts, "the new {} in force", what.name());
-                self.leave_notice(None);
+                // Whoever waits for a policy waits for one that was read after it had been written.
+                let read = matches!(what, What::Policy).then(|| self.policy_read_at(began));
+                self.tell(read.or_else(|| self.told().policy), None);
             }
             Err(error) => {
                 tracing::error!("the new {} refused, and the old one stays in force: {error}", what.name().replace(" is", " was"));
-                self.leave_notice(Some(error.to_string()));
+                self.tell(self.told().policy, Some(Refused { at: Timestamp::now(), why: error.to_string() }));
             }
         }
         notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
@@ -143,13 +146,12 @@ impl Daemon {
         }
     }
 
-    /// Leaves what `enforcer status` cannot see in the kernel.
-    pub(super) fn leave_notice(&self, refused: Option<String>) {
-        let read = || PolicyInForce { sha256: hex(&self.shared.ground().policy.sha256), at: Timestamp::now() };
-        let policy = if refused.is_none() { Some(read()) } else { self.told().policy };
-        self.tell(policy, refused.map(|why| Refused { at: Timestamp::now(), why }));
+    /// The policy in force, which was read at this moment or later.
+    pub(super) fn policy_read_at(&self, at: Timestamp) -> PolicyInForce {
+        PolicyInForce { sha256: hex(&self.shared.ground().policy.sha256), at }
     }
 
+    /// Leaves what `enforcer status` cannot see in the kernel.
     pub(super) fn tell(&self, policy: Option<PolicyInForce>, refused: Option<Refused>) {
         let ground = self.shared.ground();
         let revoked = ground.examiner.revoked();

@@ -33,7 +33,7 @@ use super::tally::{Loss, Tally};
 use super::textfile::Textfile;
 use super::watch::Watch;
 use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
-use crate::audit::{EventLog, state_in_words};
+use crate::audit::{EventLog, Timestamp, state_in_words};
 use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::measure::MeasureError;
@@ -116,6 +116,7 @@ pub enum DaemonError {
 /// Runs the daemon until it is told to end by `SIGTERM` or `SIGINT`. Enforcement goes on afterwards.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     let mut phases = Phases::begin();
+    let began = Timestamp::now();
     let (policy, suspension) = suspension::apply(Policy::load(&options.policy)?, None);
     let clock = Arc::new(start_clock(policy.strictest_mode())?);
     // Before anything of it is read, so that no change is missed.
@@ -153,7 +154,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
         .map_err(|source| system("start a thread", source))?;
     let metrics = Textfile::start(&daemon.shared).map_err(|source| system("start a thread", source))?;
-    let outcome = daemon.serve(&mut loaded, &requests, &events, watch, phases);
+    let outcome = daemon.serve(&mut loaded, (&requests, &events), watch, began, phases);
     requests.stop();
     events.stop();
     metrics.stop();
@@ -215,7 +216,14 @@ impl Daemon {
     }
 
     /// Attaches, proves, tells the service manager, and waits for signals.
-    fn serve(&self, loaded: &mut Loaded, requests: &Requests, events: &Events, mut watch: Watch, mut phases: Phases) -> Result<(), DaemonError> {
+    fn serve(
+        &self,
+        loaded: &mut Loaded,
+        (requests, events): (&Requests, &Events),
+        mut watch: Watch,
+        began: Timestamp,
+        mut phases: Phases,
+    ) -> Result<(), DaemonError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| system("start the runtime", source))?;
         runtime.block_on(async {
             // Before READY, so that no signal finds the daemon without its handler.
@@ -259,7 +267,7 @@ impl Daemon {
             } else {
                 before::start(&self.shared, Snapshot::take()).map_err(|source| system("start a thread", source))?;
             }
-            self.leave_notice(None);
+            self.tell(Some(self.policy_read_at(began)), None);
             phases.end("canaries");
             tracing::info!("ready after {} ms: {phases}", phases.milliseconds());
             if self.options.once {
@@ -351,7 +359,9 @@ impl Daemon {
 
     /// The unsigned canary, in the mode in force.
     fn prove(&self) -> Result<(), DaemonError> {
-        let mode = mode_here(&self.shared.ground().policy);
+        // A fuse that has just blown is ahead of the ground.
+        let is_suspended = self.shared.fuses.suspension().is_some();
+        let mode = if is_suspended { Mode::Audit } else { mode_here(&self.shared.ground().policy) };
         let canary = Canary { folders: &[Path::new(STATE_FOLDER), Path::new("/etc/enforcer")], mode };
         canary.try_it(&self.shared.maps, |digest| {
             self.shared.explanations.announce_canary(digest);

@@ -151,7 +151,7 @@ impl FuseBox {
     /// Counts a denial. `true` when it is the one that blows the fuse: then whoever called suspends enforcement at once.
     pub(super) fn count(&self, policy: &Policy, fuse: &Fuse, now: Timestamp) -> bool {
         let mut blown = self.blown.lock().unwrap_or_else(PoisonError::into_inner);
-        if blown.is_some() || now >= fuse.until {
+        if blown.as_ref().is_some_and(|blown| blown.policy == hex(&policy.sha256)) || now >= fuse.until {
             return false;
         }
         let (mut recent, moment) = (self.recent.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());

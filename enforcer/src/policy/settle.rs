@@ -27,6 +27,7 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
     desk.version(raw.version);
     let mode_place = raw.mode.as_ref().map_or(0..0, At::span);
     let mode = desk.mode(raw.mode);
+    let fuse_place = raw.fuse.as_ref().map_or(0..0, At::span);
     let no_signer_written = raw.signer.is_empty();
     let policy_signers = raw.protection.policy_signers.unwrap_or_default();
     let signers = desk.signers(raw.signer, &policy_signers);
@@ -57,6 +58,12 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
         desk.refuse(
             Problem::new(mode_place, "`enforce` without any signer: nothing could ever run")
                 .remedy("add a `[[signer]]` with `anchors` or `certificates`, or begin with mode = \"audit\""),
+        );
+    }
+    if policy.fuse.is_some() && !policy.protection.policy_signers.is_empty() {
+        desk.refuse(
+            Problem::new(fuse_place, "a fuse in a policy that its signers alone may change: whoever is root can blow it")
+                .remedy("leave [fuse] away, or `policy-signers`"),
         );
     }
     if desk.problems.is_empty() { Ok(policy) } else { Err(desk.problems) }

@@ -7,7 +7,7 @@ use super::super::{Exit, Failure};
 use crate::audit::Timestamp;
 use crate::daemon::Notice;
 use crate::kernel;
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::text::hex;
 
 /// Asks the daemon to read this policy, and waits until it has; an error when it refuses it, or when there is no daemon.
@@ -24,7 +24,10 @@ pub(super) fn wait(policy: &Policy) -> Result<(), Failure> {
                 return Err(Failure::new(Exit::Refused, format!("the daemon refuses it, and what was in force before still is: {}", refused.why)));
             }
             if notice.policy.is_some_and(|told| told.sha256 == sha256 && told.at >= began) {
-                return Ok(());
+                return match notice.suspension.filter(|_| policy.strictest_mode() == Mode::Enforce) {
+                    Some(suspension) => Err(Failure::new(Exit::Refused, format!("it is read, and suspended: {}", suspension.in_words()))),
+                    None => Ok(()),
+                };
             }
         }
         thread::sleep(Duration::from_millis(20));

@@ -100,7 +100,10 @@ pub(super) fn enforce(arguments: EnforceArguments, output: &mut Output) -> Resul
     }
     draft.may_be_written()?;
     if !arguments.no_simulation {
-        let is_safe = simulation::show(&draft.before, &draft.policy, arguments.since, arguments.switch.report.json, output)?;
+        // What a suspension lets pass is denied again by this.
+        let is_suspended = daemon::Notice::read().is_some_and(|notice| notice.suspension.is_some());
+        let before = if is_suspended { draft.before.clone().suspended() } else { draft.before.clone() };
+        let is_safe = simulation::show(&before, &draft.policy, arguments.since, arguments.switch.report.json, output)?;
         if arguments.if_safe && !is_safe {
             return Err(Failure::new(Exit::No, "something would newly be denied, so nothing was changed"));
         }
@@ -167,6 +170,10 @@ impl Draft {
                 let name = draft.free_name(&cgroup::name(&scope));
                 draft = draft.edited(|edit| edit.add_scope(&name, &scope, mode))?;
             }
+            if draft.policy.mode_of(&scope) != mode {
+                let text = format!("the scopes of `{}` are written in a way that this command cannot change", printable(&path.to_string_lossy()));
+                return Err(Failure::new(Exit::Usage, text).hint("write each as a table of its own, `[[scope]]`, or change the policy by hand"));
+            }
         }
         Ok(draft)
     }
@@ -221,6 +228,11 @@ impl Draft {
         let write = |text: &str| without_rights(|| write_whole(path, text.as_bytes()).map_err(|error| Failure::because(Exit::System, &error)));
         let is_changed = self.new != self.old;
         if is_changed {
+            let there = measure::read_bounded(path, MAX_SIZE).map_err(|error| Failure::because(Exit::System, &error))?;
+            if there != self.old.as_bytes() {
+                let text = format!("`{}` was changed by somebody else meanwhile, and is left as it is", printable(&path.to_string_lossy()));
+                return Err(Failure::new(Exit::No, text).hint("look at it, and run this again"));
+            }
             write(&self.new)?;
         }
         if let Err(failure) = in_force::wait(&self.policy) {
