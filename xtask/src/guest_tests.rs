@@ -123,14 +123,10 @@ impl GuestTests {
             Image::Bench => None,
         };
         let manifests = self.fixtures.path().join("manifests");
-        spec.add = vec![
-            (self.program.clone(), PROGRAM.to_owned()),
-            (self.fixtures.path().to_owned(), FIXTURES.to_owned()),
-            (manifests.join("fixtures.manifest"), "/etc/enforcer/manifests/fixtures.manifest".to_owned()),
-            (manifests.join("fixtures.manifest.p7s"), "/etc/enforcer/manifests/fixtures.manifest.p7s".to_owned()),
-            (manifests.join(COMPILERS), format!("/etc/enforcer/manifests/{COMPILERS}")),
-            (manifests.join(format!("{COMPILERS}.p7s")), format!("/etc/enforcer/manifests/{COMPILERS}.p7s")),
-        ];
+        spec.add = vec![(self.program.clone(), PROGRAM.to_owned()), (self.fixtures.path().to_owned(), FIXTURES.to_owned())];
+        for name in ["fixtures.manifest", COMPILERS] {
+            spec.add_signed(&manifests.join(name), &format!("/etc/enforcer/manifests/{name}"));
+        }
         spec.sign = vec![PROGRAM.to_owned()];
         spec.output = Output::Captured;
         spec

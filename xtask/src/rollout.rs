@@ -57,10 +57,8 @@ fn in_a_machine(tests: &GuestTests, image: Image, accel: Accel) -> Result<String
     add(pki.authority(), "ca.pem");
     add(pki.signer_key(), "elsewhere/signer.key");
     add(pki.signer(), "elsewhere/signer.pem");
-    for (manifest, name) in [(image.manifest()?, "root"), (kernel.manifest()?, "modules")] {
-        add(PathBuf::from(format!("{}.p7s", manifest.display())), &format!("manifests/{name}.manifest.p7s"));
-        add(manifest, &format!("manifests/{name}.manifest"));
-    }
+    spec.add_signed(&image.manifest()?, &format!("{FOLDER}/manifests/root.manifest"));
+    spec.add_signed(&kernel.manifest()?, &format!("{FOLDER}/manifests/modules.manifest"));
     spec.image = image;
     spec.kernel = kernel.name;
     spec.mode = Some(Mode::Off);

@@ -7,6 +7,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// A process's control group in the unified hierarchy, as its `/proc/PID/cgroup` says (`cgroups(7)`).
+pub fn unified_path(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("0::"))
+}
+
 /// Paths of cgroups by id, with what was found out before.
 pub struct Cgroups {
     root: PathBuf,
@@ -39,7 +44,7 @@ impl Cgroups {
     /// The process says where it is; it may have moved since, so the id is compared.
     fn by_process(&self, id: u64, pid: u32) -> Option<String> {
         let text = fs::read_to_string(self.processes.join(pid.to_string()).join("cgroup")).ok()?;
-        let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+        let path = unified_path(&text)?;
         (self.id(&self.root.join(path.trim_start_matches('/')))? == id).then(|| path.to_owned())
     }
 

@@ -122,11 +122,16 @@ impl Arguments {
         if !self.paths.is_empty() {
             return self.paths.clone();
         }
-        let mut folders: Vec<PathBuf> = policies.into_iter().flat_map(|policy| policy.scan.iter().cloned()).collect();
-        folders.sort();
-        folders.dedup();
-        folders
+        folders(policies)
     }
+}
+
+/// The folders of [scan] in both policies, each once.
+pub(super) fn folders(policies: [&Policy; 2]) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = policies.into_iter().flat_map(|policy| policy.scan.iter().cloned()).collect();
+    folders.sort();
+    folders.dedup();
+    folders
 }
 
 /// Why nothing was tried, with a way to mend it.

@@ -89,25 +89,10 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::text::Written;
 
     fn record() -> Record {
         let json = serde_json::json!({
@@ -124,7 +109,7 @@ mod tests {
         let writer = written.clone();
         let subscriber = tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().json().with_writer(move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || entry(&record()));
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let text = written.text();
         assert_eq!(text.lines().count(), 1, "{text}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let fields = &value["fields"];

@@ -225,10 +225,10 @@ impl Shared {
         self.publisher.bind_interpreters(&ground.policy, ground.generation)?;
         self.publisher.allow_own(&ground.own_code, ground.generation)?;
         self.publisher.allow_all(ground.examiner.manifest_entries(), ground.generation)?;
-        let scope_root = scopes::publish(&self.maps, &ground.policy)?;
+        let scopes = scopes::publish(&self.maps, &ground.policy)?;
         let left_until = self.maps.settings()?.left_until;
-        self.maps.set_settings(&Settings { left_until, scope_root, ..settings(&ground.policy, ground.generation, &self.identity) })?;
-        scopes::forget_others(&self.maps, &ground.policy, scope_root)
+        self.maps.set_settings(&Settings { left_until, scope_root: scopes.start, ..settings(&ground.policy, ground.generation, &self.identity) })?;
+        scopes::forget_others(&self.maps, &scopes)
     }
 }
 

@@ -33,7 +33,7 @@ use super::tally::{Loss, Tally};
 use super::textfile::Textfile;
 use super::watch::Watch;
 use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
-use crate::audit::{EventLog, Timestamp, state_in_words};
+use crate::audit::{EventLog, Timestamp, state_in_words, unified_path};
 use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::measure::MeasureError;
@@ -519,8 +519,7 @@ fn private_folder(path: &Path) -> Result<(), DaemonError> {
 /// The mode that holds for the daemon itself, which tries the canary.
 fn mode_here(policy: &Policy) -> Mode {
     let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let cgroup = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
-    policy.mode_in(Path::new(cgroup))
+    policy.mode_in(Path::new(unified_path(&text).unwrap_or("/")))
 }
 
 fn proof(mode: Mode) -> &'static str {

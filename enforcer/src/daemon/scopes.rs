@@ -1,17 +1,19 @@
 //! The scopes of a policy as the kernel compares them: a tree of names, each step of it one element of the map `SCOPES`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
-use enforcer_common::{Mode, NAME_SIZE, NO_STEP, SCOPE_BEGINNINGS, SCOPE_DEPTH, ScopeNode, ScopeStep, WHOLE_NAME};
+use enforcer_common::{Mode, NAME_SIZE, NO_STEP, SCOPE_DEPTH, ScopeNode, ScopeStep, WHOLE_NAME};
 
 use crate::kernel::{KernelError, Maps};
 use crate::policy::Policy;
 
-/// Publishes the steps to a policy's scopes, beside those that are in force. The root they begin at, for the settings; 0 when there are no scopes.
-pub(super) fn publish(maps: &Maps, policy: &Policy) -> Result<u32, KernelError> {
+/// Publishes the steps to a policy's scopes, beside those that are in force. The numbers of their nodes, of which the first is the root, for the settings; 0
+/// and no number when there are no scopes.
+pub(super) fn publish(maps: &Maps, policy: &Policy) -> Result<Range<u32>, KernelError> {
     let tree = Node::of(policy);
     if tree.children.is_empty() {
-        return Ok(0);
+        return Ok(0..0);
     }
     // Numbers that are not used yet: what is in force stays in force until the settings name another root.
     let used = maps.scope_steps()?.iter().map(|(step, _)| step.from).max().unwrap_or(0);
@@ -20,13 +22,12 @@ pub(super) fn publish(maps: &Maps, policy: &Policy) -> Result<u32, KernelError> 
     let mut next = root;
     tree.steps(ScopeStep { from: root, length: NO_STEP, name: [0; NAME_SIZE] }, &mut next, &mut steps);
     steps.iter().try_for_each(|(step, node)| maps.set_scope_step(step, node))?;
-    Ok(root)
+    Ok(root..next)
 }
 
-/// Removes the steps of all other roots.
-pub(super) fn forget_others(maps: &Maps, policy: &Policy, root: u32) -> Result<(), KernelError> {
-    let numbers = root..root.saturating_add(Node::of(policy).count());
-    maps.retain_scope_steps(|step| root != 0 && numbers.contains(&step.from))
+/// Removes the steps from all other nodes.
+pub(super) fn forget_others(maps: &Maps, nodes: &Range<u32>) -> Result<(), KernelError> {
+    maps.retain_scope_steps(|step| nodes.contains(&step.from))
 }
 
 /// The control groups of the scopes that begin at a root, as the kernel has them, with their modes.
@@ -93,11 +94,6 @@ impl Node {
         }
     }
 
-    /// How many nodes have numbers.
-    fn count(&self) -> u32 {
-        if self.children.is_empty() { 0 } else { 1 + self.children.values().map(Self::count).sum::<u32>() }
-    }
-
     /// The steps to this node and below it; numbers are given in the order in which nodes are come by.
     fn steps(&self, to: ScopeStep, next: &mut u32, steps: &mut Vec<(ScopeStep, ScopeNode)>) {
         let mut node = ScopeNode { mode: self.mode.map_or(0, |mode| mode as u32), ..ScopeNode::default() };
@@ -124,10 +120,10 @@ impl Node {
 
 /// Numbers beyond this are not given out: they begin again from 1, where nothing is any more.
 const HIGHEST: u32 = u32::MAX / 2;
-const _: () = assert!(SCOPE_BEGINNINGS > 0);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::path::Path;
 
     use super::*;
@@ -170,7 +166,8 @@ mod tests {
         let tree = Node::of(&policy);
         let (mut steps, mut next) = (Vec::new(), 7);
         tree.steps(ScopeStep { from: 7, length: NO_STEP, name: [0; NAME_SIZE] }, &mut next, &mut steps);
-        assert_eq!(next, 7 + tree.count());
+        let numbers: HashSet<u32> = steps.iter().map(|(_, node)| node.node).filter(|number| *number != 0).collect();
+        assert!(numbers.iter().all(|number| (7..next).contains(number)) && numbers.len() as u32 == next - 7);
         let steps: HashMap<_, _> = steps.into_iter().map(|(step, node)| ((step.from, step.length, step.name), node)).collect();
         for path in [
             "/",

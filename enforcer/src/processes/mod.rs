@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use enforcer_common::{USE_EXEC, USE_LIBRARY};
 
+use crate::audit::unified_path;
+
 pub use parts::{Part, Parts, RunningFile};
 
 /// A process that runs a file; the kernel's own threads run none.
@@ -93,7 +95,7 @@ impl Process {
     /// The path of its control group, where it can be read.
     pub fn cgroup(&self) -> Option<String> {
         let text = fs::read_to_string(folder(self.pid).join("cgroup")).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+        unified_path(&text).map(str::to_owned)
     }
 
     /// The words that it was started with, as many as fit.

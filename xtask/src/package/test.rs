@@ -158,10 +158,6 @@ fn live(packages: &Packages, release: Release, accel: Accel) -> Result<()> {
         add(package.clone(), &format!("{name}.deb"));
     }
     add(pki.authority(), "trust/demo-ca.pem");
-    for (manifest, name) in [(image.manifest()?, "root"), (kernel.manifest()?, "modules")] {
-        add(PathBuf::from(format!("{}.p7s", manifest.display())), &format!("manifests/{name}.manifest.p7s"));
-        add(manifest, &format!("manifests/{name}.manifest"));
-    }
     add(written("policy.toml", POLICY.as_bytes())?, "policy.toml");
     // The same policy, which its signer alone may change: with the signed list of what it consists of (`enforcer policy list`).
     let chartered = format!("{POLICY}\n[protection]\npolicy-signers = [\"demo\"]\n");
@@ -172,6 +168,8 @@ fn live(packages: &Packages, release: Release, accel: Accel) -> Result<()> {
     add(list, "charter/policy.toml.manifest");
     add(written("chartered.toml", chartered.as_bytes())?, "charter/policy.toml");
 
+    spec.add_signed(&image.manifest()?, &format!("{FOLDER}/manifests/root.manifest"));
+    spec.add_signed(&kernel.manifest()?, &format!("{FOLDER}/manifests/modules.manifest"));
     spec.image = image;
     spec.kernel = kernel.name;
     spec.mode = Some(Mode::Off);

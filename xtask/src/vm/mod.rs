@@ -110,6 +110,12 @@ impl Outcome {
 }
 
 impl Spec {
+    /// Copies in a manifest, or another signed file, with the signature beside it.
+    pub(crate) fn add_signed(&mut self, host: &Path, at: &str) {
+        self.add.push((PathBuf::from(format!("{}.p7s", host.display())), format!("{at}.p7s")));
+        self.add.push((host.to_owned(), at.to_owned()));
+    }
+
     /// A machine for `command` with everything else as `cargo xtask vm` has it.
     pub(crate) fn new(command: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {

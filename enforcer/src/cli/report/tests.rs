@@ -1,33 +1,17 @@
 //! The report as it stands on a terminal of 80 columns.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use super::*;
 use crate::inventory::Manager;
 use crate::report::Owner;
 use crate::report::tests::{gathered, record};
-
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::text::Written;
 
 fn shown(report: &Report, by: By, all: bool) -> String {
     let written = Written::default();
     let mut output = Output::to(written.clone(), Some(80));
     Text { report, by, all }.show(&mut output).unwrap();
     output.flush().unwrap();
-    let bytes = written.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    written.text()
 }
 
 /// Some of everything, as a week of audit mode may bring it.

@@ -1,7 +1,7 @@
 //! What a switch would break, before anybody is asked.
 
 use super::super::failure::note;
-use super::super::simulate::{failure, tell};
+use super::super::simulate::{failure, folders, tell};
 use super::super::verify::progress;
 use super::super::{Failure, Output, facts, without_rights};
 use crate::audit::{DEFAULT_PATH as DEFAULT_LOG, Timestamp};
@@ -12,14 +12,11 @@ use crate::simulate::{self, Options};
 /// result is JSON. Whether nothing would newly be denied.
 pub(super) fn show(old: &Policy, new: &Policy, since: Timestamp, json: bool, output: &mut Output) -> Result<bool, Failure> {
     let (now, security_versions) = facts();
-    let mut scan: Vec<_> = [old, new].into_iter().flat_map(|policy| policy.scan.iter().cloned()).collect();
-    scan.sort();
-    scan.dedup();
     let progress = progress("trying");
     let options = Options {
         log: std::path::Path::new(DEFAULT_LOG).exists().then(|| DEFAULT_LOG.into()),
         since,
-        scan,
+        scan: folders([old, new]),
         processes: true,
         now,
         security_versions: &security_versions,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use enforcer_common::{COMM_SIZE, Digest, Event, Hook, Mode, PATH_SIZE, PathKind, Reason};
+use enforcer_common::{COMM_SIZE, Event, PATH_SIZE, Reason};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::audit::{BootTime, Daemon, Entry, Lost, Timestamp};
+use crate::audit::{BootTime, Daemon, Entry, Lost, Timestamp, tests};
 use crate::cli::top::view::Order;
 
 fn moment(text: &str) -> Timestamp {
@@ -18,23 +18,13 @@ fn moment(text: &str) -> Timestamp {
 fn record(seconds: u64, comm: &str, path: &str, cgroup: Option<&str>, reason: Reason, denied: bool) -> Record {
     let mut event = Event {
         time: (1000 - seconds) * 1_000_000_000,
-        cgroup: 1,
-        inode: 7,
-        size: 1,
-        device: 1,
-        hook: Hook::BprmCheckSecurity as u32,
         reason: reason as u32,
-        mode: Mode::Enforce as u32,
         denied: denied.into(),
         pid: 4242,
         tid: 4242,
-        parent_pid: 1,
-        uid: 1000,
-        path_kind: PathKind::Full as u32,
-        detail: 0,
-        digest: Digest::sha256([1; 32]),
         comm: [0; COMM_SIZE],
         path: [0; PATH_SIZE],
+        ..tests::event()
     };
     event.comm[..comm.len()].copy_from_slice(comm.as_bytes());
     event.path[..path.len()].copy_from_slice(path.as_bytes());
