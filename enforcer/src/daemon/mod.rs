@@ -265,6 +265,8 @@ fn settings(policy: &Policy, generation: u32, identity: &Identity) -> Settings {
         bound_names: names::count(policy),
         enforcers: identity.digests(),
         scope_root: 0,
+        guards: policy.guards as u32,
+        reserved: 0,
     }
 }
 

@@ -33,7 +33,7 @@ use super::tally::{Loss, Tally};
 use super::textfile::Textfile;
 use super::watch::Watch;
 use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
-use crate::audit::{EventLog, Timestamp, state_in_words, unified_path};
+use crate::audit::{EventLog, Timestamp, state_in_words};
 use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::measure::MeasureError;
@@ -291,7 +291,11 @@ impl Daemon {
                 tokio::select! {
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
-                    _ = reload.recv() => self.reload(&mut watch, What::Policy),
+                    _ = reload.recv() => {
+                        self.reload(&mut watch, What::Policy);
+                        // Whoever waits for it was told, and is not told anything that is not so.
+                        self.prove_again()?;
+                    }
                     changed = watch.changed() => {
                         changed.map_err(watching)?;
                         tracing::info!("what is revoked has changed");
@@ -361,14 +365,19 @@ impl Daemon {
     fn prove(&self) -> Result<(), DaemonError> {
         // A fuse that has just blown is ahead of the ground.
         let is_suspended = self.shared.fuses.suspension().is_some();
-        let mode = if is_suspended { Mode::Audit } else { mode_here(&self.shared.ground().policy) };
-        let canary = Canary { folders: &[Path::new(STATE_FOLDER), Path::new("/etc/enforcer")], mode };
-        canary.try_it(&self.shared.maps, |digest| {
+        let ground = self.shared.ground();
+        let mode = if is_suspended { Mode::Audit } else { mode_here(&ground.policy) };
+        let folders = [Path::new(STATE_FOLDER), Path::new("/etc/enforcer")];
+        let announce = |digest| {
             self.shared.explanations.announce_canary(digest);
             if let Err(error) = self.others.let_pass(&digest) {
                 tracing::debug!("another build of the programs may answer in this one's place: {error}");
             }
-        })?;
+        };
+        Canary { folders: &folders, mode }.try_it(&self.shared.maps, announce)?;
+        if !is_suspended && ground.policy.has_stricter_scopes() {
+            Canary { folders: &folders, mode: Mode::Enforce }.try_in_its_cgroup(&self.shared.maps, announce)?;
+        }
         Ok(())
     }
 
@@ -518,8 +527,7 @@ fn private_folder(path: &Path) -> Result<(), DaemonError> {
 
 /// The mode that holds for the daemon itself, which tries the canary.
 fn mode_here(policy: &Policy) -> Mode {
-    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    policy.mode_in(Path::new(unified_path(&text).unwrap_or("/")))
+    policy.mode_in(&kernel::own_cgroup().unwrap_or_else(|_| "/".into()))
 }
 
 fn proof(mode: Mode) -> &'static str {

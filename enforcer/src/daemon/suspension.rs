@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use enforcer_common::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::run::STATE_FOLDER;
@@ -56,7 +57,12 @@ impl Suspension {
 /// The policy as it is to be put in force, and why it is another one than what is written.
 pub(super) fn apply(policy: Policy, blown: Option<&Blown>) -> (Policy, Option<Suspension>) {
     let suspension = broken_glass(&policy).or_else(|| blown_fuse(&policy, blown));
-    if suspension.is_some() { (policy.suspended(), suspension) } else { (policy, None) }
+    let Some(cause) = &suspension else { return (policy, None) };
+    let mut suspended = policy.suspended();
+    if matches!(cause, Suspension::BreakGlass { .. }) {
+        suspended.guards = Mode::Audit;
+    }
+    (suspended, suspension)
 }
 
 /// Whether the policy knows the code that the kernel was given at this boot, and nobody used it before.

@@ -5,6 +5,7 @@
 mod allocator;
 mod batch;
 mod canary;
+mod cgroup;
 mod descriptors;
 mod guard;
 mod hashing;
@@ -26,7 +27,8 @@ use std::io;
 use std::path::PathBuf;
 
 pub use allocator::give_back_freed_memory;
-pub use canary::{Canary, Denied, start_signed};
+pub use canary::{Canary, start_signed};
+pub use cgroup::{canary_cgroup, is_canary_cgroup, own_cgroup};
 pub use descriptors::close_descriptors_from;
 pub use hashing::hash_by_the_processor;
 pub use layout::{overlay_module_is_loaded, read_overlay};

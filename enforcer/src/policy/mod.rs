@@ -52,6 +52,8 @@ pub struct Policy {
     pub modified: Option<SystemTime>,
     /// Audit or enforce, where no scope says another one.
     pub mode: Mode,
+    /// What holds for what guards the enforcer itself: the same, also when a fuse has blown.
+    pub guards: Mode,
     /// The control groups in which another mode holds.
     pub scopes: Vec<Scope>,
     /// When enforcing is suspended by itself.

@@ -115,7 +115,12 @@ impl Policy {
 
     /// The strictest mode that holds anywhere: what enforcing takes has to be there, were it for one service alone.
     pub fn strictest_mode(&self) -> Mode {
-        if self.scopes.iter().any(|scope| scope.mode == Mode::Enforce) { Mode::Enforce } else { self.mode }
+        if self.has_stricter_scopes() { Mode::Enforce } else { self.mode }
+    }
+
+    /// Whether there are scopes in which more is denied than on the rest of the machine.
+    pub fn has_stricter_scopes(&self) -> bool {
+        self.mode == Mode::Audit && self.scopes.iter().any(|scope| scope.mode == Mode::Enforce)
     }
 }
 

@@ -113,6 +113,11 @@ fn fuse(scene: &Scene) -> Result<String> {
     ensure!(told.status.code() == Some(1) && told.stdout.contains("SUSPENDED"), "`enforcer status` {}", told.describe());
     let line = succeed("systemctl", &["show", "--property=StatusText", "--value", service::UNIT])?;
     ensure!(line.contains("SUSPENDED"), "systemd has {line:?}");
+    // What guards the enforcer stays: it has nothing to do with what a policy forgot.
+    let daemon = service::running_daemon()?.to_string();
+    let signal = || child::run(Command::new("kill").args(["-WINCH", &daemon]));
+    let signalled = signal()?;
+    ensure!(!signalled.status.success() && signalled.stderr.contains("not permitted"), "a signal to the daemon {}", signalled.describe());
     // It stays blown, until somebody says otherwise.
     service::succeed("systemctl", &["restart", service::UNIT])?;
     service::wait_until("the daemon answers", || Ok(service::status()?["daemon"]["alive"] == true))?;
