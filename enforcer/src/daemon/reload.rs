@@ -43,7 +43,12 @@ impl Daemon {
         let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
         notify(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(microseconds)]);
         let began = Timestamp::now();
-        let outcome = self.try_reload(watch, what);
+        // Seen before the policy is read: who asks later has it read again.
+        let is_fuse_mended = matches!(what, What::Policy) && suspension::is_fuse_asked_for();
+        let outcome = self.try_reload(watch, what, is_fuse_mended);
+        if is_fuse_mended {
+            suspension::forget_asking().unwrap_or_else(|error| tracing::error!("the next reload will put the fuse in again: {error}"));
+        }
         entitled::start(&self.shared);
         self.shared.meters.reload(outcome.is_ok());
         match outcome {
@@ -63,32 +68,34 @@ impl Daemon {
         kernel::give_back_freed_memory();
     }
 
-    /// The fuse has blown, and the programs deny nothing any more: says so at once, and then has the ground follow.
-    pub(super) fn follow_fuse(&self, watch: &mut Watch) {
+    /// The fuse has blown, and the programs deny nothing any more: says so.
+    pub(super) fn tell_fuse(&self) {
         let told = self.told();
         self.tell(told.policy, told.refused);
         notify(&[sd_notify::NotifyState::Status(&self.status_line())]);
-        self.reload(watch, What::Trust);
     }
 
-    fn try_reload(&self, watch: &mut Watch, what: What) -> Result<(), DaemonError> {
+    fn try_reload(&self, watch: &mut Watch, what: What, is_fuse_mended: bool) -> Result<(), DaemonError> {
         let ground = self.shared.ground();
         let policy = match what {
-            What::Policy => {
-                self.shared.fuses.forget();
-                Policy::load(&self.options.policy)?
-            }
+            What::Policy => Policy::load(&self.options.policy)?,
             // A policy that is being written must not hold up a revocation.
             What::Trust => ground.policy.clone(),
         };
-        let (policy, suspension) = suspension::apply(policy, self.shared.fuses.blown().as_ref());
+        let broken_glass = match what {
+            What::Policy => suspension::broken_glass(&policy),
+            What::Trust => ground.broken_glass.clone(),
+        };
+        let blown = self.shared.in_force.blown().filter(|_| !is_fuse_mended);
+        let is_suspended = suspension::of(broken_glass.as_ref(), blown.as_ref(), &policy.sha256).is_some();
+        let mode = if is_suspended { Mode::Audit } else { policy.strictest_mode() };
         watch.watch(&policy).map_err(watching)?;
         let mut trust = match what {
             What::Policy => TrustStore::load(&policy, self.shared.clock.now())?,
             What::Trust => ground.examiner.trust().renewed(&policy.revocation)?,
         };
         require_protected(&policy)?;
-        if policy.strictest_mode() == Mode::Enforce {
+        if mode == Mode::Enforce {
             self.shared.workers.require_confined().map_err(|unfit| DaemonError::Workers(Arc::new(unfit)))?;
         }
         let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
@@ -108,12 +115,14 @@ impl Daemon {
         let generation = ground.generation.wrapping_add(1);
         match what {
             What::Policy => {
-                let own_code = trusted_own_code(&policy, &examiner, &facts)?;
-                self.shared.replace_ground(Arc::new(Ground { policy, chartered, examiner, own_code, generation }))?;
+                let own_code = trusted_own_code(mode, &examiner, &facts)?;
+                self.shared.replace_ground(Arc::new(Ground { policy, broken_glass, chartered, examiner, own_code, generation }))?;
             }
-            What::Trust => self.replace_trust(&ground, policy, chartered, examiner, generation, &facts)?,
+            What::Trust => self.replace_trust(&ground, mode, chartered, examiner, generation, &facts)?,
         }
-        self.shared.fuses.set_suspension(suspension);
+        if is_fuse_mended {
+            self.shared.in_force.mend_fuse()?;
+        }
         self.shared.settle_charter();
         scan::start(&self.shared).map_err(|source| system("start a thread", source))
     }
@@ -123,21 +132,22 @@ impl Daemon {
     fn replace_trust(
         &self,
         old: &Ground,
-        policy: Policy,
+        mode: Mode,
         chartered: Chartered,
         examiner: Arc<Examiner>,
         generation: u32,
         facts: &Facts<'_>,
     ) -> Result<(), DaemonError> {
         let ground = |chartered: &Chartered, examiner: &Arc<Examiner>, own_code: Vec<Verified>, generation| Ground {
-            policy: policy.clone(),
+            policy: old.policy.clone(),
+            broken_glass: old.broken_glass.clone(),
             chartered: chartered.clone(),
             examiner: Arc::clone(examiner),
             own_code,
             generation,
         };
         self.shared.replace_ground(Arc::new(ground(&chartered, &examiner, old.own_code.clone(), generation)))?;
-        match trusted_own_code(&policy, &examiner, facts) {
+        match trusted_own_code(mode, &examiner, facts) {
             Ok(own_code) => Ok(self.shared.set_own_code(ground(&chartered, &examiner, own_code, generation))?),
             Err(error) => {
                 self.shared.replace_ground(Arc::new(ground(&old.chartered, &old.examiner, old.own_code.clone(), generation.wrapping_add(1))))?;
@@ -163,7 +173,7 @@ impl Daemon {
             refused,
             counters: self.shared.tally.by_name(),
             landlock: Some(self.shared.workers.has_landlock()),
-            suspension: self.shared.fuses.suspension(),
+            suspension: self.shared.in_force.suspension(),
             before: self.shared.before(),
             watched: Some(self.shared.meters.watched(&ground)),
         };
@@ -192,12 +202,12 @@ pub(super) fn examiner(policy: &Policy, trust: TrustStore, facts: &Facts<'_>) ->
 }
 
 /// The daemon's own code, which enforce mode has to let in.
-pub(super) fn trusted_own_code(policy: &Policy, examiner: &Examiner, facts: &Facts<'_>) -> Result<Vec<Verified>, DaemonError> {
+pub(super) fn trusted_own_code(mode: Mode, examiner: &Examiner, facts: &Facts<'_>) -> Result<Vec<Verified>, DaemonError> {
     let mut own_code = Vec::new();
     for file in own_code::examine(examiner, facts).map_err(|source| system("find the daemon's own code", source))? {
         match file {
             Ok(verified) => own_code.push(verified),
-            Err(refused) if policy.strictest_mode() == Mode::Enforce => {
+            Err(refused) if mode == Mode::Enforce => {
                 return Err(DaemonError::Untrusted { path: refused.path, detail: refused.detail });
             }
             Err(refused) => tracing::warn!("in enforce mode the daemon could not start again: `{}`: {}", refused.path.display(), refused.detail),

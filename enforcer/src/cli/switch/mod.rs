@@ -111,8 +111,12 @@ pub(super) fn enforce(arguments: EnforceArguments, output: &mut Output) -> Resul
     if !(arguments.yes || arguments.if_safe || is_wanted(&draft, output)?) {
         return Ok(Exit::No);
     }
-    daemon::mend_fuse().map_err(|error| Failure::new(Exit::System, format!("the fuse that has blown cannot be put in again: {error}")))?;
-    draft.put_in_force(arguments.switch.report.json, output)
+    let failed = |error: std::io::Error| Failure::new(Exit::System, format!("the fuse that has blown cannot be put in again: {error}"));
+    daemon::ask_for_fuse().map_err(failed)?;
+    let outcome = draft.put_in_force(arguments.switch.report.json, output);
+    // The daemon has seen it, unless it never read the policy.
+    daemon::forget_asking().map_err(failed)?;
+    outcome
 }
 
 /// `enforcer audit`.
