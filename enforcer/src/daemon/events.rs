@@ -12,7 +12,7 @@ use super::Shared;
 use super::journal::Journal;
 use super::tally::Loss;
 use crate::audit::{Cgroups, EventLog, Record};
-use crate::kernel::{Records, boottime};
+use crate::kernel::Records;
 
 /// The thread that writes events.
 pub(super) struct Events {
@@ -98,7 +98,7 @@ fn told(shared: &Shared, cgroups: &mut Cgroups, event: &Event) -> Option<Record>
     record.cgroup = cgroups.path(event.cgroup, event.pid).map(str::to_owned);
     shared.meters.event(&record);
     if record.denied {
-        shared.note_denial(boottime());
+        shared.note_denial(event.time);
     }
     Some(record)
 }

@@ -301,4 +301,37 @@ mod tests {
         facts.put(written(&first), &first, None);
         assert!(matches!(facts.suspension(), Some(Suspension::Fuse { denials: 3, .. })), "its policy is back");
     }
+
+    #[test]
+    fn denials_count_by_when_they_were_and_only_those_of_the_policy_in_force() {
+        const SECOND: u64 = 1_000_000_000;
+        let policy = policy("first");
+        let blows = |since: u64, denials: &[u64]| {
+            let mut facts = Facts::new(written(&policy), None);
+            facts.put(written(&policy), &policy, None);
+            facts.denials.begin(since * SECOND);
+            denials.iter().filter(|at| facts.count(**at * SECOND, before_the_end()).is_some()).count()
+        };
+        assert_eq!(blows(100, &[101, 105, 110]), 1);
+        assert_eq!(blows(100, &[101, 112, 123, 134]), 0, "read at once, and hours apart");
+        assert_eq!(blows(100, &[97, 98, 99, 99, 101, 105]), 0, "denied by a former policy");
+        assert_eq!(blows(100, &[101, 106, 105]), 1, "in whatever order they are read");
+        assert_eq!(blows(100, &[140, 101, 141, 142]), 1);
+    }
+
+    #[test]
+    fn a_policy_that_is_read_again_keeps_its_denials_and_another_one_begins_anew() {
+        let [first, second] = ["first", "second"].map(policy);
+        let counts = |next: &Policy| {
+            let mut facts = in_force(&first);
+            assert!(facts.count(1, before_the_end()).is_none() && facts.count(2, before_the_end()).is_none());
+            facts.put(written(next), next, None);
+            facts.denials.begin(3);
+            facts.count(4, before_the_end()).is_some()
+        };
+        assert!(counts(&first) && !counts(&second));
+        let mut ended = in_force(&first);
+        let until = first.fuse.unwrap().until;
+        assert!((1..9).all(|at| ended.count(at, until).is_none()), "nothing blows after its end");
+    }
 }
