@@ -119,6 +119,13 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let mut phases = Phases::begin();
     let began = Timestamp::now();
     let policy = Policy::load(&options.policy)?;
+    require_protected(&policy)?;
+    require_kernel()?;
+    for folder in [STATE_FOLDER, RUN_FOLDER] {
+        private_folder(Path::new(folder))?;
+    }
+    let mut lock = lock()?;
+    // Behind the lock: a code that was used is written down, and whoever does not get to be the daemon uses none.
     let (broken_glass, blown) = (suspension::broken_glass(&policy), suspension::blown());
     let is_suspended = suspension::of(broken_glass.as_ref(), blown.as_ref(), &policy.sha256).is_some();
     let mode = if is_suspended { Mode::Audit } else { policy.strictest_mode() };
@@ -126,16 +133,11 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     // Before anything of it is read, so that no change is missed.
     let watch = Watch::start(&policy).map_err(watching)?;
     let mut trust = TrustStore::load(&policy, clock.now())?;
-    require_protected(&policy)?;
-    require_kernel()?;
-    for folder in [STATE_FOLDER, RUN_FOLDER] {
-        private_folder(Path::new(folder))?;
-    }
-    let _lock = lock(&options.policy)?;
     let floors = load_floors(mode)?;
     // Before anything of this policy has an effect.
     let chartered = Chartered::admit(&policy, &mut trust, &charters_in_force()?, &facts(&clock, &floors.versions()))?;
     clock.keep().unwrap_or_else(|error| tracing::error!("{}", untold_time(&error)));
+    name_policy(&mut lock, &options.policy)?;
     phases.end("policy");
     // Before anything is hashed, and before what is started for it could be denied.
     kernel::hash_by_the_processor();
@@ -507,18 +509,22 @@ enum Overlay {
     Known,
 }
 
-/// Only one daemon at a time; the lock goes with the process. The file says which policy is in force.
-fn lock(policy: &Path) -> Result<fs::File, DaemonError> {
+/// Only one daemon at a time; the lock goes with the process.
+fn lock() -> Result<fs::File, DaemonError> {
     let path = Path::new(RUN_FOLDER).join(LOCK_FILE);
     let failed = |source| system(&format!("lock `{}`", path.display()), source);
-    let mut file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Err(DaemonError::AlreadyRunning { path }),
-        Err(error) => return Err(failed(error.into())),
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(DaemonError::AlreadyRunning { path }),
+        Err(error) => Err(failed(error.into())),
     }
-    file.set_len(0).and_then(|()| file.write_all(policy.as_os_str().as_bytes())).map_err(failed)?;
-    Ok(file)
+}
+
+/// Says in the lock's file which policy is in force, wherever whoever asks stands.
+fn name_policy(lock: &mut fs::File, policy: &Path) -> Result<(), DaemonError> {
+    let write = |path: PathBuf| lock.set_len(0).and_then(|()| lock.write_all(path.as_os_str().as_bytes()));
+    std::path::absolute(policy).and_then(write).map_err(|source| system("say which policy is in force", source))
 }
 
 fn private_folder(path: &Path) -> Result<(), DaemonError> {
