@@ -18,7 +18,7 @@ use crate::audit::Timestamp;
 use crate::daemon;
 use crate::measure;
 use crate::policy::{CgroupPattern, Edit, Fuse, Mode, Policy, display_duration, parse_duration};
-use crate::signature::sign::write_whole;
+use crate::signature::sign::rewrite;
 use crate::text::printable;
 
 /// Deny what no trusted signature covers, on this machine or in some services.
@@ -229,7 +229,7 @@ impl Draft {
     /// Writes it and has the daemon read it; a policy that is refused is taken back.
     fn put_in_force(&self, json: bool, output: &mut Output) -> Result<Exit, Failure> {
         let path = &self.policy.path;
-        let write = |text: &str| without_rights(|| write_whole(path, text.as_bytes()).map_err(|error| Failure::because(Exit::System, &error)));
+        let write = |text: &str| without_rights(|| rewrite(path, text.as_bytes()).map_err(|error| Failure::because(Exit::System, &error)));
         let is_changed = self.new != self.old;
         if is_changed {
             let there = measure::read_bounded(path, MAX_SIZE).map_err(|error| Failure::because(Exit::System, &error))?;
