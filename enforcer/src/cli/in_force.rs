@@ -1,42 +1,108 @@
-//! Having the daemon read its policy, and waiting until that is in force.
+//! Having the daemon read its policy, and waiting for what it says to that.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::{Exit, Failure};
+use super::{Exit, Failure};
 use crate::audit::Timestamp;
-use crate::daemon::Notice;
+use crate::daemon::{Notice, Suspension};
 use crate::kernel;
-use crate::policy::{Mode, Policy};
-use crate::text::hex;
+use crate::measure;
+use crate::policy::{MAX_SIZE, Policy};
+use crate::text::{hex, printable, sha256};
 
-/// Asks the daemon to read this policy, and waits until it has; an error when it refuses it, or when there is no daemon.
-pub(super) fn wait(policy: &Policy) -> Result<(), Failure> {
+/// Asks the daemon to read this policy, which lies in its place, and waits for so long until it is in force; an error when it is refused, or when nobody answers.
+/// Why it is suspended all the same, if it is.
+pub(super) fn ask(policy: &Policy, patience: Duration) -> Result<Option<Suspension>, Failure> {
     let began = Timestamp::now();
-    let failed = |error: kernel::KernelError| Failure::because(Exit::System, &error);
-    if kernel::reload_daemon().map_err(failed)?.is_none() {
-        return Err(Failure::new(Exit::System, "no daemon is running, so nothing can be put in force: `systemctl start enforcer`"));
+    if kernel::reload_daemon().map_err(|error| Failure::because(Exit::System, &error))?.is_none() {
+        return Err(nobody());
     }
-    let (sha256, deadline) = (hex(&policy.sha256), Instant::now() + PATIENCE);
+    let (sha256, deadline) = (hex(&policy.sha256), Instant::now() + patience);
     while Instant::now() < deadline {
-        if let Some(notice) = Notice::read() {
-            if let Some(refused) = notice.refused.filter(|refused| refused.at >= began) {
-                return Err(Failure::new(Exit::Refused, format!("the daemon refuses it, and what was in force before still is: {}", refused.why)));
+        match Notice::read().map_or(Answer::NotYet, |notice| answer(notice, &sha256, began)) {
+            Answer::InForce(suspension) => return Ok(suspension),
+            Answer::Refused(why) => {
+                return Err(Failure::new(Exit::Refused, format!("the daemon refuses it, and what was in force before still is: {why}")));
             }
-            if notice.policy.is_some_and(|told| told.sha256 == sha256 && told.at >= began) {
-                return match notice.suspension.filter(|_| policy.strictest_mode() == Mode::Enforce) {
-                    Some(suspension) => Err(Failure::new(Exit::Refused, format!("it is read, and suspended: {}", suspension.in_words()))),
-                    None => Ok(()),
-                };
+            Answer::Another if !is_in_its_place(policy) => {
+                let text = format!("`{}` was changed by somebody else meanwhile, and is left as it is", printable(&policy.path.to_string_lossy()));
+                return Err(Failure::new(Exit::No, text).hint("look at it, and run this again"));
             }
+            Answer::Another | Answer::NotYet => thread::sleep(Duration::from_millis(20)),
         }
-        thread::sleep(Duration::from_millis(20));
     }
     Err(Failure::new(
         Exit::System,
-        format!("the daemon has not put it in force within {} seconds; `journalctl -u enforcer` says why", PATIENCE.as_secs()),
+        format!("the daemon has not put it in force within {} seconds; `journalctl -u enforcer` says why", patience.as_secs()),
     ))
 }
 
-/// How long a daemon may take, with a policy of many manifests.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Whether the text of this policy is what its file has now.
+pub(super) fn is_in_its_place(policy: &Policy) -> bool {
+    measure::read_bounded(&policy.path, MAX_SIZE).is_ok_and(|bytes| sha256(&bytes) == policy.sha256)
+}
+
+/// There is no daemon to be asked.
+pub(super) fn nobody() -> Failure {
+    Failure::new(Exit::System, "no daemon is running, so nothing can be put in force: `systemctl start enforcer`")
+}
+
+/// What a daemon says to a policy that it was asked to read.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    /// Nothing since.
+    NotYet,
+    /// Something about another text, or about what the policy names: its turn is still to come, unless another text has taken its place.
+    Another,
+    InForce(Option<Suspension>),
+    Refused(String),
+}
+
+/// The answer to the policy with this SHA-256, if it was asked about at that moment.
+fn answer(notice: Notice, sha256: &str, began: Timestamp) -> Answer {
+    let read = notice.policy.filter(|read| read.at >= began);
+    let refused = notice.refused.filter(|refused| refused.at >= began);
+    if read.as_ref().is_some_and(|read| read.sha256 == sha256) {
+        return Answer::InForce(notice.suspension);
+    }
+    match refused {
+        Some(refused) if refused.policy.as_deref() == Some(sha256) => Answer::Refused(refused.why),
+        None if read.is_none() => Answer::NotYet,
+        _ => Answer::Another,
+    }
+}
+
+/// How long a daemon may take, with a policy of many manifests. The unit's `TimeoutStartSec=` is longer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(110);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::{PolicyInForce, Refused};
+
+    fn at(second: u32) -> Timestamp {
+        Timestamp::parse(&format!("2026-01-31T09:30:{second:02}Z")).unwrap()
+    }
+
+    fn notice(read: Option<(&str, u32)>, refused: Option<(Option<&str>, u32)>) -> Notice {
+        Notice {
+            policy: read.map(|(sha256, second)| PolicyInForce { sha256: sha256.to_owned(), at: at(second) }),
+            refused: refused.map(|(policy, second)| Refused { at: at(second), why: "why".to_owned(), policy: policy.map(str::to_owned) }),
+            ..Notice::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_is_one_to_the_policy_that_was_asked_about() {
+        let answer = |notice| answer(notice, "ours", at(10));
+        assert_eq!(answer(notice(Some(("ours", 11)), None)), Answer::InForce(None));
+        assert_eq!(answer(notice(Some(("ours", 11)), Some((None, 12)))), Answer::InForce(None), "and then what it names was refused");
+        assert_eq!(answer(notice(Some(("old", 1)), Some((Some("ours"), 11)))), Answer::Refused("why".to_owned()));
+        assert_eq!(answer(notice(Some(("ours", 9)), None)), Answer::NotYet, "read before it was asked for");
+        assert_eq!(answer(notice(None, Some((Some("ours"), 9)))), Answer::NotYet, "refused before");
+        assert_eq!(answer(notice(Some(("old", 1)), Some((Some("theirs"), 11)))), Answer::Another);
+        assert_eq!(answer(notice(Some(("old", 1)), Some((None, 11)))), Answer::Another, "what the policy names, or a text that could not be read");
+        assert_eq!(answer(notice(Some(("theirs", 11)), None)), Answer::Another);
+    }
+}

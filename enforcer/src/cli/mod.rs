@@ -13,6 +13,7 @@ mod explain;
 #[cfg(feature = "otlp")]
 mod export;
 mod failure;
+mod in_force;
 mod learn;
 mod man;
 mod manifest;

@@ -44,7 +44,7 @@ use enforcer_common::Mode;
 
 pub use before::Before;
 pub use charter::in_force as charters_in_force;
-pub use notice::{Notice, Refused};
+pub use notice::{Notice, PolicyInForce, Refused};
 pub use own_code::{Refused as Untrusted, examine as examine_own_code};
 pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
 pub use state::trusted_facts;

@@ -45,12 +45,21 @@ impl Daemon {
         let began = Timestamp::now();
         // Seen before the policy is read: who asks later has it read again.
         let is_fuse_mended = matches!(what, What::Policy) && suspension::is_fuse_asked_for();
-        let outcome = self.try_reload(watch, what, is_fuse_mended);
+        let ground = self.shared.ground();
+        let policy = match what {
+            What::Policy => Policy::load(&self.options.policy),
+            // A policy that is being written must not hold up a revocation.
+            What::Trust => Ok(ground.policy.clone()),
+        };
+        let sha256 = policy.as_ref().ok().filter(|_| matches!(what, What::Policy)).map(|policy| hex(&policy.sha256));
+        let outcome = policy.map_err(DaemonError::from).and_then(|policy| self.try_reload(watch, what, &ground, policy, is_fuse_mended));
         if is_fuse_mended {
             suspension::forget_asking().unwrap_or_else(|error| tracing::error!("the next reload will put the fuse in again: {error}"));
         }
         entitled::start(&self.shared);
         self.shared.meters.reload(outcome.is_ok());
+        // Before whoever waits for the answer reads it: a reload that has ended has ended for the service manager too.
+        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
         match outcome {
             Ok(()) => {
                 let verdicts = self.shared.maps.verdict_count().map_or_else(|error| error.to_string(), |count| count.to_string());
@@ -61,10 +70,9 @@ impl Daemon {
             }
             Err(error) => {
                 tracing::error!("the new {} refused, and the old one stays in force: {error}", what.name().replace(" is", " was"));
-                self.tell(self.told().policy, Some(Refused { at: Timestamp::now(), why: error.to_string() }));
+                self.tell(self.told().policy, Some(Refused { at: Timestamp::now(), why: error.to_string(), policy: sha256 }));
             }
         }
-        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
         kernel::give_back_freed_memory();
     }
 
@@ -75,13 +83,7 @@ impl Daemon {
         notify(&[sd_notify::NotifyState::Status(&self.status_line())]);
     }
 
-    fn try_reload(&self, watch: &mut Watch, what: What, is_fuse_mended: bool) -> Result<(), DaemonError> {
-        let ground = self.shared.ground();
-        let policy = match what {
-            What::Policy => Policy::load(&self.options.policy)?,
-            // A policy that is being written must not hold up a revocation.
-            What::Trust => ground.policy.clone(),
-        };
+    fn try_reload(&self, watch: &mut Watch, what: What, ground: &Ground, policy: Policy, is_fuse_mended: bool) -> Result<(), DaemonError> {
         let broken_glass = match what {
             What::Policy => suspension::broken_glass(&policy),
             What::Trust => ground.broken_glass.clone(),
@@ -118,7 +120,7 @@ impl Daemon {
                 let own_code = trusted_own_code(mode, &examiner, &facts)?;
                 self.shared.replace_ground(Arc::new(Ground { policy, broken_glass, chartered, examiner, own_code, generation }))?;
             }
-            What::Trust => self.replace_trust(&ground, mode, chartered, examiner, generation, &facts)?,
+            What::Trust => self.replace_trust(ground, mode, chartered, examiner, generation, &facts)?,
         }
         if is_fuse_mended {
             self.shared.in_force.mend_fuse()?;

@@ -3,7 +3,6 @@
 //! The mode is what the policy says, and so these commands write it there, in one line or one table, and have the daemon read it.
 
 mod cgroup;
-mod in_force;
 mod simulation;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -13,11 +12,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::output::Style;
-use super::{Exit, Failure, Output, PolicyOption, ReportOption, since, without_rights};
+use super::{Exit, Failure, Output, PolicyOption, ReportOption, in_force, since, without_rights};
 use crate::audit::Timestamp;
 use crate::daemon;
 use crate::measure;
-use crate::policy::{CgroupPattern, Edit, Fuse, Mode, Policy, display_duration, parse_duration};
+use crate::policy::{CgroupPattern, Edit, Fuse, MAX_SIZE, Mode, Policy, display_duration, parse_duration};
 use crate::signature::sign::rewrite;
 use crate::text::printable;
 
@@ -226,6 +225,14 @@ impl Draft {
         Ok(())
     }
 
+    /// Waits until it is in force, and does what it says.
+    fn wait(&self) -> Result<(), Failure> {
+        match in_force::ask(&self.policy, in_force::PATIENCE)?.filter(|_| self.policy.strictest_mode() == Mode::Enforce) {
+            Some(suspension) => Err(Failure::new(Exit::Refused, format!("it is read, and suspended: {}", suspension.in_words()))),
+            None => Ok(()),
+        }
+    }
+
     /// Writes it and has the daemon read it; a policy that is refused is taken back.
     fn put_in_force(&self, json: bool, output: &mut Output) -> Result<Exit, Failure> {
         let path = &self.policy.path;
@@ -239,11 +246,19 @@ impl Draft {
             }
             write(&self.new)?;
         }
-        if let Err(failure) = in_force::wait(&self.policy) {
-            if is_changed {
+        if let Err(failure) = self.wait() {
+            // Somebody else's text is theirs.
+            if is_changed && in_force::is_in_its_place(&self.policy) {
                 write(&self.old)?;
+                // What was not answered in time would be read later.
+                return Err(match in_force::ask(&self.before, SHORT_PATIENCE) {
+                    Ok(_) => failure.hint("the policy is as it was"),
+                    Err(_) => failure.hint(
+                        "the policy is as it was on the disk, and the daemon has not read it again yet; `enforcer status` shows what is in force",
+                    ),
+                });
             }
-            return Err(failure.hint("the policy is as it was"));
+            return Err(failure);
         }
         if json {
             let scopes = self.scopes.iter().map(CgroupPattern::to_string).collect();
@@ -287,5 +302,5 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "write a whole number and one of s, m, h, d, such as 24h".to_owned())
 }
 
-/// No policy is larger.
-const MAX_SIZE: u64 = 1 << 20;
+/// How long the daemon may take to read again what was in force.
+const SHORT_PATIENCE: Duration = Duration::from_secs(10);
