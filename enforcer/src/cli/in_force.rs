@@ -1,11 +1,12 @@
 //! Having the daemon read its policy, and waiting for what it says to that.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Exit, Failure};
 use crate::audit::Timestamp;
-use crate::daemon::{Notice, Suspension};
+use crate::daemon::{self, Notice, Suspension};
 use crate::kernel;
 use crate::measure;
 use crate::policy::{MAX_SIZE, Policy};
@@ -43,8 +44,31 @@ pub(super) fn is_in_its_place(policy: &Policy) -> bool {
     measure::read_bounded(&policy.path, MAX_SIZE).is_ok_and(|bytes| sha256(&bytes) == policy.sha256)
 }
 
+/// An error, unless there is a daemon, and this is its policy.
+pub(super) fn require_daemon_of(path: &Path) -> Result<(), Failure> {
+    if kernel::daemon().map_err(|error| Failure::because(Exit::System, &error))?.is_none() {
+        return Err(nobody());
+    }
+    match daemon::policy_in_force() {
+        Some(its) if !is_same(&its, path) => Err(another(&its, path)),
+        _ => Ok(()),
+    }
+}
+
+fn another(its: &Path, path: &Path) -> Failure {
+    let [its, path] = [its, path].map(|path| printable(&path.to_string_lossy()).into_owned());
+    Failure::new(Exit::Usage, format!("the daemon goes by `{its}`, so `{path}` would not be put in force"))
+        .hint("leave `--policy` away, or take `--print`, which only writes what the policy would be")
+}
+
+/// Whether two names lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    file(one) == file(other)
+}
+
 /// There is no daemon to be asked.
-pub(super) fn nobody() -> Failure {
+fn nobody() -> Failure {
     Failure::new(Exit::System, "no daemon is running, so nothing can be put in force: `systemctl start enforcer`")
 }
 
@@ -104,5 +128,17 @@ mod tests {
         assert_eq!(answer(notice(Some(("old", 1)), Some((Some("theirs"), 11)))), Answer::Another);
         assert_eq!(answer(notice(Some(("old", 1)), Some((None, 11)))), Answer::Another, "what the policy names, or a text that could not be read");
         assert_eq!(answer(notice(Some(("theirs", 11)), None)), Answer::Another);
+    }
+
+    #[test]
+    fn a_policy_is_the_daemons_by_whatever_name_and_no_other_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let [policy, link, other] = ["policy.toml", "link.toml", "other.toml"].map(|name| folder.path().join(name));
+        std::fs::write(&policy, "").unwrap();
+        std::fs::write(&other, "").unwrap();
+        std::os::unix::fs::symlink("policy.toml", &link).unwrap();
+        assert!(is_same(&policy, &link) && is_same(&link, &policy));
+        assert!(!is_same(&policy, &other));
+        assert!(!is_same(Path::new("/gone/policy.toml"), &policy) && is_same(Path::new("/gone/policy.toml"), Path::new("/gone/./policy.toml")));
     }
 }

@@ -1,6 +1,8 @@
 //! What is in force, observed in the kernel: the policy file is not asked.
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +16,7 @@ use super::suspension::{self, Blown, Suspension};
 use crate::audit::{Daemon, ScopeInForce, Status, Timestamp};
 use crate::charter::Charter;
 use crate::kernel::{HOOKS, KernelError, Maps, Pins, charters, daemon_of, observed, require_bpf_lsm};
+use crate::measure;
 use crate::trust::{SecurityVersions, parse_sha256};
 
 /// Whether the kernel runs the programs that are attached: `kernel.ftrace_enabled` ends them all (`Documentation/admin-guide/sysctl/kernel.rst`).
@@ -79,7 +82,7 @@ pub fn status() -> Result<Status, KernelError> {
         before: notice.as_ref().and_then(|notice| notice.before.clone()),
         watched: notice.as_ref().and_then(|notice| notice.watched.clone()),
         refused: notice.and_then(|notice| notice.refused),
-        policy: fs::read_to_string(Path::new(RUN_FOLDER).join(LOCK_FILE)).ok().map(PathBuf::from),
+        policy: policy_in_force(),
         pins: Some(pins.folder().to_owned()),
         kernel: release,
     })
@@ -111,6 +114,12 @@ pub fn mode_in_force() -> Result<Option<Mode>, KernelError> {
         return Ok(None);
     }
     Ok(Mode::from_raw(Maps::open(pins.folder())?.settings()?.mode))
+}
+
+/// The file of the policy in force, as the last daemon of this boot said. Needs root.
+pub fn policy_in_force() -> Option<PathBuf> {
+    let bytes = measure::read_bounded(&Path::new(RUN_FOLDER).join(LOCK_FILE), LONGEST_PATH).ok()?;
+    (!bytes.is_empty()).then(|| PathBuf::from(OsString::from_vec(bytes)))
 }
 
 /// By whose word the policy in force may be changed, as the kernel has it.
@@ -151,6 +160,9 @@ fn since(pins: &Pins) -> Option<Timestamp> {
     let age = SystemTime::now().duration_since(made.max(UNIX_EPOCH)).ok()?;
     Some(Timestamp::now().before(age))
 }
+
+/// `PATH_MAX` of `<linux/limits.h>`.
+const LONGEST_PATH: u64 = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -35,7 +35,7 @@ pub use pins::{HookCost, PIN_ROOT, Pins, observed};
 pub use place::{boot_id, kernel_command_line, open_own_program, own_mount_namespace, own_program, own_text, require_own_place, without_mark};
 pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm, require_kernel};
 pub use programs::{HOOKS, Loaded, Others, load_or_adopt};
-pub use release::{Released, daemon_of, end_daemon, release, reload_daemon};
+pub use release::{Released, daemon, daemon_of, end_daemon, release, reload_daemon};
 pub use rights::give_up_rights;
 pub use securebits::restrict_scripts;
 pub use urgency::{raise_priority, set_nice};

@@ -222,7 +222,8 @@ impl Draft {
             let hint = "write the new one by `--print`, let them sign its list (`enforcer policy list`), and put both in place";
             return Err(Failure::new(Exit::Refused, text).hint(hint));
         }
-        Ok(())
+        // Before anybody is asked, and anything is written.
+        in_force::require_daemon_of(&self.policy.path)
     }
 
     /// Waits until it is in force, and does what it says.
