@@ -44,11 +44,14 @@ pub(super) fn is_in_its_place(policy: &Policy) -> bool {
     measure::read_bounded(&policy.path, MAX_SIZE).is_ok_and(|bytes| sha256(&bytes) == policy.sha256)
 }
 
+/// An error, unless there is a daemon.
+pub(super) fn require_daemon() -> Result<(), Failure> {
+    kernel::daemon().map_err(|error| Failure::because(Exit::System, &error))?.map(drop).ok_or_else(nobody)
+}
+
 /// An error, unless there is a daemon, and this is its policy.
 pub(super) fn require_daemon_of(path: &Path) -> Result<(), Failure> {
-    if kernel::daemon().map_err(|error| Failure::because(Exit::System, &error))?.is_none() {
-        return Err(nobody());
-    }
+    require_daemon()?;
     match daemon::policy_in_force() {
         Some(its) if !is_same(&its, path) => Err(another(&its, path)),
         _ => Ok(()),
