@@ -9,7 +9,7 @@ use super::notice::{Notice, PolicyInForce, Refused};
 use super::protected::require_protected;
 use super::run::{Daemon, DaemonError, notify, system, watching};
 use super::watch::Watch;
-use super::{Ground, entitled, facts, own_code, scan, suspension};
+use super::{Ground, entitled, facts, own_code, scan, scopes, suspension};
 use crate::audit::Timestamp;
 use crate::charter::InForce;
 use crate::kernel;
@@ -97,6 +97,7 @@ impl Daemon {
             What::Trust => ground.examiner.trust().renewed(&policy.revocation)?,
         };
         require_protected(&policy)?;
+        scopes::require_hierarchy(&policy)?;
         if mode == Mode::Enforce {
             self.shared.workers.require_confined().map_err(|unfit| DaemonError::Workers(Arc::new(unfit)))?;
         }

@@ -33,7 +33,7 @@ use super::suspension::{self, Blown, Suspension};
 use super::tally::{Loss, Tally};
 use super::textfile::Textfile;
 use super::watch::Watch;
-use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
+use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan, scopes};
 use crate::audit::{EventLog, Timestamp, state_in_words, unified_path};
 use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
@@ -120,6 +120,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let began = Timestamp::now();
     let policy = Policy::load(&options.policy)?;
     require_protected(&policy)?;
+    scopes::require_hierarchy(&policy)?;
     require_kernel()?;
     for folder in [STATE_FOLDER, RUN_FOLDER] {
         private_folder(Path::new(folder))?;

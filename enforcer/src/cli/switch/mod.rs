@@ -15,6 +15,7 @@ use super::output::Style;
 use super::{Exit, Failure, Output, PolicyOption, ReportOption, in_force, since, without_rights};
 use crate::audit::Timestamp;
 use crate::daemon;
+use crate::kernel::require_unified_hierarchy;
 use crate::measure;
 use crate::policy::{CgroupPattern, Edit, Fuse, MAX_SIZE, Mode, Policy, display_duration, parse_duration};
 use crate::signature::sign::rewrite;
@@ -223,6 +224,9 @@ impl Draft {
             return Err(Failure::new(Exit::Refused, text).hint(hint));
         }
         // Before anybody is asked, and anything is written.
+        if !self.policy.scopes.is_empty() {
+            require_unified_hierarchy().map_err(|error| Failure::because(Exit::Refused, &error))?;
+        }
         in_force::require_daemon_of(&self.policy.path)
     }
 
