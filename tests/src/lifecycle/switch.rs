@@ -21,7 +21,7 @@ pub const TESTS: &[Test] = &[
         one_service,
     ),
     Test::new("refused_switch_leaves_the_policy_as_it_was", "`enforcer enforce` with a policy under which the daemon could not start again", refused),
-    Test::new("fuse_suspends_enforcing_once", "more denials than the fuse lets pass, a restart of the daemon, and `enforcer enforce` again", fuse),
+    Test::new("fuse_suspends_enforcing_once", "as many denials as blow the fuse, a restart of the daemon, and `enforcer enforce` again", fuse),
     Test::new("fuse_that_has_ended_does_not_blow", "as many denials after the fuse's end", ended_fuse),
 ];
 

@@ -30,7 +30,7 @@ use crate::text::printable;
   sudo enforcer enforce                                          the whole machine, after a look at what would break
   sudo enforcer enforce --scope nginx.service                    one service, while the rest is only watched
   sudo enforcer enforce --scope '/system.slice/docker-*'         all containers, by their control groups
-  sudo enforcer enforce --yes --fuse 50/10m --fuse-for 24h       back to audit once, if more than 50 uses are denied within ten minutes
+  sudo enforcer enforce --yes --fuse 50/10m --fuse-for 24h       back to audit once, when 50 uses are denied within ten minutes
   enforcer enforce --print --policy policy.toml > new.toml       only write what the policy would be, to be signed elsewhere
 
 Exit status: 0 when it is in force, 1 when it was not wanted after all.")]
