@@ -48,7 +48,7 @@ pub use notice::{Notice, PolicyInForce, Refused};
 pub use own_code::{Refused as Untrusted, examine as examine_own_code};
 pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
 pub use state::trusted_facts;
-pub use status::{mode_in_force, policy_in_force, status};
+pub use status::{mode_in_force, policy_in_force, status, trusted_time};
 pub use suspension::{PARAMETER as BREAK_GLASS_PARAMETER, Suspension, ask_for_fuse, forget_asking, normal as normal_code};
 
 use crate::audit::Timestamp;

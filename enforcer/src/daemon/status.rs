@@ -116,6 +116,11 @@ pub fn mode_in_force() -> Result<Option<Mode>, KernelError> {
     Ok(Mode::from_raw(Maps::open(pins.folder())?.settings()?.mode))
 }
 
+/// The time that decisions rest on, as a daemon of this boot has told it; else what the machine's clock says.
+pub fn trusted_time() -> Timestamp {
+    Notice::read().map_or_else(Timestamp::now, |notice| clock::compare(notice.clock_offset).0)
+}
+
 /// The file of the policy in force, as the last daemon of this boot said. Needs root.
 pub fn policy_in_force() -> Option<PathBuf> {
     let bytes = measure::read_bounded(&Path::new(RUN_FOLDER).join(LOCK_FILE), LONGEST_PATH).ok()?;

@@ -40,7 +40,7 @@ pub(super) struct EnforceArguments {
     /// Suspend enforcing by itself when so many uses are denied within a time, such as 50/10m. Once, loudly, until this command is run again.
     #[arg(long, value_name = "DENIALS/TIME", value_parser = fuse)]
     fuse: Option<(u32, Duration)>,
-    /// Take the fuse out after this time: whoever may cause denials can blow it.
+    /// Take the fuse out after this time, by the clock that decisions rest on: whoever may cause denials can blow it.
     #[arg(long, value_name = "TIME", default_value = "24h", requires = "fuse", value_parser = duration)]
     fuse_for: Duration,
     /// Do not ask.
@@ -90,7 +90,7 @@ pub(super) fn enforce(arguments: EnforceArguments, output: &mut Output) -> Resul
     let draft = Draft::new(&arguments.switch, Mode::Enforce)?;
     let draft = match arguments.fuse {
         Some((denials, within)) => {
-            let until = Timestamp::now().after(arguments.fuse_for);
+            let until = daemon::trusted_time().after(arguments.fuse_for);
             draft.edited(|edit| edit.set_fuse(Some(&Fuse { denials, within, until })))?
         }
         None => draft,
@@ -275,9 +275,10 @@ impl Draft {
             Mode::Audit => ("audit", Style::Warn),
         };
         output.line(format!("{} {}, by {}", output.paint(style, text), self.place(), printable(&path.to_string_lossy())))?;
-        if let Some(fuse) = self.policy.fuse.filter(|fuse| self.mode == Mode::Enforce && fuse.until > Timestamp::now()) {
+        if let Some(fuse) = self.policy.fuse.filter(|fuse| self.mode == Mode::Enforce && fuse.until > daemon::trusted_time()) {
             let (within, until) = (display_duration(fuse.within), fuse.until.to_the_second());
-            output.line(format!("fuse: audit again, once, after {} denials within {within}; until {until}", fuse.denials))?;
+            let text = format!("fuse: audit again, once, at {} denials within {within}; until {until} by the daemon's clock", fuse.denials);
+            output.paragraph(0, &text)?;
         }
         let others: Vec<String> = self.policy.scopes.iter().filter(|scope| scope.mode != self.mode).map(|scope| scope.name.clone()).collect();
         if self.scopes.is_empty() && !others.is_empty() {
