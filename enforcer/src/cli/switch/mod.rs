@@ -206,6 +206,13 @@ impl Draft {
         format!("in {}", self.scopes.iter().map(CgroupPattern::to_string).collect::<Vec<_>>().join(", "))
     }
 
+    /// The control groups within what is switched that keep another mode, by scopes of their own.
+    fn keeping(&self) -> Vec<String> {
+        let is_within = |cgroup: &CgroupPattern| self.scopes.is_empty() || self.scopes.iter().any(|scope| scope.is_around(cgroup));
+        let others = self.policy.scopes.iter().filter(|scope| scope.mode != self.mode);
+        others.flat_map(|scope| &scope.cgroups).filter(|cgroup| is_within(cgroup)).map(|cgroup| printable(&cgroup.to_string()).into_owned()).collect()
+    }
+
     fn print(&self, output: &mut Output) -> Result<Exit, Failure> {
         output.line(self.new.trim_end())?;
         Ok(Exit::Yes)
@@ -267,7 +274,7 @@ impl Draft {
         }
         if json {
             let scopes = self.scopes.iter().map(CgroupPattern::to_string).collect();
-            output.json(&Switched { policy: path, mode: self.mode.name(), scopes, changed: is_changed })?;
+            output.json(&Switched { policy: path, mode: self.mode.name(), scopes, changed: is_changed, keeping: self.keeping() })?;
             return Ok(Exit::Yes);
         }
         let (text, style) = match self.mode {
@@ -280,9 +287,9 @@ impl Draft {
             let text = format!("fuse: audit again, once, at {} denials within {within}; until {until} by the daemon's clock", fuse.denials);
             output.paragraph(0, &text)?;
         }
-        let others: Vec<String> = self.policy.scopes.iter().filter(|scope| scope.mode != self.mode).map(|scope| scope.name.clone()).collect();
-        if self.scopes.is_empty() && !others.is_empty() {
-            output.paragraph(0, &format!("Services with a mode of their own keep it: {}", others.join(", ")))?;
+        let keeping = self.keeping();
+        if !keeping.is_empty() {
+            output.paragraph(0, &format!("What has a scope of its own keeps another mode: {}", keeping.join(", ")))?;
         }
         Ok(Exit::Yes)
     }
@@ -294,6 +301,8 @@ struct Switched<'a> {
     mode: &'static str,
     scopes: Vec<String>,
     changed: bool,
+    /// Control groups within these that keep another mode.
+    keeping: Vec<String>,
 }
 
 fn fuse(text: &str) -> Result<(u32, Duration), String> {
@@ -310,3 +319,29 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// How long the daemon may take to read again what was in force.
 const SHORT_PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_another_mode_within_a_switched_scope_is_named() {
+        let scope = |name: &str, cgroup: &str, mode: &str| format!("[[scope]]\nname = {name:?}\ncgroups = [{cgroup:?}]\nmode = {mode:?}\n");
+        let text = [
+            "version = 1\nmode = \"audit\"\n[[signer]]\nname = \"a\"\nanchors = [\"/a\"]\n".to_owned(),
+            scope("web", "/system.slice", "enforce"),
+            scope("slow", "/system.slice/slow.service", "audit"),
+            scope("fast", "/system.slice/fast.service", "enforce"),
+            scope("other", "/user.slice", "audit"),
+        ];
+        let policy = Policy::parse(&text.concat(), Path::new("policy.toml")).unwrap();
+        let keeping = |scopes: &[&str], mode| {
+            let scopes = scopes.iter().map(|scope| CgroupPattern::parse(scope).unwrap()).collect();
+            Draft { old: String::new(), new: String::new(), before: policy.clone(), policy: policy.clone(), mode, scopes }.keeping()
+        };
+        assert_eq!(keeping(&["/system.slice"], Mode::Enforce), ["/system.slice/slow.service"]);
+        assert_eq!(keeping(&["/user.slice"], Mode::Audit), [""; 0]);
+        assert_eq!(keeping(&[], Mode::Enforce), ["/system.slice/slow.service", "/user.slice"]);
+        assert_eq!(keeping(&["/system.slice"], Mode::Audit), ["/system.slice/fast.service"]);
+    }
+}
