@@ -89,8 +89,7 @@ impl Daemon {
             What::Trust => ground.broken_glass.clone(),
         };
         let blown = self.shared.in_force.blown().filter(|_| !is_fuse_mended);
-        let is_suspended = suspension::of(broken_glass.as_ref(), blown.as_ref(), &policy.sha256).is_some();
-        let mode = if is_suspended { Mode::Audit } else { policy.strictest_mode() };
+        let mode = suspension::strictest_mode(&policy, broken_glass.as_ref(), blown.as_ref());
         watch.watch(&policy).map_err(watching)?;
         let mut trust = match what {
             What::Policy => TrustStore::load(&policy, self.shared.clock.now())?,

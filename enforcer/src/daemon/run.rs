@@ -128,8 +128,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let mut lock = lock()?;
     // Behind the lock: a code that was used is written down, and whoever does not get to be the daemon uses none.
     let (broken_glass, blown) = (suspension::broken_glass(&policy), suspension::blown());
-    let is_suspended = suspension::of(broken_glass.as_ref(), blown.as_ref(), &policy.sha256).is_some();
-    let mode = if is_suspended { Mode::Audit } else { policy.strictest_mode() };
+    let mode = suspension::strictest_mode(&policy, broken_glass.as_ref(), blown.as_ref());
     let clock = Arc::new(start_clock(mode)?);
     // Before anything of it is read, so that no change is missed.
     let watch = Watch::start(&policy).map_err(watching)?;

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use enforcer_common::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::run::{RUN_FOLDER, STATE_FOLDER};
@@ -54,6 +55,11 @@ impl Suspension {
 /// Why a policy is not in force as it is written: by the code that was given at this boot, or by a fuse that has blown, if that is this policy's own.
 pub(super) fn of(broken_glass: Option<&Suspension>, blown: Option<&Blown>, policy: &[u8; 32]) -> Option<Suspension> {
     broken_glass.cloned().or_else(|| blown.filter(|blown| blown.policy == hex(policy)).map(Blown::suspension))
+}
+
+/// The strictest mode in which a policy comes into force with what suspends it.
+pub(super) fn strictest_mode(policy: &Policy, broken_glass: Option<&Suspension>, blown: Option<&Blown>) -> Mode {
+    if of(broken_glass, blown, &policy.sha256).is_some() { Mode::Audit } else { policy.strictest_mode() }
 }
 
 /// Whether the policy knows the code that the kernel was given at this boot, and nobody used it before. That it is used is written down: only for the daemon.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::failure::note;
 use super::output::Style;
 use super::{Exit, Failure, Output, PolicyOption, ReportOption, in_force, since, without_rights};
 use crate::audit::Timestamp;
@@ -111,12 +112,7 @@ pub(super) fn enforce(arguments: EnforceArguments, output: &mut Output) -> Resul
     if !(arguments.yes || arguments.if_safe || is_wanted(&draft, output)?) {
         return Ok(Exit::No);
     }
-    let failed = |error: std::io::Error| Failure::new(Exit::System, format!("the fuse that has blown cannot be put in again: {error}"));
-    daemon::ask_for_fuse().map_err(failed)?;
-    let outcome = draft.put_in_force(arguments.switch.report.json, output);
-    // The daemon has seen it, unless it never read the policy.
-    daemon::forget_asking().map_err(failed)?;
-    outcome
+    draft.put_in_force(arguments.switch.report.json, output)
 }
 
 /// `enforcer audit`.
@@ -237,9 +233,18 @@ impl Draft {
         in_force::require_daemon_of(&self.policy.path)
     }
 
-    /// Waits until it is in force, and does what it says.
+    /// Waits until it is in force, and does what it says. A fuse that has blown is put in again with it, and with nothing else.
     fn wait(&self) -> Result<(), Failure> {
-        match in_force::ask(&self.policy, in_force::PATIENCE)?.filter(|_| self.policy.strictest_mode() == Mode::Enforce) {
+        if self.mode == Mode::Enforce {
+            let failed = |error: std::io::Error| Failure::new(Exit::System, format!("the fuse that has blown cannot be put in again: {error}"));
+            daemon::ask_for_fuse().map_err(failed)?;
+        }
+        let answer = in_force::ask(&self.policy, in_force::PATIENCE);
+        // Before anything else is read: what is put back has not been asked for.
+        if let Err(error) = daemon::forget_asking() {
+            note(&format!("the next policy that is accepted puts in again a fuse that has blown: {error}"));
+        }
+        match answer?.filter(|_| self.policy.strictest_mode() == Mode::Enforce) {
             Some(suspension) => Err(Failure::new(Exit::Refused, format!("it is read, and suspended: {}", suspension.in_words()))),
             None => Ok(()),
         }
