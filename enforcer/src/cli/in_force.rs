@@ -44,8 +44,11 @@ pub(super) fn is_in_its_place(policy: &Policy) -> bool {
     measure::read_bounded(&policy.path, MAX_SIZE).is_ok_and(|bytes| sha256(&bytes) == policy.sha256)
 }
 
-/// An error, unless there is a daemon.
+/// An error, unless there is a daemon, which only root sees.
 pub(super) fn require_daemon() -> Result<(), Failure> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Failure::new(Exit::System, "only root may ask the daemon to read its policy").hint("run it by `sudo`"));
+    }
     kernel::daemon().map_err(|error| Failure::because(Exit::System, &error))?.map(drop).ok_or_else(nobody)
 }
 
