@@ -43,6 +43,7 @@ fn every_command_has_examples() {
         "simulate",
         "enforce",
         "audit",
+        "reload",
         "break-glass",
         "stop",
         "completions",

@@ -6,8 +6,13 @@ use std::path::Path;
 
 use enforcer_common::{Mode, NAME_SIZE, NO_STEP, SCOPE_DEPTH, ScopeNode, ScopeStep, WHOLE_NAME};
 
-use crate::kernel::{KernelError, Maps, canary_cgroup, is_canary_cgroup};
+use crate::kernel::{KernelError, Maps, canary_cgroup, is_canary_cgroup, require_unified_hierarchy};
 use crate::policy::{CgroupPattern, Policy};
+
+/// Refuses a policy whose scopes nothing on this machine would ever be in.
+pub(super) fn require_hierarchy(policy: &Policy) -> Result<(), KernelError> {
+    if policy.scopes.is_empty() { Ok(()) } else { require_unified_hierarchy() }
+}
 
 /// Publishes the steps to a policy's scopes, beside those that are in force. The numbers of their nodes, of which the first is the root, for the settings; 0
 /// and no number when there are no scopes.

@@ -52,8 +52,6 @@ pub struct Policy {
     pub modified: Option<SystemTime>,
     /// Audit or enforce, where no scope says another one.
     pub mode: Mode,
-    /// What holds for what guards the enforcer itself: the same, also when a fuse has blown.
-    pub guards: Mode,
     /// The control groups in which another mode holds.
     pub scopes: Vec<Scope>,
     /// When enforcing is suspended by itself.
@@ -310,7 +308,7 @@ fn read(path: &Path) -> Result<(String, Option<SystemTime>), PolicyError> {
 }
 
 /// Bytes that a policy may have.
-const MAX_SIZE: u64 = 1 << 20;
+pub const MAX_SIZE: u64 = 1 << 20;
 
 /// The version of the format that this program reads.
 const VERSION: i64 = 1;

@@ -36,7 +36,6 @@ pub(super) fn settle(raw: RawPolicy, path: &Path) -> Result<Policy, Vec<Problem>
         sha256: [0; 32],
         modified: None,
         mode,
-        guards: mode,
         scopes: desk.scopes(raw.scope),
         fuse: desk.fuse(raw.fuse),
         break_glass: desk.break_glass(raw.break_glass),
