@@ -23,15 +23,17 @@ pub fn start(scene: &Scene, program: &Path) -> Result<Ended> {
 
 /// A signed program runs.
 pub fn program_runs(scene: &Scene, program: &Path) -> Result<()> {
+    let mark = Mark::now();
     let ended = start(scene, program)?;
-    ensure!(ended.ran(SIGNED_RAN), "`{}` did not run: it {}{}", program.display(), ended.describe(), last_event());
+    ensure!(ended.ran(SIGNED_RAN), "`{}` did not run: it {}{}", program.display(), ended.describe(), events_since(mark, scene));
     Ok(())
 }
 
 /// A library opens, and its function answers.
 pub fn library_opens(scene: &Scene, library: &Path) -> Result<()> {
+    let mark = Mark::now();
     let ended = open(scene, library)?;
-    ensure!(ended.ran("the library answered 42"), "`{}` did not open: it {}{}", library.display(), ended.describe(), last_event());
+    ensure!(ended.ran("the library answered 42"), "`{}` did not open: it {}{}", library.display(), ended.describe(), events_since(mark, scene));
     Ok(())
 }
 
@@ -90,10 +92,12 @@ pub fn with_suffix(file: &Path, suffix: impl AsRef<OsStr>) -> std::path::PathBuf
     name.into()
 }
 
-/// The latest event, which often says why something did not run.
-fn last_event() -> String {
-    let events = Mark::BEGINNING.events().unwrap_or_default();
-    events.last().map_or_else(String::new, |event| format!("; the latest event: {}", events::summary(event)))
+/// The events since a mark, which say why something did not run.
+fn events_since(mark: Mark, scene: &Scene) -> String {
+    match mark.everything(scene) {
+        Ok(events) => events.iter().map(|event| format!("; {}", events::summary(event))).collect(),
+        Err(error) => format!("; its events are not known: {error:#}"),
+    }
 }
 
 const STARTS_IN_A_SECOND: u32 = 500;
