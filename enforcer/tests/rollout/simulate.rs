@@ -45,7 +45,7 @@ fn nothing_is_newly_denied_once_all_is_signed() {
     let after = trial.simulate(&words);
     // The event is about another content than the one that lies there now.
     assert_eq!((after.exit, counts(&after.json(), "newly-denied"), counts(&after.json(), "unjudged")), (Exit::Yes, (0, 0), (1, 0)));
-    assert!(after.json()["groups"][0]["cause"]["text"].as_str().unwrap().starts_with("the file changed since"));
+    assert!(after.json()["groups"][0]["rationale"]["text"].as_str().unwrap().starts_with("the file changed since"));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn code_on_the_disk_is_judged_by_both_policies() {
     trial.policy("libraries.toml", "enforce", &format!("{signer}allow = [\"library\"]\n"));
     let told = scan("FOLDER/enforce.toml", "FOLDER/libraries.toml");
     let denied = groups(&told, "newly-denied");
-    assert_eq!((denied.len(), &denied[0]["cause"]["code"]), (1, &"use-not-allowed".into()), "{told:#}");
+    assert_eq!((denied.len(), &denied[0]["rationale"]["code"]), (1, &"use-not-allowed".into()), "{told:#}");
     let rule = denied[0]["rule"].as_str().unwrap();
     assert!(rule.contains("libraries.toml:") && rule.ends_with("[[signer]] \"vendor\""), "{rule}");
     assert!(denied[0]["ways"][0]["text"].as_str().unwrap().contains("add \"exec\" to `allow` in line"), "{told:#}");
@@ -109,13 +109,13 @@ fn settings_answer_what_no_signature_can() {
     assert_eq!(counts(&told, "newly-allowed"), (2, 0), "{told:#}");
     assert_eq!(counts(&told, "still-denied"), (1, 0), "{told:#}");
     let [unjudged] = groups(&told, "unjudged")[..] else { panic!("{told:#}") };
-    assert!(unjudged["cause"]["text"].as_str().unwrap().contains("`modules-from-memory` and `kexec`"), "{told:#}");
+    assert!(unjudged["rationale"]["text"].as_str().unwrap().contains("`modules-from-memory` and `kexec`"), "{told:#}");
 
     let signer = format!("[[signer]]\nname = \"vendor\"\nanchors = [\"{}\"]\nentitlements = [\"jit\"]\n", text(&PKI.root.certificate));
     trial.policy("jit.toml", "enforce", &signer);
     let told = trial.simulate(&["--from", "FOLDER/audit.toml", "--policy", "FOLDER/jit.toml", "--no-scan", "--json"]).json();
     let unjudged = groups(&told, "unjudged");
-    assert!(unjudged.iter().any(|group| group["cause"]["text"].as_str().unwrap().contains("newly grants the entitlement `jit`")), "{told:#}");
+    assert!(unjudged.iter().any(|group| group["rationale"]["text"].as_str().unwrap().contains("newly grants the entitlement `jit`")), "{told:#}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enforcer_common::{COMM_SIZE, Event, PATH_SIZE, Reason};
+use enforcer_common::{Event, Reason};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -16,18 +16,8 @@ fn moment(text: &str) -> Timestamp {
 
 /// Something that happened so many seconds before half past nine.
 fn record(seconds: u64, comm: &str, path: &str, cgroup: Option<&str>, reason: Reason, denied: bool) -> Record {
-    let mut event = Event {
-        time: (1000 - seconds) * 1_000_000_000,
-        reason: reason as u32,
-        denied: denied.into(),
-        pid: 4242,
-        tid: 4242,
-        comm: [0; COMM_SIZE],
-        path: [0; PATH_SIZE],
-        ..tests::event()
-    };
-    event.comm[..comm.len()].copy_from_slice(comm.as_bytes());
-    event.path[..path.len()].copy_from_slice(path.as_bytes());
+    let event = Event { time: (1000 - seconds) * 1_000_000_000, reason: reason as u32, denied: denied.into(), ..tests::event() };
+    let event = event.by_process(4242, comm).about(path.as_bytes());
     let clock = BootTime::at(moment("2026-01-31T09:30:00Z"), 1_000_000_000_000);
     Record { cgroup: cgroup.map(str::to_owned), ..Record::at(&event, clock) }
 }
