@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use enforcer::audit::{BootTime, EventLog, LogLimits, Record};
-use enforcer_common::{COMM_SIZE, Digest, Event, Hook, Mode, PATH_SIZE, PathKind, Reason};
+use enforcer_common::{Event, Hook, Reason};
 
 #[test]
 fn help_and_version_go_to_stdout_and_end_well() {
@@ -283,28 +283,7 @@ fn policy(folder: &Path, text: &str) -> String {
 }
 
 fn record(pid: u32, denied: bool, reason: Reason) -> Record {
-    let mut event = Event {
-        time: 0,
-        cgroup: 1,
-        inode: 2,
-        size: 3,
-        device: 4,
-        hook: Hook::MmapFile as u32,
-        reason: reason as u32,
-        mode: if denied { Mode::Enforce as u32 } else { Mode::Audit as u32 },
-        denied: denied.into(),
-        pid,
-        tid: pid,
-        parent_pid: 1,
-        uid: 0,
-        path_kind: PathKind::Full as u32,
-        detail: 0,
-        digest: Digest::NONE,
-        comm: [0; COMM_SIZE],
-        path: [0; PATH_SIZE],
-    };
-    event.path[..9].copy_from_slice(b"/tmp/tool");
     let clock = BootTime::now();
-    event.time = clock.boottime();
-    Record::at(&event, clock)
+    let event = Event { time: clock.boottime(), ..Event::new(Hook::MmapFile, reason).by_process(pid, "").about(b"/tmp/tool") };
+    Record::at(&if denied { event.denied() } else { event }, clock)
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use enforcer::audit::{BootTime, EventLog, LogLimits, Record};
-use enforcer_common::{COMM_SIZE, Digest, Event, Hook, Mode, PATH_SIZE, PathKind, Reason};
+use enforcer_common::{Digest, Event, Hook, Reason};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -346,28 +346,16 @@ fn stderr(output: &Output) -> String {
 }
 
 fn event(pid: u32) -> Event {
-    let mut event = Event {
+    let path = format!("/tmp/\x1b[2J\n<script>{pid}");
+    Event {
         time: BootTime::now().boottime(),
         cgroup: 1,
         inode: 77,
         size: 4096,
         device: 1,
-        hook: Hook::BprmCheckSecurity as u32,
-        reason: Reason::Untrusted as u32,
-        mode: Mode::Enforce as u32,
-        denied: 1,
-        pid,
-        tid: pid,
         parent_pid: 7,
         uid: 1000,
-        path_kind: PathKind::Full as u32,
-        detail: 0,
         digest: Digest::sha256([0xab; 32]),
-        comm: [0; COMM_SIZE],
-        path: [0; PATH_SIZE],
-    };
-    event.comm[..4].copy_from_slice(b"bash");
-    let path = format!("/tmp/\x1b[2J\n<script>{pid}");
-    event.path[..path.len()].copy_from_slice(path.as_bytes());
-    event
+        ..Event::new(Hook::BprmCheckSecurity, Reason::Untrusted).denied().by_process(pid, "bash").about(path.as_bytes())
+    }
 }
