@@ -29,28 +29,7 @@ fn of_table(table: &Table) -> Vec<String> {
 }
 
 fn of_key(key: &Key) -> Vec<String> {
-    let code = |text: &String| format!("`{text}`");
-    let mut kind = match (key.words.as_slice(), key.kind) {
-        ([], kind) => kind.to_owned(),
-        (words, "list of texts") => format!("list of {}", words.iter().map(code).collect::<Vec<_>>().join(", ")),
-        (words, _) => words.iter().map(code).collect::<Vec<_>>().join(" or "),
-    };
-    if let Some(bounds) = &key.bounds {
-        kind += &format!("; {bounds}");
-    }
-    let mut facts = vec![("Value", kind)];
-    facts.push((
-        "Default",
-        match &key.default {
-            Some(default) => code(default),
-            None if key.must_be_written => "none: it must be written".to_owned(),
-            None => "none".to_owned(),
-        },
-    ));
-    if key.needs_restart {
-        facts.push(("In force", "after `systemctl restart enforcer`".to_owned()));
-    }
-    let mut lines: Vec<String> = facts.into_iter().map(|(name, fact)| format!("- {name}: {fact}")).collect();
+    let mut lines: Vec<String> = key.facts().into_iter().map(|(name, fact)| format!("- {name}: {fact}")).collect();
     lines.push(String::new());
     lines.extend(text(&key.text));
     lines
