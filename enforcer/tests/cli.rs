@@ -30,28 +30,6 @@ fn help_shows_examples_and_every_exit_status() {
 }
 
 #[test]
-fn every_command_has_examples() {
-    for command in [
-        "doctor",
-        "run",
-        "status",
-        "events",
-        "top",
-        "explain",
-        "report",
-        "learn",
-        "simulate",
-        "enforce",
-        "audit",
-        "break-glass",
-        "stop",
-        "completions",
-    ] {
-        assert!(text(&enforcer(&[command, "--help"]).stdout).contains("Examples:"), "{command}");
-    }
-}
-
-#[test]
 fn what_is_not_understood_ends_with_2_and_a_hint_on_stderr() {
     for words in [&["--no-such-flag"][..], &["polcy"], &[], &["policy"], &["events", "--since", "yesterday"], &["events", "--reason", "untrustd"]] {
         let output = enforcer(words);
@@ -247,9 +225,11 @@ fn completions_and_manual_pages_are_made() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("man");
     assert_eq!(status(&enforcer(&["man", &pages.to_string_lossy()])), 0);
-    for page in ["enforcer.1", "enforcer-events.1", "enforcer-policy-check.1"] {
+    for page in ["man1/enforcer.1", "man1/enforcer-events.1", "man1/enforcer-policy-check.1", "man5/enforcer-policy.5"] {
         assert!(fs::read_to_string(pages.join(page)).unwrap().contains(".TH"), "{page}");
     }
+    let overview = fs::read_to_string(pages.join("man1/enforcer.1")).unwrap();
+    assert!(overview.ends_with(".SH \"SEE ALSO\"\n\\fBenforcer\\-policy\\fR(5)\n"), "{overview}");
     fs::set_permissions(&pages, fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(status(&enforcer(&["man", "/proc/no-such-folder"])), 3);
 }

@@ -17,6 +17,10 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 
+#[allow(dead_code)]
+#[path = "../src/snapshot.rs"]
+mod snapshot;
+
 #[test]
 fn every_event_arrives_with_its_attributes() {
     let place = Place::new();
@@ -144,7 +148,7 @@ fn lines_that_are_no_events_are_skipped_and_gaps_are_sent() {
     let lost = r#"{"kind":"lost","time":"2026-01-31T09:30:00Z","count":12,"cause":"the kernel's ring buffer was full"}"#;
     fs::write(place.at("events.jsonl"), format!("garbage\n{{}}\n{lost}\n\0\n{}", "x".repeat(200_000))).unwrap();
     let collector = Collector::start(|_, _| Reply::ok());
-    assert!(place.export(&collector, &[]).starts_with("1 events sent, 0 rejected by the collector, 3 unreadable"));
+    snapshot::terminal("export/once", &place.export(&collector, &[]));
     let request = collector.request();
     assert_eq!(attributes(&request.records()[0].attributes)["enforcer.lost.count"], Value::IntValue(12));
     assert_eq!(request.records()[0].event_name, "enforcer.lost");

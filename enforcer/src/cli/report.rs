@@ -214,7 +214,7 @@ impl Text<'_> {
             };
             table.row([Cell::from(tally.events.to_string()), Cell::from(minute(tally.last)), Cell::from(third), Cell::from(what(finding, self.by))]);
         }
-        output.table(&table)?;
+        output.table_with_long_last(&table)?;
         if listed.len() > shown {
             output.line(format!("and {} more: `--all`, `--html FILE` or `--json`", listed.len() - shown))?;
         }

@@ -25,8 +25,8 @@ use crate::text::{clipped, printable};
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("tried").required(true).multiple(true).args(["policy", "enforce"])))]
 #[command(after_help = "Examples:
-  sudo enforcer simulate --enforce                    may I go from audit to enforce?
-  sudo enforcer simulate --policy new.toml            what would this policy change?
+  sudo enforcer simulate --enforce               may I go from audit to enforce?
+  sudo enforcer simulate --policy new.toml       what would this policy change?
   sudo enforcer simulate --policy new.toml --enforce --since 30d --all
   enforcer simulate --from old.toml --policy new.toml --no-events --no-processes
 

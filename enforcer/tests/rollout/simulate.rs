@@ -6,6 +6,7 @@ use enforcer::cli::Exit;
 use enforcer_common::{Hook, Reason};
 
 use crate::pki::{PKI, text};
+use crate::snapshot;
 use crate::trial::Trial;
 
 const TO_ENFORCE: [&str; 3] = ["--from", "FOLDER/audit.toml", "--enforce"];
@@ -29,7 +30,7 @@ fn what_would_be_denied_is_shown_by_service_with_its_cause_and_its_remedy() {
     let memory = trial.event(Reason::AnonymousMemory, Hook::MmapFile, None, |record| record.comm = "node".to_owned());
     let told = trial.simulate(&[&TO_ENFORCE[..], &["--no-scan"]].concat());
     assert_eq!(told.exit, Exit::No);
-    assert_eq!(trial.settled(&told, &[&id, &memory]), include_str!("simulate.txt"));
+    snapshot::terminal("simulate/enforce", &trial.settled(&told, &[&id, &memory]));
     assert!(told.text.lines().all(|line| line.chars().count() <= 80), "{}", told.text);
 }
 

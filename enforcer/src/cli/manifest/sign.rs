@@ -12,8 +12,14 @@ use crate::text::{counted, printable};
 ///
 /// Whoever signs vouches for every file in it: for a package or an image, that it is the one that was meant. What is claimed is claimed of each of them.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  enforcer manifest sign --key key.pem --certificate signer.pem --chain intermediate.pem base.manifest")]
+#[command(
+    override_usage = "enforcer manifest sign [OPTIONS] --key <PEM|URI> --certificate <PEM>
+                              <FILE>",
+    after_help = "Examples:
+  enforcer manifest sign --key key.pem --certificate signer.pem base.manifest
+  enforcer manifest sign --key key.pem --certificate signer.pem \\
+      --chain intermediate.pem base.manifest"
+)]
 pub(super) struct Sign {
     #[command(flatten)]
     signer: SignerOption,

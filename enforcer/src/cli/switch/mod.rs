@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::output::Style;
+use super::output::{OutputError, Style};
 use super::{Exit, Failure, Output, PolicyOption, ReportOption, since, without_rights};
 use crate::audit::Timestamp;
 use crate::daemon;
@@ -27,11 +27,14 @@ use crate::text::printable;
 /// daemon put it in force at once; if the daemon refuses it, the policy stays as it was.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  sudo enforcer enforce                                          the whole machine, after a look at what would break
-  sudo enforcer enforce --scope nginx.service                    one service, while the rest is only watched
-  sudo enforcer enforce --scope '/system.slice/docker-*'         all containers, by their control groups
-  sudo enforcer enforce --yes --fuse 50/10m --fuse-for 24h       back to audit once, if more than 50 uses are denied within ten minutes
-  enforcer enforce --print --policy policy.toml > new.toml       only write what the policy would be, to be signed elsewhere
+  sudo enforcer enforce                              the whole machine
+  sudo enforcer enforce --scope nginx.service        one service
+  sudo enforcer enforce --scope '/system.slice/docker-*'       all containers
+  sudo enforcer enforce --yes --fuse 50/10m --fuse-for 24h
+                                 back to audit, once, if more than 50 uses are
+                                 denied within ten minutes
+  enforcer enforce --print --policy policy.toml > new.toml
+                                 only write what the policy would be
 
 Exit status: 0 when it is in force, 1 when it was not wanted after all.")]
 pub(super) struct EnforceArguments {
@@ -62,7 +65,8 @@ pub(super) struct EnforceArguments {
 /// Writes the policy's `mode`, or a `[[scope]]`, and has the daemon put it in force at once.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  sudo enforcer audit                            the whole machine; services that have a scope of their own keep it
+  sudo enforcer audit                            the whole machine; services
+                                                 with a scope keep it
   sudo enforcer audit --scope nginx.service      one service
 
 Exit status: 0 when it is in force.")]
@@ -244,22 +248,28 @@ impl Draft {
         if json {
             let scopes = self.scopes.iter().map(CgroupPattern::to_string).collect();
             output.json(&Switched { policy: path, mode: self.mode.name(), scopes, changed: is_changed })?;
-            return Ok(Exit::Yes);
+        } else {
+            self.tell(output)?;
         }
+        Ok(Exit::Yes)
+    }
+
+    /// What is in force now, in words.
+    fn tell(&self, output: &mut Output) -> Result<(), OutputError> {
         let (text, style) = match self.mode {
             Mode::Enforce => ("enforcing", Style::Good),
             Mode::Audit => ("audit", Style::Warn),
         };
-        output.line(format!("{} {}, by {}", output.paint(style, text), self.place(), printable(&path.to_string_lossy())))?;
+        output.line(format!("{} {}, by {}", output.paint(style, text), self.place(), printable(&self.policy.path.to_string_lossy())))?;
         if let Some(fuse) = self.policy.fuse.filter(|fuse| self.mode == Mode::Enforce && fuse.until > Timestamp::now()) {
             let (within, until) = (display_duration(fuse.within), fuse.until.to_the_second());
-            output.line(format!("fuse: audit again, once, after {} denials within {within}; until {until}", fuse.denials))?;
+            output.paragraph(0, &format!("fuse: audit again, once, after {} denials within {within}; until {until}", fuse.denials))?;
         }
         let others: Vec<String> = self.policy.scopes.iter().filter(|scope| scope.mode != self.mode).map(|scope| scope.name.clone()).collect();
         if self.scopes.is_empty() && !others.is_empty() {
             output.paragraph(0, &format!("Services with a mode of their own keep it: {}", others.join(", ")))?;
         }
-        Ok(Exit::Yes)
+        Ok(())
     }
 }
 
@@ -285,3 +295,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// No policy is larger.
 const MAX_SIZE: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests;
