@@ -112,11 +112,10 @@ impl Scene {
     /// With what is another one in each run written in the same letters, as many.
     fn settled(&self, text: &str) -> String {
         let mut text = text.replace(&self.folder.path().display().to_string(), "/tmp/enforcer-FOLDER");
-        for (pattern, instead) in [
-            (&"h".repeat(64), &"5e".repeat(32)),
-            (&"dddd-dd-dd".to_owned(), &"2026-01-31".to_owned()),
-            (&"dd:dd:dd".to_owned(), &"09:30:00".to_owned()),
-        ] {
+        let (digest, shown) = ("h".repeat(64), "5e".repeat(32));
+        let settled =
+            [(digest.as_str(), shown.as_str()), ("dddd-dd-dd", "2026-01-31"), ("dd:dd:dd", "09:30:00"), ("(event hhhhhhhh)", "(event 0a1b2c3d)")];
+        for (pattern, instead) in settled {
             text = replaced(&text, pattern, instead);
         }
         text
