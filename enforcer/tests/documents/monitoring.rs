@@ -246,22 +246,10 @@ fn is_duration(text: &str) -> bool {
     digits.len() + 1 == text.len() && digits.parse::<u32>().is_ok_and(|number| number > 0)
 }
 
+/// Whether as many brackets and quotes are closed as opened; the rest is what `promtool check rules` is for.
 fn is_balanced(expr: &str) -> bool {
-    let mut open = Vec::new();
-    let mut quoted = false;
-    for letter in expr.chars() {
-        match letter {
-            '"' => quoted = !quoted,
-            '(' | '[' | '{' if !quoted => open.push(letter),
-            ')' | ']' | '}' if !quoted => {
-                if !matches!((open.pop(), letter), (Some('('), ')') | (Some('['), ']') | (Some('{'), '}')) {
-                    return false;
-                }
-            }
-            _ => {}
-        }
-    }
-    open.is_empty() && !quoted
+    let count = |letter: char| expr.matches(letter).count();
+    count('"').is_multiple_of(2) && [('(', ')'), ('[', ']'), ('{', '}')].into_iter().all(|(open, close)| count(open) == count(close))
 }
 
 /// Of Grafana's grid.

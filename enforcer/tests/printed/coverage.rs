@@ -13,14 +13,16 @@ fn every_commands_help_fits_eighty_columns_and_has_examples() {
         let help = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{}", command.name);
         assert!(help.contains("\nExamples") || command.is_hidden || command.is_group, "`{}` has no examples", command.name);
-        snapshot::terminal(&format!("{}/help", command.name), &help);
+        // Builds with `enforcer export` have one command more in their list.
+        let lists_export = command.words.is_empty() && cfg!(feature = "otlp");
+        snapshot::terminal(&format!("{}/{}", command.name, if lists_export { "help-with-export" } else { "help" }), &help);
     }
 }
 
 #[test]
 fn every_command_has_a_snapshot_of_its_answers() {
     for command in commands().filter(|command| !command.is_group && !ELSEWHERE.contains(&command.name.as_str())) {
-        let answers = snapshots().into_iter().filter(|name| name.starts_with(&format!("{}/", command.name)) && !name.ends_with("/help")).count();
+        let answers = snapshots().into_iter().filter(|name| name.starts_with(&format!("{}/", command.name)) && !name.contains("/help")).count();
         assert!(answers > 0, "nobody holds what `{}` prints: see tests/printed.rs", command.name);
     }
 }
@@ -38,7 +40,7 @@ fn every_snapshot_belongs_to_a_command_and_is_compared_by_a_test() {
         let is_optional = !cfg!(feature = "otlp") && command == "export";
         assert!(commands.contains(command) || is_optional, "{name}.txt: there is no such command");
         let name = name.strip_suffix(".pipe").unwrap_or(&name);
-        assert!(answer == "help" || sources.contains(&format!("\"{name}\"")), "{name}.txt: no test names it");
+        assert!(answer.starts_with("help") || sources.contains(&format!("\"{name}\"")), "{name}.txt: no test names it");
     }
 }
 

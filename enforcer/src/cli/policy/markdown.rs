@@ -54,7 +54,7 @@ const PREFACE: &str = "\
 
 Every table and every key of `/etc/enforcer/policy.toml`, made by `enforcer policy reference` from the types that read it; a test holds this page to them.
 `enforcer policy default` prints the same as a policy with comments, which is the `policy.toml` that comes with Enforcer, and `enforcer policy reference --json`
-as JSON Schema ([policy.schema.json](policy.schema.json)), by which editors complete and check a policy.
+as JSON Schema ([policy.schema.json](policy.schema.json)), by which editors complete and check a policy. The manual page enforcer-policy(5) has it too.
 
 After an edit, `enforcer policy check` says what is wrong, with line and column, and `systemctl reload enforcer` puts the policy in force, whole or not at all. A key that
 takes a restart says so. Only `version` and `mode` must be written. Paths are absolute.";
