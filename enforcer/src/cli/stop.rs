@@ -11,8 +11,8 @@ use crate::kernel;
 /// Stop the daemon, or take enforcement off.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  sudo enforcer stop               end the daemon; what is known runs on, what is
-                                   unknown is denied
+  sudo enforcer stop               end the daemon; what is known runs on, and
+                                   what is unknown is denied
   sudo enforcer stop --release     take enforcement off this machine, until the
                                    next `enforcer run`
   sudo enforcer stop --release --order release-order

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::snapshot;
 
 #[test]
@@ -13,6 +15,9 @@ fn every_commands_help_fits_eighty_columns_and_has_examples() {
         let help = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{}", command.name);
         assert!(help.contains("\nExamples") || command.is_hidden || command.is_group, "`{}` has no examples", command.name);
+        // Also commands: what is broken cannot be copied.
+        let wide: Vec<&str> = command.examples.lines().chain(help.lines()).filter(|line| line.width() > 80).collect();
+        assert!(wide.is_empty(), "{}: wider than 80 columns: {wide:#?}", command.name);
         // Builds with `enforcer export` have one command more in their list.
         let lists_export = command.words.is_empty() && cfg!(feature = "otlp");
         snapshot::terminal(&format!("{}/{}", command.name, if lists_export { "help-with-export" } else { "help" }), &help);
@@ -48,6 +53,8 @@ struct Named {
     /// `policy-check`: the folder of its snapshots, and its manual page.
     name: String,
     words: Vec<String>,
+    /// As they are written, before anybody breaks their lines.
+    examples: String,
     is_group: bool,
     is_hidden: bool,
 }
@@ -56,7 +63,8 @@ struct Named {
 fn commands() -> impl Iterator<Item = Named> {
     fn below(command: &clap::Command, words: &[String], found: &mut Vec<Named>) {
         let name = if words.is_empty() { command.get_name().to_owned() } else { words.join("-") };
-        found.push(Named { name, words: words.to_vec(), is_group: command.has_subcommands(), is_hidden: command.is_hide_set() });
+        let examples = command.get_after_help().map_or_else(String::new, ToString::to_string);
+        found.push(Named { name, words: words.to_vec(), examples, is_group: command.has_subcommands(), is_hidden: command.is_hide_set() });
         for command in command.get_subcommands() {
             below(command, &[words, &[command.get_name().to_owned()]].concat(), found);
         }

@@ -33,12 +33,12 @@ use crate::text::{chain, counted, printable};
 #[command(
     group = clap::ArgGroup::new("sources").multiple(true).required(true).args(["roots", "debian", "oci"]),
     override_usage = "enforcer manifest create [OPTIONS] <DIR|FILE|PACKAGE>...
-       enforcer manifest create [OPTIONS] [DIR|FILE|PACKAGE]... --debian [PACKAGE]...
+       enforcer manifest create [OPTIONS] [DIR|FILE]... --debian [PACKAGE]...
        enforcer manifest create [OPTIONS] --oci <DIR[:TAG|@DIGEST]>",
     after_help = "Examples:
   enforcer manifest create /usr /opt/tool -o base.manifest
   enforcer manifest create ./hello_2.10-3_amd64.deb -o hello.manifest
-  enforcer manifest create --debian -o debian.manifest      all that is installed
+  enforcer manifest create --debian -o debian.manifest    all that is installed
   enforcer manifest create /opt/tool --debian coreutils bash
   enforcer manifest create --oci ./layout:v1 --platform linux/arm64 \\
       -o image.manifest"

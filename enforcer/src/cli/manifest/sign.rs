@@ -21,13 +21,14 @@ use crate::text::{counted, printable};
       --chain intermediate.pem base.manifest"
 )]
 pub(super) struct Sign {
+    /// The manifest.
+    // Before the options, which go on under headings of their own.
+    #[arg(value_name = "FILE")]
+    manifest: PathBuf,
     #[command(flatten)]
     signer: SignerOption,
     #[command(flatten)]
     claims: ClaimsOption,
-    /// The manifest.
-    #[arg(value_name = "FILE")]
-    manifest: PathBuf,
 }
 
 impl Sign {
