@@ -77,12 +77,16 @@ pub struct Settings {
     pub enforcers: [Digest; ENFORCERS],
     /// Where the map `SCOPES` begins ([`crate::ScopeStep::from`]); 0 when `mode` holds everywhere.
     pub scope_root: u32,
+    /// [`Mode`] for what guards the enforcer itself, where that of the process is not stricter: a fuse that has blown leaves it as it was.
+    pub guards: u32,
+    /// Explicit padding.
+    pub reserved: u32,
 }
 
 /// Digests of the enforcer's own program: two kinds of the running one, and two of its successor.
 pub const ENFORCERS: usize = 4;
 
-const _: () = assert!(size_of::<Settings>() == 24 + 32 + 40 + 12 + 36 * ENFORCERS + 4);
+const _: () = assert!(size_of::<Settings>() == 24 + 32 + 40 + 12 + 36 * ENFORCERS + 12);
 
 /// The place in the map `EPOCHS` of a number that the daemon moves when it has taken away something that it had published, or changed the settings.
 pub const POLICY_EPOCH: u32 = 0;

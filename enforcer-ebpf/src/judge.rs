@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::LsmContext,
 };
 use aya_log_ebpf::error;
-use enforcer_common::{Counter, Digest, Hook, Mode, Reason, Response, Settings, Verdict};
+use enforcer_common::{Counter, Digest, Hook, Mode, Reason, Response, Settings, USE_MODULE, Verdict};
 
 use crate::{
     filesystem, first_use, grant,
@@ -176,7 +176,7 @@ fn look_at(question: &Question, subject: &mut measure::Subject, denial: &mut Den
             return Some(Answer::Deny);
         }
         // Reported in audit mode already: once is enough, and the file may well be unsigned besides.
-        if response == Response::Deny as u32 && scope::mode(settings) == Mode::Audit as u32 {
+        if response == Response::Deny as u32 && mode_for(question, denial, settings) == Mode::Audit as u32 {
             return Some(Answer::Allow);
         }
         denial.reason = Reason::Untrusted;
@@ -296,11 +296,28 @@ fn deny_and(report: impl Fn(&Question, &Denial, u32, bool), question: &Question,
     if response == Response::Allow as u32 {
         return Answer::Allow;
     }
-    let mode = scope::mode(settings);
+    let mode = mode_for(question, denial, settings);
     let stops = mode != Mode::Audit as u32 && response != Response::Audit as u32;
     maps::count(if stops { Counter::Denied } else { Counter::WouldBeDenied });
     report(question, denial, mode, stops);
     if stops { Answer::Deny } else { Answer::Allow }
+}
+
+/// The mode that a denial falls under. A scope speaks for what its own processes run; what guards the kernel, or code that others run, is the machine's
+/// matter, too; and what guards the enforcer holds on when its fuse has blown.
+#[inline(always)]
+fn mode_for(question: &Question, denial: &Denial, settings: &Settings) -> u32 {
+    let here = scope::mode(settings);
+    if denial.reason as u32 == Reason::Guarded as u32 {
+        return scope::stricter(here, settings.guards);
+    }
+    let is_of_the_machine = question.wanted == USE_MODULE
+        || matches!(question.hook, Hook::KernelReadFile | Hook::KernelPostReadFile | Hook::KernelLoadData | Hook::LockedDown | Hook::Bpf)
+        || matches!(
+            denial.reason,
+            Reason::Tracing | Reason::MappedAsCode | Reason::KernelMemory | Reason::ForeignProgram | Reason::ExecutableReplaced
+        );
+    if is_of_the_machine { scope::stricter(here, settings.mode) } else { here }
 }
 
 /// Fails closed in enforce mode, and counts it in either. Without settings there is no mode to know, so that is closed too.

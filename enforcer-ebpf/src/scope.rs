@@ -14,27 +14,57 @@ use enforcer_common::{Counter, Mode, NAME_SIZE, NO_STEP, SCOPE_DEPTH, ScopeNode,
 
 use crate::{
     kernel::{self, layout},
-    maps::{self, SCOPES},
+    maps::{self, SCOPES, SETTINGS},
 };
 
-/// The [`Mode`] for the current process. The deepest scope counts.
+/// The [`Mode`] for the current process. The deepest scope counts. Steps that cannot be read, again and again, hold everybody to the strictest one.
 #[inline(always)]
 pub(crate) fn mode(settings: &Settings) -> u32 {
-    if settings.scope_root == 0 { settings.mode } else { mode_below(settings.scope_root, settings.mode) as u32 }
+    if root(settings) == 0 {
+        return settings.mode;
+    }
+    for _ in 0..TRIES {
+        let mode = mode_in_scopes();
+        if mode != 0 {
+            return mode as u32;
+        }
+    }
+    maps::count(Counter::Faults);
+    Mode::Enforce as u32
 }
 
-/// The mode for the current process by the steps from this root on, or else `mode`. What cannot be read is held to the strictest one.
+/// The stricter one of two modes.
+#[inline(always)]
+pub(crate) fn stricter(mode: u32, other: u32) -> u32 {
+    if mode == Mode::Audit as u32 { other } else { mode }
+}
+
+/// The number of the node at the root, which user space may exchange at any moment.
+#[inline(always)]
+fn root(settings: &Settings) -> u32 {
+    // SAFETY: a field of a borrowed value.
+    unsafe { read_volatile(addr_of!(settings.scope_root)) }
+}
+
+/// The mode for the current process by the steps from the root on; 0 when they cannot be read, or others were put in force meanwhile. User space removes the
+/// steps from a root after the settings name another one: what was found from one that is still named then was there as a whole.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn mode_below(root: u32, mode: u32) -> u64 {
+extern "C" fn mode_in_scopes() -> u64 {
+    let Some(settings) = SETTINGS.get(0) else { return 0 };
+    let root = root(settings);
+    if root == 0 {
+        return u64::from(settings.mode);
+    }
     let css_set = kernel::word_at(kernel::current_task() as u64 + u64::from(layout!(task_struct_cgroups)));
     let cgroup = if css_set == 0 { 0 } else { kernel::word_at(css_set + u64::from(layout!(css_set_dfl_cgrp))) };
     let level = if cgroup == 0 { 0 } else { kernel::read_half(cgroup + u64::from(layout!(cgroup_level))) };
     let mut node = ScopeNode { node: root, ..ScopeNode::default() };
     let mut is_readable = cgroup != 0 && step_down(NO_STEP, 0, &mut node) != 0;
-    let mut mode = mode;
+    // SAFETY: a local variable; volatile, because the function wrote it.
+    let mut mode = unsafe { read_volatile(addr_of!(node.mode)) };
     for depth in 1..=SCOPE_DEPTH {
-        // SAFETY: a local variable; volatile, because the function wrote it.
+        // SAFETY: as above.
         let from = unsafe { read_volatile(addr_of!(node.node)) };
         if !is_readable || depth > level || from == 0 {
             break;
@@ -47,15 +77,12 @@ extern "C" fn mode_below(root: u32, mode: u32) -> u64 {
             mode = own;
         }
     }
-    if is_readable {
-        return u64::from(mode);
-    }
-    maps::count(Counter::Faults);
-    Mode::Enforce as u64
+    if is_readable && self::root(settings) == root { u64::from(mode) } else { 0 }
 }
 
 /// Goes from a node to its child by the whole name at an address, or else by its longest beginning that leads anywhere; to zeros where none does. Whether the
-/// name could be read. A function that the verifier looks at by itself: it would follow each level's outcomes with each other's.
+/// name could be read, or, without a name, the node is there. A function that the verifier looks at by itself: it would follow each level's outcomes with each
+/// other's.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn step_down(length: u32, name: u64, node: *mut ScopeNode) -> u64 {
@@ -75,6 +102,9 @@ extern "C" fn step_down(length: u32, name: u64, node: *mut ScopeNode) -> u64 {
         if let Some(next) = SCOPES.get(&*step) {
             *node = *next;
             return 1;
+        }
+        if length == NO_STEP {
+            return 0;
         }
         for length in beginnings {
             if length == 0 || length as usize >= NAME_SIZE {
@@ -128,3 +158,6 @@ unsafe fn spell(step: *mut ScopeStep, name: u64, room: u64) -> bool {
     // SAFETY: the caller's; the helper checks the address.
     unsafe { bpf_probe_read_kernel_str(addr_of_mut!((*step).name).cast(), room as u32, name as *const _) > 0 }
 }
+
+/// How often the steps are looked at before they count as unreadable: a new policy is in force a few times a day, not a few times in a microsecond.
+const TRIES: u32 = 3;

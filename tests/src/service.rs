@@ -149,7 +149,7 @@ impl Drop for Policy {
     }
 }
 
-/// `systemctl reload`: looks at the policy, asks the daemon, and does not wait for the outcome.
+/// `systemctl reload`: asks the daemon, and fails when it refuses the policy.
 pub fn reload() -> Result<()> {
     succeed("systemctl", &["reload", UNIT]).map(drop)
 }

@@ -81,6 +81,36 @@ step "a reload is told in one line"
 holds systemctl reload "$unit"
 [ "$(status_line | wc --lines)" = 1 ] || fail "the status line is: $(status_line)"
 
+step "a reload of a policy that is refused fails, and of one that is mended does not"
+cp /etc/enforcer/policy.toml /root/policy.good
+sed -i 's/^\[limits\]/[limits]\nmax-verdicts = 70000/' /etc/enforcer/policy.toml
+fails say systemctl reload "$unit"
+holds journalctl --no-pager --quiet --unit="$unit" --grep='the daemon refuses it.*takes a restart'
+holds systemctl is-active --quiet "$unit"
+fails say enforcer reload
+said "takes a restart"
+cp /root/policy.good /etc/enforcer/policy.toml
+holds systemctl reload "$unit"
+
+step "a removal that dpkg gives up leaves the service at work"
+holds say /var/lib/dpkg/info/enforcer.prerm remove
+fails is_in_force
+fails systemctl is-active --quiet "$unit"
+holds say /var/lib/dpkg/info/enforcer.postinst abort-remove
+holds systemctl is-active --quiet "$unit"
+holds systemctl is-enabled --quiet "$unit"
+holds is_in_force
+before=$(daemon)
+for reason in abort-remove abort-deconfigure abort-upgrade; do holds say /var/lib/dpkg/info/enforcer.postinst $reason; done
+[ "$(daemon)" = "$before" ] || fail "what ran was started anew"
+
+step "removed and installed again, it begins again"
+holds say dpkg --remove enforcer
+fails systemctl is-enabled --quiet "$unit"
+holds say dpkg --install first.deb
+holds systemctl is-active --quiet "$unit"
+holds systemctl is-enabled --quiet "$unit"
+
 step "it is removed, and nothing is in force"
 holds say dpkg --remove enforcer
 fails is_in_force

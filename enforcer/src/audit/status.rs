@@ -88,7 +88,7 @@ pub struct Status {
     /// Whether the daemon's workers are kept from the file system by landlock too, beside their filter of system calls; `None` without a daemon.
     #[serde(default)]
     pub landlock: Option<bool>,
-    /// Why nothing is denied though the policy says so; `None` without a daemon.
+    /// Why nothing is denied though the policy says so, also when the daemon has gone since.
     #[serde(default)]
     pub suspension: Option<Suspension>,
     /// What ran before the programs were attached, once the daemon has looked at it.

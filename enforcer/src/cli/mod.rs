@@ -13,11 +13,13 @@ mod explain;
 #[cfg(feature = "otlp")]
 mod export;
 mod failure;
+mod in_force;
 mod learn;
 mod man;
 mod manifest;
 pub mod output;
 mod policy;
+mod reload;
 mod report;
 mod restrict;
 mod revoke;
@@ -79,6 +81,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
         Command::Run(arguments) => run::run(arguments, output),
         Command::Enforce(arguments) => switch::enforce(arguments, output),
         Command::Audit(arguments) => switch::audit(arguments, output),
+        Command::Reload(arguments) => reload::run(arguments, output),
         Command::BreakGlass(arguments) => break_glass::run(arguments, output),
         Command::Stop(arguments) => stop::run(arguments, output),
         Command::Status(arguments) => status::run(arguments, output),
@@ -145,6 +148,7 @@ enum Command {
     Simulate(simulate::Arguments),
     Enforce(switch::EnforceArguments),
     Audit(switch::AuditArguments),
+    Reload(reload::Arguments),
     BreakGlass(break_glass::Arguments),
     Revoke(revoke::Arguments),
     Stop(stop::Arguments),
@@ -159,7 +163,7 @@ impl Command {
     /// The enforcer's program may touch what is guarded, whoever starts it. A command that writes where it is told to would do that for anybody, so it gives
     /// this right up first, for good.
     fn give_up_rights(&self) -> Result<(), Failure> {
-        // `enforce` and `audit` ask the daemon to read its policy; `revoke` and `explain` have to ask the kernel what is in force. All of them give the right up
+        // `enforce`, `audit` and `reload` ask the daemon to read its policy; `revoke` and `explain` have to ask the kernel what is in force. All of them give the right up
         // before they write, or look into files. `restrict` writes nothing, and what it becomes may need to
         // start others with more rights.
         if matches!(
@@ -168,6 +172,7 @@ impl Command {
                 | Self::Run(_)
                 | Self::Enforce(_)
                 | Self::Audit(_)
+                | Self::Reload(_)
                 | Self::Stop(_)
                 | Self::Status(_)
                 | Self::Top(_)

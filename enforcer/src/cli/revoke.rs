@@ -360,7 +360,8 @@ fn tell_what_is_in_force(path: &Path, revoked: &Revoked, began: Timestamp, outpu
     let deadline = Instant::now() + PATIENCE;
     while is_running && Instant::now() < deadline {
         if let Some(notice) = Notice::read() {
-            if let Some(refused) = notice.refused.filter(|refused| refused.at >= began) {
+            // A policy that was refused meanwhile says nothing of what is revoked.
+            if let Some(refused) = notice.refused.filter(|refused| refused.at >= began && refused.policy.is_none()) {
                 return Err(Failure::new(Exit::System, format!("the daemon refuses it, and what was in force before still is: {}", refused.why))
                     .hint("mend that, and `systemctl reload enforcer`"));
             }

@@ -183,7 +183,7 @@ pub(super) fn start(shared: &Arc<Shared>, snapshot: Snapshot) -> std::io::Result
 /// Examines it, and shows the programs what is covered. What comes of it, for `enforcer status`.
 pub(super) fn look(shared: &Shared, snapshot: &Snapshot) -> Option<Before> {
     let ground = shared.ground();
-    let settings = worker::Settings::of_this_program(1, LAST, ground.policy.strictest_mode() == Mode::Audit);
+    let settings = worker::Settings::of_this_program(1, LAST, shared.strictest_mode() == Mode::Audit);
     let workers = match Pool::start(settings, Arc::clone(&shared.tally.workers)) {
         Ok(workers) => workers,
         Err(unfit) => {

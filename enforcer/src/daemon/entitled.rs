@@ -40,7 +40,7 @@ pub(super) fn renew(shared: &Shared) {
         Ok(guard) => guard,
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         Err(TryLockError::WouldBlock) => {
-            if shared.maps.settings().is_ok_and(|settings| settings.left_until <= boottime()) {
+            if shared.in_force.left_until() <= boottime() {
                 tracing::error!("{LOST}: verifying some program that runs has not come to an end");
             }
             return;
@@ -67,7 +67,7 @@ pub(super) fn renew(shared: &Shared) {
 fn renew_on(shared: &Shared, ground: &Ground) -> Result<(), String> {
     let noted = shared.maps.executables().map_err(|error| error.to_string())?;
     let numbers: HashSet<u64> = noted.iter().map(|(id, _)| id.inode.number).collect();
-    let settings = worker::Settings::of_this_program(1, 0, ground.policy.strictest_mode() == Mode::Audit);
+    let settings = worker::Settings::of_this_program(1, 0, shared.strictest_mode() == Mode::Audit);
     let workers = Pool::start(settings, Arc::clone(&shared.tally.workers)).map_err(|unfit| unfit.to_string())?;
     let mut seen = HashSet::new();
     for pid in processes::pids().map_err(|error| format!("`/proc`: {error}"))? {

@@ -98,7 +98,7 @@ fn told(shared: &Shared, cgroups: &mut Cgroups, event: &Event) -> Option<Record>
     record.cgroup = cgroups.path(event.cgroup, event.pid).map(str::to_owned);
     shared.meters.event(&record);
     if record.denied {
-        shared.note_denial();
+        shared.note_denial(event.time);
     }
     Some(record)
 }

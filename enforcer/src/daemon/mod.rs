@@ -11,6 +11,7 @@ mod events;
 mod explain;
 mod floors;
 mod identity;
+mod in_force;
 mod interpreters;
 mod journal;
 mod locate;
@@ -39,16 +40,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use enforcer_common::{Mode, Settings};
+use enforcer_common::Mode;
 
 pub use before::Before;
 pub use charter::in_force as charters_in_force;
-pub use notice::{Notice, Refused};
+pub use notice::{Notice, PolicyInForce, Refused};
 pub use own_code::{Refused as Untrusted, examine as examine_own_code};
 pub use run::{DaemonError, RUN_FOLDER, STATE_FOLDER, run};
 pub use state::trusted_facts;
-pub use status::{mode_in_force, status};
-pub use suspension::{PARAMETER as BREAK_GLASS_PARAMETER, Suspension, mend_fuse, normal as normal_code};
+pub use status::{mode_in_force, policy_in_force, status, trusted_time};
+pub use suspension::{PARAMETER as BREAK_GLASS_PARAMETER, Suspension, ask_for_fuse, forget_asking, normal as normal_code};
 
 use crate::audit::Timestamp;
 use crate::kernel::{KernelError, Maps, boottime};
@@ -59,10 +60,9 @@ use crate::worker::Pool;
 use charter::Chartered;
 use clock::Clock;
 use explain::Explanations;
-use identity::Identity;
+use in_force::InForce;
 use meters::Meters;
 use publish::Publisher;
-use suspension::FuseBox;
 use tally::Tally;
 
 /// What the daemon is started with.
@@ -77,7 +77,10 @@ pub struct Options {
 /// What decisions rest on. A reload replaces it as a whole.
 #[derive(Clone)]
 struct Ground {
+    /// As it is written. What holds of it while it is suspended: [`Shared::strictest_mode`].
     policy: Policy,
+    /// The break-glass code that suspends it at this boot.
+    broken_glass: Option<Suspension>,
     /// By whose word it may be changed.
     chartered: Chartered,
     examiner: Arc<Examiner>,
@@ -93,12 +96,13 @@ struct Shared {
     publisher: Publisher,
     clock: Arc<Clock>,
     explanations: Explanations,
-    identity: Identity,
+    in_force: InForce,
     ground: RwLock<Arc<Ground>>,
     /// Who looks into the files of those who wait for an answer.
     workers: Pool,
     tally: Arc<Tally>,
-    fuses: FuseBox,
+    /// Told when the fuse has blown.
+    blew: tokio::sync::Notify,
     meters: Meters,
     /// What ran before, once it is known.
     before: RwLock<Option<Before>>,
@@ -125,21 +129,17 @@ impl Shared {
         *self.before.write().unwrap_or_else(PoisonError::into_inner) = Some(before);
     }
 
-    /// Counts a denial. When it is the one that blows the policy's fuse, nothing is denied from here on; the ground follows.
-    fn note_denial(&self) {
-        let ground = self.ground();
-        let Some(fuse) = &ground.policy.fuse else { return };
+    /// The strictest mode that holds anywhere: the policy's, unless it is suspended.
+    fn strictest_mode(&self) -> Mode {
+        if self.in_force.suspension().is_some() { Mode::Audit } else { self.ground().policy.strictest_mode() }
+    }
+
+    /// Counts a denial, by when it was in nanoseconds since boot. When it is the one that blows the policy's fuse, nothing is denied from here on.
+    fn note_denial(&self, at: u64) {
         let now = Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(self.clock.now().as_secs()));
-        if !self.fuses.count(&ground.policy, fuse, now) {
-            return;
+        if self.in_force.note_denial(at, now) {
+            self.blew.notify_one();
         }
-        tracing::error!("ENFORCEMENT IS SUSPENDED: the fuse has blown, after {} denials; nothing is denied any more", fuse.denials);
-        let suspended =
-            self.maps.settings().and_then(|settings| self.maps.set_settings(&Settings { mode: Mode::Audit as u32, scope_root: 0, ..settings }));
-        if let Err(error) = suspended {
-            tracing::error!("the fuse has blown, and enforcement could not be suspended at once: {error}");
-        }
-        self.fuses.blew.notify_one();
     }
 
     /// Publishes something that was decided on `ground`, unless that is no longer the ground in force: then `None`, and nothing happens.
@@ -176,15 +176,14 @@ impl Shared {
     /// Says until when what runs keeps the rights that the ground in force gives it, before anything takes them away. What is left already ends when it was to
     /// end.
     fn leave_rights(&self) -> Result<(), KernelError> {
-        let (mut settings, now) = (self.maps.settings()?, boottime());
+        let now = boottime();
         if self.publisher.are_rights_left()? {
-            if settings.left_until > now {
+            if self.in_force.left_until() > now {
                 return Ok(());
             }
             self.publisher.withdraw_left()?;
         }
-        settings.left_until = now + GRACE;
-        self.maps.set_settings(&settings)
+        self.in_force.leave_rights_until(now + GRACE)
     }
 
     /// Removes what others than the ground in force decided. Failing that, it is tried again: the new ground is in force all the same.
@@ -226,8 +225,7 @@ impl Shared {
         self.publisher.allow_own(&ground.own_code, ground.generation)?;
         self.publisher.allow_all(ground.examiner.manifest_entries(), ground.generation)?;
         let scopes = scopes::publish(&self.maps, &ground.policy)?;
-        let left_until = self.maps.settings()?.left_until;
-        self.maps.set_settings(&Settings { left_until, scope_root: scopes.start, ..settings(&ground.policy, ground.generation, &self.identity) })?;
+        self.in_force.put(ground, scopes.start)?;
         scopes::forget_others(&self.maps, &scopes)
     }
 }
@@ -237,40 +235,6 @@ fn facts<'a>(clock: &Clock, versions: &'a SecurityVersions) -> Facts<'a> {
     Facts { now: clock.now(), security_versions: versions }
 }
 
-/// The policy as the kernel wants it.
-fn settings(policy: &Policy, generation: u32, identity: &Identity) -> Settings {
-    let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    Settings {
-        mode: policy.mode as u32,
-        anonymous: policy.memory.anonymous as u32,
-        writable_and_executable: policy.memory.writable_and_executable as u32,
-        made_executable: policy.memory.made_executable as u32,
-        volatile_filesystems: policy.filesystems.volatile as u32,
-        foreign_filesystems: policy.filesystems.foreign as u32,
-        tracing: policy.memory.tracing as u32,
-        modules: policy.kernel.modules as u32,
-        modules_from_memory: policy.kernel.modules_from_memory as u32,
-        kexec: policy.kernel.kexec as u32,
-        firmware: policy.kernel.firmware as u32,
-        kernel_memory: policy.kernel.memory as u32,
-        bpf_programs: policy.kernel.bpf_programs as u32,
-        mount_namespace: identity.mount_namespace(),
-        max_file_size: policy.limits.max_file_size,
-        deadline: nanoseconds(policy.limits.first_use_deadline),
-        deadline_per_mib: nanoseconds(policy.limits.first_use_deadline_per_mib),
-        heartbeat_timeout: nanoseconds(HEARTBEAT_TIMEOUT),
-        left_until: 0,
-        max_waiting: policy.limits.max_waiting,
-        generation,
-        bound_names: names::count(policy),
-        enforcers: identity.digests(),
-        scope_root: 0,
-    }
-}
-
 /// For how long, in nanoseconds, what runs keeps the rights that a former ground gave it: as long as it takes to verify some hundred programs on a busy
 /// machine.
 const GRACE: u64 = 30_000_000_000;
-
-/// A heartbeat older than this means that there is no daemon. Ten times its interval.
-const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);

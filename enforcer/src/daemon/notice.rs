@@ -60,6 +60,9 @@ pub struct Refused {
     pub at: Timestamp,
     /// Why.
     pub why: String,
+    /// SHA-256 of the policy's text, in hexadecimal; `None` when there was none that could be read, or when what the policy in force names was refused.
+    #[serde(default)]
+    pub policy: Option<String>,
 }
 
 impl Notice {

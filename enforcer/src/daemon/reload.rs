@@ -9,7 +9,7 @@ use super::notice::{Notice, PolicyInForce, Refused};
 use super::protected::require_protected;
 use super::run::{Daemon, DaemonError, notify, system, watching};
 use super::watch::Watch;
-use super::{Ground, entitled, facts, own_code, scan, suspension};
+use super::{Ground, entitled, facts, own_code, scan, scopes, suspension};
 use crate::audit::Timestamp;
 use crate::charter::InForce;
 use crate::kernel;
@@ -43,9 +43,23 @@ impl Daemon {
         let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
         notify(&[sd_notify::NotifyState::Reloading, sd_notify::NotifyState::MonotonicUsec(microseconds)]);
         let began = Timestamp::now();
-        let outcome = self.try_reload(watch, what);
+        // Seen before the policy is read: who asks later has it read again.
+        let is_fuse_mended = matches!(what, What::Policy) && suspension::is_fuse_asked_for();
+        let ground = self.shared.ground();
+        let policy = match what {
+            What::Policy => Policy::load(&self.options.policy),
+            // A policy that is being written must not hold up a revocation.
+            What::Trust => Ok(ground.policy.clone()),
+        };
+        let sha256 = policy.as_ref().ok().filter(|_| matches!(what, What::Policy)).map(|policy| hex(&policy.sha256));
+        let outcome = policy.map_err(DaemonError::from).and_then(|policy| self.try_reload(watch, what, &ground, policy, is_fuse_mended));
+        if is_fuse_mended {
+            suspension::forget_asking().unwrap_or_else(|error| tracing::error!("the next reload will put the fuse in again: {error}"));
+        }
         entitled::start(&self.shared);
         self.shared.meters.reload(outcome.is_ok());
+        // Before whoever waits for the answer reads it: a reload that has ended has ended for the service manager too.
+        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
         match outcome {
             Ok(()) => {
                 let verdicts = self.shared.maps.verdict_count().map_or_else(|error| error.to_string(), |count| count.to_string());
@@ -56,39 +70,34 @@ impl Daemon {
             }
             Err(error) => {
                 tracing::error!("the new {} refused, and the old one stays in force: {error}", what.name().replace(" is", " was"));
-                self.tell(self.told().policy, Some(Refused { at: Timestamp::now(), why: error.to_string() }));
+                self.tell(self.told().policy, Some(Refused { at: Timestamp::now(), why: error.to_string(), policy: sha256 }));
             }
         }
-        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&self.status_line())]);
         kernel::give_back_freed_memory();
     }
 
-    /// The fuse has blown, and the programs deny nothing any more: says so at once, and then has the ground follow.
-    pub(super) fn follow_fuse(&self, watch: &mut Watch) {
+    /// The fuse has blown, and the programs deny nothing any more: says so.
+    pub(super) fn tell_fuse(&self) {
         let told = self.told();
         self.tell(told.policy, told.refused);
         notify(&[sd_notify::NotifyState::Status(&self.status_line())]);
-        self.reload(watch, What::Trust);
     }
 
-    fn try_reload(&self, watch: &mut Watch, what: What) -> Result<(), DaemonError> {
-        let ground = self.shared.ground();
-        let policy = match what {
-            What::Policy => {
-                self.shared.fuses.forget();
-                Policy::load(&self.options.policy)?
-            }
-            // A policy that is being written must not hold up a revocation.
-            What::Trust => ground.policy.clone(),
+    fn try_reload(&self, watch: &mut Watch, what: What, ground: &Ground, policy: Policy, is_fuse_mended: bool) -> Result<(), DaemonError> {
+        let broken_glass = match what {
+            What::Policy => suspension::broken_glass(&policy),
+            What::Trust => ground.broken_glass.clone(),
         };
-        let (policy, suspension) = suspension::apply(policy, self.shared.fuses.blown().as_ref());
+        let blown = self.shared.in_force.blown().filter(|_| !is_fuse_mended);
+        let mode = suspension::strictest_mode(&policy, broken_glass.as_ref(), blown.as_ref());
         watch.watch(&policy).map_err(watching)?;
         let mut trust = match what {
             What::Policy => TrustStore::load(&policy, self.shared.clock.now())?,
             What::Trust => ground.examiner.trust().renewed(&policy.revocation)?,
         };
         require_protected(&policy)?;
-        if policy.strictest_mode() == Mode::Enforce {
+        scopes::require_hierarchy(&policy)?;
+        if mode == Mode::Enforce {
             self.shared.workers.require_confined().map_err(|unfit| DaemonError::Workers(Arc::new(unfit)))?;
         }
         let (old, new) = (self.shared.maps.max_verdicts(), policy.limits.max_verdicts);
@@ -108,12 +117,14 @@ impl Daemon {
         let generation = ground.generation.wrapping_add(1);
         match what {
             What::Policy => {
-                let own_code = trusted_own_code(&policy, &examiner, &facts)?;
-                self.shared.replace_ground(Arc::new(Ground { policy, chartered, examiner, own_code, generation }))?;
+                let own_code = trusted_own_code(mode, &examiner, &facts)?;
+                self.shared.replace_ground(Arc::new(Ground { policy, broken_glass, chartered, examiner, own_code, generation }))?;
             }
-            What::Trust => self.replace_trust(&ground, policy, chartered, examiner, generation, &facts)?,
+            What::Trust => self.replace_trust(ground, mode, chartered, examiner, generation, &facts)?,
         }
-        self.shared.fuses.set_suspension(suspension);
+        if is_fuse_mended {
+            self.shared.in_force.mend_fuse()?;
+        }
         self.shared.settle_charter();
         scan::start(&self.shared).map_err(|source| system("start a thread", source))
     }
@@ -123,21 +134,22 @@ impl Daemon {
     fn replace_trust(
         &self,
         old: &Ground,
-        policy: Policy,
+        mode: Mode,
         chartered: Chartered,
         examiner: Arc<Examiner>,
         generation: u32,
         facts: &Facts<'_>,
     ) -> Result<(), DaemonError> {
         let ground = |chartered: &Chartered, examiner: &Arc<Examiner>, own_code: Vec<Verified>, generation| Ground {
-            policy: policy.clone(),
+            policy: old.policy.clone(),
+            broken_glass: old.broken_glass.clone(),
             chartered: chartered.clone(),
             examiner: Arc::clone(examiner),
             own_code,
             generation,
         };
         self.shared.replace_ground(Arc::new(ground(&chartered, &examiner, old.own_code.clone(), generation)))?;
-        match trusted_own_code(&policy, &examiner, facts) {
+        match trusted_own_code(mode, &examiner, facts) {
             Ok(own_code) => Ok(self.shared.set_own_code(ground(&chartered, &examiner, own_code, generation))?),
             Err(error) => {
                 self.shared.replace_ground(Arc::new(ground(&old.chartered, &old.examiner, old.own_code.clone(), generation.wrapping_add(1))))?;
@@ -163,7 +175,7 @@ impl Daemon {
             refused,
             counters: self.shared.tally.by_name(),
             landlock: Some(self.shared.workers.has_landlock()),
-            suspension: self.shared.fuses.suspension(),
+            suspension: self.shared.in_force.suspension(),
             before: self.shared.before(),
             watched: Some(self.shared.meters.watched(&ground)),
         };
@@ -192,12 +204,12 @@ pub(super) fn examiner(policy: &Policy, trust: TrustStore, facts: &Facts<'_>) ->
 }
 
 /// The daemon's own code, which enforce mode has to let in.
-pub(super) fn trusted_own_code(policy: &Policy, examiner: &Examiner, facts: &Facts<'_>) -> Result<Vec<Verified>, DaemonError> {
+pub(super) fn trusted_own_code(mode: Mode, examiner: &Examiner, facts: &Facts<'_>) -> Result<Vec<Verified>, DaemonError> {
     let mut own_code = Vec::new();
     for file in own_code::examine(examiner, facts).map_err(|source| system("find the daemon's own code", source))? {
         match file {
             Ok(verified) => own_code.push(verified),
-            Err(refused) if policy.strictest_mode() == Mode::Enforce => {
+            Err(refused) if mode == Mode::Enforce => {
                 return Err(DaemonError::Untrusted { path: refused.path, detail: refused.detail });
             }
             Err(refused) => tracing::warn!("in enforce mode the daemon could not start again: `{}`: {}", refused.path.display(), refused.detail),

@@ -20,6 +20,7 @@ use super::events::Events;
 use super::explain::Explanations;
 use super::floors::Floors;
 use super::identity::{self, Identity};
+use super::in_force::InForce;
 use super::meters::Meters;
 use super::notice::Notice;
 use super::phases::Phases;
@@ -28,12 +29,12 @@ use super::publish::Publisher;
 use super::reload::{What, examiner, trusted_own_code};
 use super::requests::{Requests, VERIFIERS};
 use super::state::{load_floors, start_clock, untold_time};
-use super::suspension::{self, FuseBox};
+use super::suspension::{self, Blown, Suspension};
 use super::tally::{Loss, Tally};
 use super::textfile::Textfile;
 use super::watch::Watch;
-use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan};
-use crate::audit::{EventLog, Timestamp, state_in_words, unified_path};
+use super::{Ground, Options, Shared, before, charters_in_force, entitled, facts, own_code, scan, scopes};
+use crate::audit::{EventLog, Timestamp, state_in_words};
 use crate::charter::CharterError;
 use crate::kernel::{self, Canary, KernelError, Loaded, Others, Records, require_kernel, start_signed};
 use crate::measure::MeasureError;
@@ -117,21 +118,26 @@ pub enum DaemonError {
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     let mut phases = Phases::begin();
     let began = Timestamp::now();
-    let (policy, suspension) = suspension::apply(Policy::load(&options.policy)?, None);
-    let clock = Arc::new(start_clock(policy.strictest_mode())?);
-    // Before anything of it is read, so that no change is missed.
-    let watch = Watch::start(&policy).map_err(watching)?;
-    let mut trust = TrustStore::load(&policy, clock.now())?;
+    let policy = Policy::load(&options.policy)?;
     require_protected(&policy)?;
+    scopes::require_hierarchy(&policy)?;
     require_kernel()?;
     for folder in [STATE_FOLDER, RUN_FOLDER] {
         private_folder(Path::new(folder))?;
     }
-    let _lock = lock(&options.policy)?;
-    let floors = load_floors(policy.strictest_mode())?;
+    let mut lock = lock()?;
+    // Behind the lock: a code that was used is written down, and whoever does not get to be the daemon uses none.
+    let (broken_glass, blown) = (suspension::broken_glass(&policy), suspension::blown());
+    let mode = suspension::strictest_mode(&policy, broken_glass.as_ref(), blown.as_ref());
+    let clock = Arc::new(start_clock(mode)?);
+    // Before anything of it is read, so that no change is missed.
+    let watch = Watch::start(&policy).map_err(watching)?;
+    let mut trust = TrustStore::load(&policy, clock.now())?;
+    let floors = load_floors(mode)?;
     // Before anything of this policy has an effect.
     let chartered = Chartered::admit(&policy, &mut trust, &charters_in_force()?, &facts(&clock, &floors.versions()))?;
     clock.keep().unwrap_or_else(|error| tracing::error!("{}", untold_time(&error)));
+    name_policy(&mut lock, &options.policy)?;
     phases.end("policy");
     // Before anything is hashed, and before what is started for it could be denied.
     kernel::hash_by_the_processor();
@@ -144,11 +150,11 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         kernel::require_own_place(loaded.maps.settings()?.mount_namespace).map_err(|source| system("take over what is in force", source))?;
     }
     let tally = Arc::new(Tally::default());
-    let settings = worker::Settings::of_this_program(VERIFIERS, FIRST, policy.strictest_mode() == Mode::Audit);
+    let settings = worker::Settings::of_this_program(VERIFIERS, FIRST, mode == Mode::Audit);
     let workers = Pool::start(settings, Arc::clone(&tally.workers)).map_err(DaemonError::Workers)?;
     phases.end("workers");
-    let daemon = Daemon::prepare(options, (policy, trust, chartered), (clock, floors), (workers, tally), &loaded, &mut phases)?;
-    daemon.shared.fuses.set_suspension(suspension);
+    let daemon =
+        Daemon::prepare(options, (policy, trust, chartered), (broken_glass, blown, mode), (clock, floors), (workers, tally), &loaded, &mut phases)?;
     let requests =
         Requests::start(&daemon.shared, Records::open(loaded.pins.folder(), "REQUESTS")?).map_err(|source| system("start a thread", source))?;
     let events = Events::start(&daemon.shared, Records::open(loaded.pins.folder(), "EVENTS")?, loaded.log()?, EventLog::open_default())
@@ -178,6 +184,7 @@ impl Daemon {
     fn prepare(
         options: &Options,
         (policy, trust, chartered): (Policy, TrustStore, Chartered),
+        (broken_glass, blown, mode): (Option<Suspension>, Option<Blown>, Mode),
         (clock, floors): (Arc<Clock>, Floors),
         (workers, tally): (Pool, Arc<Tally>),
         loaded: &Loaded,
@@ -189,19 +196,20 @@ impl Daemon {
         let facts = facts(&clock, &versions);
         let examiner = Arc::new(examiner(&policy, trust, &facts));
         phases.end("manifests");
-        let own_code = trusted_own_code(&policy, &examiner, &facts)?;
+        let own_code = trusted_own_code(mode, &examiner, &facts)?;
         phases.end("own code");
-        let ground = Arc::new(Ground { policy, chartered, examiner, own_code, generation });
+        let ground = Arc::new(Ground { policy, broken_glass, chartered, examiner, own_code, generation });
+        let identity = Identity::of_this_process().map_err(|source| system("measure this program", source))?;
         let shared = Arc::new(Shared {
             publisher: Publisher::new(Arc::clone(&maps), Arc::clone(&clock), floors),
+            in_force: InForce::adopt(Arc::clone(&maps), identity, blown)?,
             clock,
             maps,
             explanations: Explanations::default(),
-            identity: Identity::of_this_process().map_err(|source| system("measure this program", source))?,
             ground: RwLock::new(Arc::clone(&ground)),
             workers,
             tally,
-            fuses: FuseBox::default(),
+            blew: tokio::sync::Notify::new(),
             meters: Meters::start(),
             before: RwLock::default(),
             unretired: AtomicBool::new(false),
@@ -253,7 +261,7 @@ impl Daemon {
             self.prove()?;
             let (policy, verdicts) = (self.shared.ground().policy.clone(), self.shared.maps.verdict_count()?);
             let (mode, scopes) = (policy.mode.name(), policy.scopes.len());
-            tracing::info!(mode, scopes, adopted, retired, verdicts, "in force: the canary was {}", proof(mode_here(&policy)));
+            tracing::info!(mode, scopes, adopted, retired, verdicts, "in force: the canary was {}", proof(self.mode_here()));
             self.shared.settle_charter();
             if was_in_force {
                 // What ran before is what the first daemon of this boot found.
@@ -291,13 +299,17 @@ impl Daemon {
                 tokio::select! {
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
-                    _ = reload.recv() => self.reload(&mut watch, What::Policy),
+                    _ = reload.recv() => {
+                        self.reload(&mut watch, What::Policy);
+                        // Whoever waits for it was told, and is not told anything that is not so.
+                        self.prove_again()?;
+                    }
                     changed = watch.changed() => {
                         changed.map_err(watching)?;
                         tracing::info!("what is revoked has changed");
                         self.reload(&mut watch, What::Trust);
                     }
-                    () = self.shared.fuses.blew.notified() => self.follow_fuse(&mut watch),
+                    () = self.shared.blew.notified() => self.tell_fuse(),
                     _ = keep.tick() => self.keep_state(),
                     _ = overlay_ticks.tick(), if overlay == Overlay::Absent => {
                         if kernel::overlay_module_is_loaded() {
@@ -357,24 +369,33 @@ impl Daemon {
         });
     }
 
+    /// The mode that holds for the daemon itself, which tries the canary.
+    fn mode_here(&self) -> Mode {
+        if self.shared.in_force.suspension().is_some() {
+            return Mode::Audit;
+        }
+        self.shared.ground().policy.mode_in(&kernel::own_cgroup().unwrap_or_else(|_| "/".into()))
+    }
+
     /// The unsigned canary, in the mode in force.
     fn prove(&self) -> Result<(), DaemonError> {
-        // A fuse that has just blown is ahead of the ground.
-        let is_suspended = self.shared.fuses.suspension().is_some();
-        let mode = if is_suspended { Mode::Audit } else { mode_here(&self.shared.ground().policy) };
-        let canary = Canary { folders: &[Path::new(STATE_FOLDER), Path::new("/etc/enforcer")], mode };
-        canary.try_it(&self.shared.maps, |digest| {
+        let folders = [Path::new(STATE_FOLDER), Path::new("/etc/enforcer")];
+        let announce = |digest| {
             self.shared.explanations.announce_canary(digest);
             if let Err(error) = self.others.let_pass(&digest) {
                 tracing::debug!("another build of the programs may answer in this one's place: {error}");
             }
-        })?;
+        };
+        Canary { folders: &folders, mode: self.mode_here() }.try_it(&self.shared.maps, announce)?;
+        if self.shared.in_force.suspension().is_none() && self.shared.ground().policy.has_stricter_scopes() {
+            Canary { folders: &folders, mode: Mode::Enforce }.try_in_its_cgroup(&self.shared.maps, announce)?;
+        }
         Ok(())
     }
 
     /// The signed canary: where the kernel cannot measure, everything is denied, and nobody could even take enforcement off.
     fn prove_signed_code_runs(&self) -> Result<(), DaemonError> {
-        if self.shared.ground().policy.strictest_mode() == Mode::Enforce {
+        if self.shared.strictest_mode() == Mode::Enforce {
             start_signed(&self.program)?;
         }
         Ok(())
@@ -418,17 +439,14 @@ impl Daemon {
         let may_follow = match examination.outcome() {
             Ok(verified) if has_policy_signers => verified.uses() & USE_EXEC != 0 && verified.entitlements().iter().any(|right| right == SUCCESSOR),
             Ok(verified) => verified.uses() & USE_EXEC != 0,
-            Err(_) => !has_policy_signers && ground.policy.strictest_mode() == Mode::Audit,
+            Err(_) => !has_policy_signers && self.shared.strictest_mode() == Mode::Audit,
         };
-        if !may_follow && !self.shared.identity.is_own(&examination.digest) {
+        if !may_follow && !self.shared.in_force.identity().is_own(&examination.digest) {
             tracing::warn!("`{}` is another program than this one, and is not let take over: {UNENTITLED}", self.program.display());
             return Ok(());
         }
         self.renew_own_code(&ground)?;
-        if self.shared.identity.name_successor(examination.digest, examination.fsverity) {
-            let mut settings = self.shared.maps.settings()?;
-            settings.enforcers = self.shared.identity.digests();
-            self.shared.maps.set_settings(&settings)?;
+        if self.shared.in_force.name_successor(examination.digest, examination.fsverity)? {
             tracing::info!("`{}` is another build of the enforcer now, and may take over", self.program.display());
         }
         Ok(())
@@ -437,7 +455,7 @@ impl Daemon {
     /// What stands in the place of the daemon's program and libraries now is the code of the next daemon, which loads no other. What runs stays so, too.
     fn renew_own_code(&self, ground: &Ground) -> Result<(), DaemonError> {
         let versions = self.shared.publisher.versions();
-        let mut own_code = trusted_own_code(&ground.policy, &ground.examiner, &facts(&self.shared.clock, &versions))?;
+        let mut own_code = trusted_own_code(self.shared.strictest_mode(), &ground.examiner, &facts(&self.shared.clock, &versions))?;
         let is_in = |code: &[Verified], verified: &Verified| code.iter().any(|known| known.digest() == verified.digest());
         if own_code.iter().all(|verified| is_in(&ground.own_code, verified)) {
             return Ok(());
@@ -474,7 +492,7 @@ impl Daemon {
     }
 
     pub(super) fn status_line(&self) -> String {
-        if let Some(suspension) = self.shared.fuses.suspension() {
+        if let Some(suspension) = self.shared.in_force.suspension() {
             return format!("SUSPENDED: {}", suspension.in_words());
         }
         let ground = self.shared.ground();
@@ -498,28 +516,26 @@ enum Overlay {
     Known,
 }
 
-/// Only one daemon at a time; the lock goes with the process. The file says which policy is in force.
-fn lock(policy: &Path) -> Result<fs::File, DaemonError> {
+/// Only one daemon at a time; the lock goes with the process.
+fn lock() -> Result<fs::File, DaemonError> {
     let path = Path::new(RUN_FOLDER).join(LOCK_FILE);
     let failed = |source| system(&format!("lock `{}`", path.display()), source);
-    let mut file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Err(DaemonError::AlreadyRunning { path }),
-        Err(error) => return Err(failed(error.into())),
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(DaemonError::AlreadyRunning { path }),
+        Err(error) => Err(failed(error.into())),
     }
-    file.set_len(0).and_then(|()| file.write_all(policy.as_os_str().as_bytes())).map_err(failed)?;
-    Ok(file)
+}
+
+/// Says in the lock's file which policy is in force, wherever whoever asks stands.
+fn name_policy(lock: &mut fs::File, policy: &Path) -> Result<(), DaemonError> {
+    let write = |path: PathBuf| lock.set_len(0).and_then(|()| lock.write_all(path.as_os_str().as_bytes()));
+    std::path::absolute(policy).and_then(write).map_err(|source| system("say which policy is in force", source))
 }
 
 fn private_folder(path: &Path) -> Result<(), DaemonError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| system(&format!("create `{}`", path.display()), source))
-}
-
-/// The mode that holds for the daemon itself, which tries the canary.
-fn mode_here(policy: &Policy) -> Mode {
-    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    policy.mode_in(Path::new(unified_path(&text).unwrap_or("/")))
 }
 
 fn proof(mode: Mode) -> &'static str {

@@ -45,7 +45,7 @@ fn scan(shared: &Shared) {
     let tally = Tally::default();
     // Workers of its own: those of first uses are kept for who waits.
     let size = thread::available_parallelism().map_or(1, usize::from);
-    let settings = worker::Settings::of_this_program(size, LAST, ground.policy.strictest_mode() == Mode::Audit);
+    let settings = worker::Settings::of_this_program(size, LAST, shared.strictest_mode() == Mode::Audit);
     let workers = match Pool::start(settings, Arc::clone(&shared.tally.workers)) {
         Ok(workers) => workers,
         Err(unfit) => return tracing::error!("nothing is scanned: {unfit}"),

@@ -2,19 +2,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::path::Path;
 
 use enforcer_common::{Mode, NAME_SIZE, NO_STEP, SCOPE_DEPTH, ScopeNode, ScopeStep, WHOLE_NAME};
 
-use crate::kernel::{KernelError, Maps};
-use crate::policy::Policy;
+use crate::kernel::{KernelError, Maps, canary_cgroup, is_canary_cgroup, require_unified_hierarchy};
+use crate::policy::{CgroupPattern, Policy};
+
+/// Refuses a policy whose scopes nothing on this machine would ever be in.
+pub(super) fn require_hierarchy(policy: &Policy) -> Result<(), KernelError> {
+    if policy.scopes.is_empty() { Ok(()) } else { require_unified_hierarchy() }
+}
 
 /// Publishes the steps to a policy's scopes, beside those that are in force. The numbers of their nodes, of which the first is the root, for the settings; 0
 /// and no number when there are no scopes.
 pub(super) fn publish(maps: &Maps, policy: &Policy) -> Result<Range<u32>, KernelError> {
-    let tree = Node::of(policy);
-    if tree.children.is_empty() {
+    if policy.scopes.is_empty() {
         return Ok(0..0);
     }
+    let untried = |detail: String| KernelError::CanaryUntried { detail: format!("whether scopes are in force: {detail}") };
+    let canary = policy.has_stricter_scopes().then(canary_cgroup).transpose().map_err(|error| untried(error.to_string()))?;
+    let tree = Node::of(policy, canary.as_deref()).map_err(untried)?;
     // Numbers that are not used yet: what is in force stays in force until the settings name another root.
     let used = maps.scope_steps()?.iter().map(|(step, _)| step.from).max().unwrap_or(0);
     let root = if used > HIGHEST { 1 } else { used + 1 };
@@ -47,7 +55,7 @@ fn below(steps: &HashMap<ScopeStep, ScopeNode>, from: u32, path: &str, mode: Opt
         let length = step.name.iter().position(|byte| *byte == 0).unwrap_or(NAME_SIZE);
         let path = format!("{path}/{}", String::from_utf8_lossy(&step.name[..length]));
         let own = Mode::from_raw(node.mode);
-        if let Some(own) = own.filter(|_| own != mode) {
+        if let Some(own) = own.filter(|_| own != mode && !is_canary_cgroup(&path)) {
             found.push((if step.length == WHOLE_NAME { path.clone() } else { format!("{path}*") }, own));
         }
         if node.node != 0 {
@@ -65,20 +73,31 @@ struct Node {
 }
 
 impl Node {
-    fn of(policy: &Policy) -> Self {
-        let mut root = Self::default();
+    /// The scopes of a policy. The daemon tries for itself, in a control group for its canary, whether one is in force in which more is denied than around it.
+    fn of(policy: &Policy, canary: Option<&Path>) -> Result<Self, String> {
+        let mut root = Self { mode: Some(policy.mode), ..Self::default() };
         for scope in &policy.scopes {
             for pattern in &scope.cgroups {
-                let last = pattern.parts().len() - 1;
-                let mut node = &mut root;
-                for (place, part) in pattern.parts().iter().enumerate() {
-                    node = node.children.entry((part.clone(), pattern.is_beginning() && place == last)).or_default();
-                }
-                node.mode = Some(scope.mode);
+                root.at(pattern).mode = Some(scope.mode);
             }
         }
+        if let Some(cgroup) = canary {
+            let named = CgroupPattern::parse(&cgroup.to_string_lossy());
+            let pattern = named.map_err(|(why, _)| format!("the control group `{}`, in which the canary is tried, {why}", cgroup.display()))?;
+            root.at(&pattern).mode = Some(Mode::Enforce);
+        }
         root.settle();
-        root
+        Ok(root)
+    }
+
+    /// The node of a pattern, which is made when there is none.
+    fn at(&mut self, pattern: &CgroupPattern) -> &mut Self {
+        let last = pattern.parts().len() - 1;
+        let mut node = self;
+        for (place, part) in pattern.parts().iter().enumerate() {
+            node = node.children.entry((part.clone(), pattern.is_beginning() && place == last)).or_default();
+        }
+        node
     }
 
     /// The kernel goes one way at each step: what is named in full has the mode of the longest beginning that fits, if it has none of its own.
@@ -123,20 +142,18 @@ const HIGHEST: u32 = u32::MAX / 2;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-    use std::path::Path;
-
     use super::*;
+    use std::collections::HashSet;
 
     /// What the program in the kernel does.
-    fn walk(steps: &HashMap<(u32, u32, [u8; NAME_SIZE]), ScopeNode>, root: u32, path: &str, host: u32) -> u32 {
+    fn walk(steps: &HashMap<(u32, u32, [u8; NAME_SIZE]), ScopeNode>, root: u32, path: &str) -> u32 {
         let look_up = |from: u32, length: u32, text: &[u8]| {
             let mut name = [0; NAME_SIZE];
             name[..text.len()].copy_from_slice(text);
             steps.get(&(from, length, name))
         };
         let mut node = look_up(root, NO_STEP, b"").unwrap();
-        let mut mode = host;
+        let mut mode = node.mode;
         for part in path.split('/').filter(|part| !part.is_empty()) {
             let beginnings = node.beginnings.iter().filter(|length| **length != 0 && **length as usize <= part.len());
             let next = look_up(node.node, WHOLE_NAME, part.as_bytes());
@@ -163,7 +180,7 @@ mod tests {
             scope("payments", "\"/system.slice/docker-ab/inner\", \"/system.slice/docker-abc*\", \"/user.slice/u\"", "enforce"),
         );
         let policy = Policy::parse(&text, Path::new("policy.toml")).unwrap();
-        let tree = Node::of(&policy);
+        let tree = Node::of(&policy, Some(Path::new("/system.slice/docker-abc/enforcer.service/canary"))).unwrap();
         let (mut steps, mut next) = (Vec::new(), 7);
         tree.steps(ScopeStep { from: 7, length: NO_STEP, name: [0; NAME_SIZE] }, &mut next, &mut steps);
         let numbers: HashSet<u32> = steps.iter().map(|(_, node)| node.node).filter(|number| *number != 0).collect();
@@ -188,7 +205,7 @@ mod tests {
             "/user.slice/u/v",
             "/elsewhere/system.slice",
         ] {
-            assert_eq!(walk(&steps, 7, path, policy.mode as u32), policy.mode_in(Path::new(path)) as u32, "{path}");
+            assert_eq!(walk(&steps, 7, path), policy.mode_in(Path::new(path)) as u32, "{path}");
         }
     }
 }

@@ -3,15 +3,14 @@
 //! Both are told loudly, both are written down before anything else, and neither outlives what it is for: a fuse stays blown until the policy is changed or
 //! `enforcer enforce` is run again, a code is good for the one boot at which it was typed.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use enforcer_common::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::run::STATE_FOLDER;
+use super::run::{RUN_FOLDER, STATE_FOLDER};
 use crate::audit::Timestamp;
 use crate::kernel::{boot_id, kernel_command_line};
 use crate::policy::{Fuse, Policy, display_duration};
@@ -22,7 +21,7 @@ use crate::trust::record;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
 pub enum Suspension {
-    /// More was denied than the policy's fuse lets pass.
+    /// As much was denied as blows the policy's fuse.
     Fuse {
         /// When it blew.
         since: Timestamp,
@@ -53,14 +52,18 @@ impl Suspension {
     }
 }
 
-/// The policy as it is to be put in force, and why it is another one than what is written.
-pub(super) fn apply(policy: Policy, blown: Option<&Blown>) -> (Policy, Option<Suspension>) {
-    let suspension = broken_glass(&policy).or_else(|| blown_fuse(&policy, blown));
-    if suspension.is_some() { (policy.suspended(), suspension) } else { (policy, None) }
+/// Why a policy is not in force as it is written: by the code that was given at this boot, or by a fuse that has blown, if that is this policy's own.
+pub(super) fn of(broken_glass: Option<&Suspension>, blown: Option<&Blown>, policy: &[u8; 32]) -> Option<Suspension> {
+    broken_glass.cloned().or_else(|| blown.filter(|blown| blown.policy == hex(policy)).map(Blown::suspension))
 }
 
-/// Whether the policy knows the code that the kernel was given at this boot, and nobody used it before.
-fn broken_glass(policy: &Policy) -> Option<Suspension> {
+/// The strictest mode in which a policy comes into force with what suspends it.
+pub(super) fn strictest_mode(policy: &Policy, broken_glass: Option<&Suspension>, blown: Option<&Blown>) -> Mode {
+    if of(broken_glass, blown, &policy.sha256).is_some() { Mode::Audit } else { policy.strictest_mode() }
+}
+
+/// Whether the policy knows the code that the kernel was given at this boot, and nobody used it before. That it is used is written down: only for the daemon.
+pub(super) fn broken_glass(policy: &Policy) -> Option<Suspension> {
     let line = kernel_command_line().inspect_err(|error| tracing::error!("the kernel's command line cannot be read: {error}")).ok()?;
     let code = line.split_whitespace().find_map(|word| word.strip_prefix(PARAMETER))?;
     let sha256 = sha256(normal(code).as_bytes());
@@ -106,90 +109,71 @@ pub(super) struct Blown {
     /// SHA-256 of the policy whose fuse it is, in hexadecimal.
     policy: String,
     since: Timestamp,
-    denials: u32,
+    pub(super) denials: u32,
     within_seconds: u64,
 }
 
-/// Whether this policy's fuse has blown, as the daemon remembers it, or as a former one wrote it down.
-fn blown_fuse(policy: &Policy, blown: Option<&Blown>) -> Option<Suspension> {
-    let is_its = |blown: &Blown| blown.policy == hex(&policy.sha256);
-    let written = || match record::read::<Blown>(&state_file(FUSE_FILE), MAX_SIZE) {
+impl Blown {
+    /// The fuse of the policy with this SHA-256 has just blown.
+    pub(super) fn new(policy: &[u8; 32], fuse: &Fuse, since: Timestamp) -> Self {
+        Self { policy: hex(policy), since, denials: fuse.denials, within_seconds: fuse.within.as_secs() }
+    }
+
+    fn suspension(&self) -> Suspension {
+        Suspension::Fuse { since: self.since, denials: self.denials, within_seconds: self.within_seconds }
+    }
+}
+
+/// The fuse that has blown, as it was written down.
+pub(super) fn blown() -> Option<Blown> {
+    match record::read::<Blown>(&state_file(FUSE_FILE), MAX_SIZE) {
         Ok(document) => document.map(|document| document.content),
         Err(error) => {
             tracing::error!("whether the fuse has blown is not known, and it counts as whole: {error}");
             None
         }
-    };
-    let Blown { since, denials, within_seconds, .. } = blown.cloned().filter(&is_its).or_else(|| written().filter(&is_its))?;
-    Some(Suspension::Fuse { since, denials, within_seconds })
+    }
 }
 
-/// Puts a fuse in again that has blown.
+/// Writes down that one has.
+pub(super) fn keep_blown(blown: &Blown) {
+    if let Err(error) = record::write(&state_file(FUSE_FILE), FUSE_COMMENT, blown, MAX_SIZE) {
+        tracing::error!("that the fuse blew could not be written down, and ends with this daemon: {error}");
+    }
+}
+
+/// It is whole again.
+pub(super) fn forget_blown() {
+    if let Err(error) = remove(&state_file(FUSE_FILE)) {
+        tracing::error!("the fuse is put in again, and would count as blown at the next start: {error}");
+    }
+}
+
+/// Asks for the fuse to be put in again that has blown. The daemon does it with the next policy that it accepts.
 ///
 /// # Errors
-/// The record of it cannot be removed.
-pub fn mend_fuse() -> std::io::Result<()> {
-    match fs::remove_file(state_file(FUSE_FILE)) {
+/// That cannot be written down.
+pub fn ask_for_fuse() -> std::io::Result<()> {
+    fs::write(run_file(MEND_FILE), "")
+}
+
+/// Whether that was asked for.
+pub(super) fn is_fuse_asked_for() -> bool {
+    run_file(MEND_FILE).exists()
+}
+
+/// It is done, or refused, or not waited for any more.
+///
+/// # Errors
+/// The next reload will do it.
+pub fn forget_asking() -> std::io::Result<()> {
+    remove(&run_file(MEND_FILE))
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// Counts denials, and blows once.
-#[derive(Default)]
-pub(super) struct FuseBox {
-    /// When the last denials were, the oldest first; never more than blow the fuse.
-    recent: Mutex<VecDeque<Instant>>,
-    blown: Mutex<Option<Blown>>,
-    /// Why nothing is denied by the ground in force.
-    suspension: Mutex<Option<Suspension>>,
-    /// Told when a fuse has blown.
-    pub(super) blew: tokio::sync::Notify,
-}
-
-impl FuseBox {
-    /// Counts a denial. `true` when it is the one that blows the fuse: then whoever called suspends enforcement at once.
-    pub(super) fn count(&self, policy: &Policy, fuse: &Fuse, now: Timestamp) -> bool {
-        let mut blown = self.blown.lock().unwrap_or_else(PoisonError::into_inner);
-        if blown.as_ref().is_some_and(|blown| blown.policy == hex(&policy.sha256)) || now >= fuse.until {
-            return false;
-        }
-        let (mut recent, moment) = (self.recent.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
-        recent.push_back(moment);
-        while recent.front().is_some_and(|first| moment.duration_since(*first) > fuse.within) {
-            recent.pop_front();
-        }
-        if recent.len() < fuse.denials as usize {
-            return false;
-        }
-        recent.clear();
-        let now = Blown { policy: hex(&policy.sha256), since: now, denials: fuse.denials, within_seconds: fuse.within.as_secs() };
-        if let Err(error) = record::write(&state_file(FUSE_FILE), FUSE_COMMENT, &now, MAX_SIZE) {
-            tracing::error!("that the fuse blew could not be written down, and ends with this daemon: {error}");
-        }
-        self.set_suspension(Some(Suspension::Fuse { since: now.since, denials: now.denials, within_seconds: now.within_seconds }));
-        *blown = Some(now);
-        true
-    }
-
-    /// The fuse that blew while this daemon runs.
-    pub(super) fn blown(&self) -> Option<Blown> {
-        self.blown.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// A policy is read anew: what blew before is what is written down.
-    pub(super) fn forget(&self) {
-        *self.blown.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Why nothing is denied by the ground in force, if that is so.
-    pub(super) fn suspension(&self) -> Option<Suspension> {
-        self.suspension.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The same, of the ground that has just been put in force.
-    pub(super) fn set_suspension(&self, suspension: Option<Suspension>) {
-        *self.suspension.lock().unwrap_or_else(PoisonError::into_inner) = suspension;
     }
 }
 
@@ -210,11 +194,17 @@ fn state_file(name: &str) -> PathBuf {
     Path::new(STATE_FOLDER).join(name)
 }
 
+fn run_file(name: &str) -> PathBuf {
+    Path::new(RUN_FOLDER).join(name)
+}
+
 /// On the kernel's command line, followed by the code.
 pub const PARAMETER: &str = "enforcer.break_glass=";
 const FUSE_FILE: &str = "fuse.toml";
 const FUSE_COMMENT: &str =
     "# The fuse of this policy has blown: nothing is denied until `enforcer enforce` is run again, or the policy is changed.\n";
+/// There while somebody asks for the fuse to be put in again. It is for the daemon that runs, and so it goes with the boot.
+const MEND_FILE: &str = "mend-fuse";
 const BREAK_GLASS_FILE: &str = "break-glass.toml";
 const BREAK_GLASS_COMMENT: &str = "# Break-glass codes that were used; each of them counts for the boot at which it was.\n";
 const MAX_SIZE: u64 = 1 << 16;

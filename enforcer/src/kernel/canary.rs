@@ -9,7 +9,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::ptr::null_mut;
@@ -20,7 +22,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-use super::{KernelError, Maps};
+use super::{KernelError, Maps, cgroup};
 
 /// Where and in which mode the canary is tried.
 pub struct Canary<'a> {
@@ -30,32 +32,57 @@ pub struct Canary<'a> {
     pub mode: Mode,
 }
 
-/// The proof that both the program and the library canary were stopped (or, in audit mode, seen).
-#[derive(Debug)]
-pub struct Denied(());
-
 impl Canary<'_> {
     /// Tries to run and to map a file that nobody signed. `announce` is told its digest first: its denials are no news, and other builds of the
     /// programs must not answer in this one's place.
-    pub fn try_it(&self, maps: &Maps, announce: impl FnOnce(Digest)) -> Result<Denied, KernelError> {
+    pub fn try_it(&self, maps: &Maps, announce: impl FnOnce(Digest)) -> Result<(), KernelError> {
+        let (path, before) = self.announce_new(maps, announce)?;
+        self.expect("execve of an unsigned file", Command::new(&path).spawn().map(drop))?;
+        self.expect("an executable mapping of an unsigned file", map_executable(&path))?;
+        self.expect_seen(maps, before, 2)
+    }
+
+    /// Tries to run the same in the control group of [`cgroup::canary_cgroup`], of which the policy in force has to say that this mode holds in it.
+    pub fn try_in_its_cgroup(&self, maps: &Maps, announce: impl FnOnce(Digest)) -> Result<(), KernelError> {
+        let entrance = cgroup::open_canary_cgroup().map_err(|error| untried(format!("no process can be started in a scope: {error}")))?;
+        let (path, before) = self.announce_new(maps, announce)?;
+        let mut command = Command::new(&path);
+        let descriptor = entrance.as_raw_fd();
+        // SAFETY: between fork and exec, one system call on a descriptor that is open until then, with a constant.
+        unsafe {
+            command.pre_exec(move || match libc::write(descriptor, c"0".as_ptr().cast(), 1) {
+                1 => Ok(()),
+                // No failure of this may be taken for the denial.
+                _ => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+            });
+        }
+        self.expect("execve of an unsigned file in a scope", command.spawn().map(drop))?;
+        self.expect_seen(maps, before, 1)
+    }
+
+    /// Makes a new canary, and announces it. Where it lies, and what was counted before it is tried.
+    fn announce_new(&self, maps: &Maps, announce: impl FnOnce(Digest)) -> Result<(PathBuf, u64), KernelError> {
         let folder = self.folders.iter().find(|folder| can_start_programs(folder)).ok_or_else(|| {
             let tried: Vec<String> = self.folders.iter().map(|folder| format!("`{}`", folder.display())).collect();
             untried(format!("none of {} is on a file system from which a program could be started (`noexec`, tmpfs or missing)", tried.join(", ")))
         })?;
         let (path, content) = prepare(folder).map_err(|error| untried(format!("cannot write a canary in `{}`: {error}", folder.display())))?;
         announce(content);
-        let counter = match self.mode {
+        Ok((path, maps.counter(self.counter())?))
+    }
+
+    fn expect_seen(&self, maps: &Maps, before: u64, uses: u64) -> Result<(), KernelError> {
+        match maps.counter(self.counter())? - before {
+            seen if seen < uses => Err(failed(format!("the programs noticed {seen} of {uses} unsigned uses"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn counter(&self) -> Counter {
+        match self.mode {
             Mode::Audit => Counter::WouldBeDenied,
             Mode::Enforce => Counter::Denied,
-        };
-        let before = maps.counter(counter)?;
-        self.expect("execve of an unsigned file", Command::new(&path).spawn().map(drop))?;
-        self.expect("an executable mapping of an unsigned file", map_executable(&path))?;
-        let seen = maps.counter(counter)? - before;
-        if seen < 2 {
-            return Err(failed(format!("the programs noticed {seen} of 2 unsigned uses")));
         }
-        Ok(Denied(()))
     }
 
     fn expect(&self, what: &str, outcome: io::Result<()>) -> Result<(), KernelError> {

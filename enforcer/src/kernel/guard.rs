@@ -12,8 +12,8 @@ use enforcer_common::{ENROL_EXECUTABLE, GUARDED_CGROUP, GUARDED_FOLDER, GUARDED_
 
 use super::maps::MAPS;
 use super::pins::PIN_ROOT;
-use super::place::{open_own_program, own_text};
-use super::{KernelError, Maps, Pins, pins::pin_error};
+use super::place::open_own_program;
+use super::{KernelError, Maps, Pins, cgroup, pins::pin_error};
 
 /// Enrols this program, the folders of pins, the daemon's own folders, the way to each of them, and the control groups of this process. Again and again
 /// is as good as once.
@@ -31,7 +31,7 @@ pub(super) fn enrol_inodes(maps: &Maps, pins: &Pins, folders: &[&Path]) -> Resul
     guarded.iter().try_for_each(|(path, flags)| maps.enrol(path, *flags))?;
     // Those of an earlier daemon are gone.
     maps.forget_guarded(GUARDED_CGROUP)?;
-    control_groups().iter().try_for_each(|path| maps.enrol(path, GUARDED_CGROUP))
+    cgroup::to_be_guarded().iter().try_for_each(|path| maps.enrol(path, GUARDED_CGROUP))
 }
 
 /// Tells which BPF programs, maps and links are ours.
@@ -47,14 +47,4 @@ pub(super) fn enrol_objects(maps: &Maps, pins: &Pins, links: &[FdLink]) -> Resul
         own(ObjectKind::Link, link.info().map_err(|error| KernelError::Load { detail: format!("a link: {error}") })?.id())?;
     }
     Ok(())
-}
-
-/// The folders of this process's control group and of those above it, but for the root, which can be neither frozen nor killed
-/// (`Documentation/admin-guide/cgroup-v2.rst`).
-fn control_groups() -> Vec<PathBuf> {
-    let text = own_text("cgroup").unwrap_or_default();
-    let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else { return Vec::new() };
-    let root = Path::new("/sys/fs/cgroup");
-    let below: Vec<PathBuf> = root.join(path).ancestors().take_while(|folder| *folder != root).map(Path::to_owned).collect();
-    below.into_iter().filter(|folder| folder.is_dir()).collect()
 }

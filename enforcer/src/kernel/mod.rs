@@ -5,6 +5,7 @@
 mod allocator;
 mod batch;
 mod canary;
+mod cgroup;
 mod descriptors;
 mod guard;
 mod hashing;
@@ -26,16 +27,17 @@ use std::io;
 use std::path::PathBuf;
 
 pub use allocator::give_back_freed_memory;
-pub use canary::{Canary, Denied, start_signed};
+pub use canary::{Canary, start_signed};
+pub use cgroup::{canary_cgroup, is_canary_cgroup, own_cgroup};
 pub use descriptors::close_descriptors_from;
 pub use hashing::hash_by_the_processor;
 pub use layout::{overlay_module_is_loaded, read_overlay};
 pub use maps::{Maps, Records, boottime, charters, monotonic};
 pub use pins::{HookCost, PIN_ROOT, Pins, observed};
 pub use place::{boot_id, kernel_command_line, open_own_program, own_mount_namespace, own_program, own_text, require_own_place, without_mark};
-pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm, require_kernel};
+pub use probe::{ProbeOutcome, probe_lsm, require_bpf_lsm, require_kernel, require_unified_hierarchy};
 pub use programs::{HOOKS, Loaded, Others, load_or_adopt};
-pub use release::{Released, daemon_of, end_daemon, release, reload_daemon};
+pub use release::{Released, daemon, daemon_of, end_daemon, release, reload_daemon};
 pub use rights::give_up_rights;
 pub use securebits::restrict_scripts;
 pub use urgency::{raise_priority, set_nice};
@@ -56,6 +58,12 @@ pub enum KernelError {
         "this kernel skips a sleepable program that is started again while it runs (`__bpf_prog_enter_sleepable_recur` is missing): update the kernel"
     )]
     SkipsOverlappingRuns,
+    /// Control groups of version 1, alone or beside those of version 2.
+    #[error(
+        "the policy has scopes, and this machine does not use the unified hierarchy of control groups alone: boot with `systemd.unified_cgroup_hierarchy=1` on \
+        the kernel's command line, or take every `[[scope]]` out of the policy"
+    )]
+    NoUnifiedHierarchy,
     /// The kernel's types cannot be read.
     #[error("cannot read the kernel's types from `{}`: {detail} (the kernel must be built with CONFIG_DEBUG_INFO_BTF=y)", path.display())]
     Btf {

@@ -69,3 +69,28 @@ pub fn require_bpf_lsm() -> Result<(), KernelError> {
     }
     Err(KernelError::NoBpfLsm { active: active.trim().to_owned() })
 }
+
+/// Refuses a machine on which processes are in control groups of version 1, which scopes do not know (`Documentation/admin-guide/cgroup-v2.rst`).
+pub fn require_unified_hierarchy() -> Result<(), KernelError> {
+    if is_other_hierarchy(Path::new("/sys/fs/cgroup")) { Err(KernelError::NoUnifiedHierarchy) } else { Ok(()) }
+}
+
+/// Whether something else than the unified hierarchy is mounted there. Early in the boot nothing is: there is a folder of sysfs, or none.
+fn is_other_hierarchy(root: &Path) -> bool {
+    const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
+    const SYSFS_MAGIC: u64 = 0x6265_6572;
+    #[allow(clippy::unnecessary_cast, reason = "the width of f_type differs between architectures")]
+    rustix::fs::statfs(root).is_ok_and(|statfs| ![CGROUP2_SUPER_MAGIC, SYSFS_MAGIC].contains(&(statfs.f_type as u64)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_hierarchy_is_told_from_one_that_is_not_mounted_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_other_hierarchy(folder.path()), "the folder of version 1 is a tmpfs with one folder for each controller");
+        assert!(!is_other_hierarchy(Path::new("/sys/fs")) && !is_other_hierarchy(&folder.path().join("none")));
+    }
+}

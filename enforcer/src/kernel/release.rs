@@ -36,18 +36,25 @@ pub fn end_daemon() -> Result<Option<u32>, KernelError> {
     Ok(ended)
 }
 
-/// Asks the daemon to read its policy again (`SIGHUP`). Its process id; `None` when none answers.
-pub fn reload_daemon() -> Result<Option<u32>, KernelError> {
+/// The daemon that answers, by its process id.
+pub fn daemon() -> Result<Option<u32>, KernelError> {
     for pins in observed()? {
         let Ok(maps) = Maps::open(pins.folder()) else { continue };
-        let Some(raw) = daemon_of(&maps)? else { continue };
-        let failed = |error: rustix::io::Errno| KernelError::Daemon { pid: raw, detail: error.to_string() };
-        let Some(pid) = Pid::from_raw(raw.cast_signed()) else { continue };
-        let process = pidfd_open(pid, PidfdFlags::empty()).map_err(failed)?;
-        pidfd_send_signal(&process, Signal::HUP).map_err(failed)?;
-        return Ok(Some(raw));
+        if let Some(pid) = daemon_of(&maps)? {
+            return Ok(Some(pid));
+        }
     }
     Ok(None)
+}
+
+/// Asks the daemon to read its policy again (`SIGHUP`). Its process id; `None` when none answers.
+pub fn reload_daemon() -> Result<Option<u32>, KernelError> {
+    let Some(raw) = daemon()? else { return Ok(None) };
+    let failed = |error: rustix::io::Errno| KernelError::Daemon { pid: raw, detail: error.to_string() };
+    let Some(pid) = Pid::from_raw(raw.cast_signed()) else { return Ok(None) };
+    let process = pidfd_open(pid, PidfdFlags::empty()).map_err(failed)?;
+    pidfd_send_signal(&process, Signal::HUP).map_err(failed)?;
+    Ok(Some(raw))
 }
 
 /// The daemon of these maps, whether it answers or hangs: the process that it said it is, if that still runs the enforcer's program.

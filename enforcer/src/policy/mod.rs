@@ -308,7 +308,7 @@ fn read(path: &Path) -> Result<(String, Option<SystemTime>), PolicyError> {
 }
 
 /// Bytes that a policy may have.
-const MAX_SIZE: u64 = 1 << 20;
+pub const MAX_SIZE: u64 = 1 << 20;
 
 /// The version of the format that this program reads.
 const VERSION: i64 = 1;

@@ -96,7 +96,7 @@ pub(super) struct RawScope {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RawFuse {
-    /// How many denials are more than anybody expected.
+    /// How many denials blow it: so many are more than anybody expected.
     #[schemars(transform = number(DENIALS, None))]
     #[schemars(transform = must(50))]
     pub(super) denials: Option<At<i64>>,

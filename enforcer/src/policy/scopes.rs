@@ -71,6 +71,14 @@ impl CgroupPattern {
         self.is_beginning
     }
 
+    /// Whether everything that the other one names lies in what this one names, and is named more closely by the other one.
+    pub fn is_around(&self, other: &Self) -> bool {
+        let parts: Vec<&str> = other.parts.iter().map(String::as_str).collect();
+        // `/a` is not around `/a*`, which is more than it.
+        let is_wider = other.is_beginning && !self.is_beginning && other.parts.len() == self.parts.len();
+        self != other && !is_wider && self.closeness(&parts).is_some()
+    }
+
     /// How closely it names a control group of this path, or what that lies in: the deeper, and then the longer, the closer. `None`, when it does not.
     fn closeness(&self, parts: &[&str]) -> Option<(usize, bool, usize)> {
         let (last, before) = self.parts.split_last()?;
@@ -115,7 +123,12 @@ impl Policy {
 
     /// The strictest mode that holds anywhere: what enforcing takes has to be there, were it for one service alone.
     pub fn strictest_mode(&self) -> Mode {
-        if self.scopes.iter().any(|scope| scope.mode == Mode::Enforce) { Mode::Enforce } else { self.mode }
+        if self.has_stricter_scopes() { Mode::Enforce } else { self.mode }
+    }
+
+    /// Whether there are scopes in which more is denied than on the rest of the machine.
+    pub fn has_stricter_scopes(&self) -> bool {
+        self.mode == Mode::Audit && self.scopes.iter().any(|scope| scope.mode == Mode::Enforce)
     }
 }
 
@@ -153,6 +166,21 @@ mod tests {
         assert_eq!(name("/system.slice/docker-abcd/inner"), Some("payments"));
         assert_eq!(policy.mode_in(Path::new("/user.slice/user-0.slice")), Mode::Audit);
         assert_eq!(policy.strictest_mode(), Mode::Enforce);
+    }
+
+    #[test]
+    fn a_control_group_is_around_what_lies_in_it() {
+        let is_around = |outer: &str, inner: &str| {
+            let [outer, inner] = [outer, inner].map(|text| CgroupPattern::parse(text).unwrap());
+            outer.is_around(&inner)
+        };
+        for (outer, inner) in [("/a", "/a/b"), ("/a", "/a/b*"), ("/a*", "/ab"), ("/a*", "/ab*"), ("/a*", "/ab/c"), ("/a", "/a/b/c")] {
+            assert!(is_around(outer, inner) && !is_around(inner, outer), "{outer} {inner}");
+        }
+        for (one, other) in [("/a", "/a"), ("/a*", "/a*"), ("/a", "/ab"), ("/a/b", "/b/a/b"), ("/a/b", "/a/c")] {
+            assert!(!is_around(one, other) && !is_around(other, one), "{one} {other}");
+        }
+        assert!(!is_around("/a", "/a*") && is_around("/a*", "/a"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::measure::{self, MeasureError};
 use crate::policy::{Invalid, Problem, from_toml};
-use crate::signature::sign::{SignError, write_whole};
+use crate::signature::sign::{SignError, rewrite as rewrite_whole, write_whole};
 use crate::text::printable;
 
 /// Why such a file cannot be used, or was not written.
@@ -82,14 +82,23 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Optio
     Document::parse(path, text).map(Some)
 }
 
-/// Writes one whole or not at all, with words for whoever opens it.
+/// Writes one of the daemon's own whole or not at all, with words for whoever opens it.
 pub(crate) fn write<T: Serialize>(path: &Path, comment: &str, value: &T, limit: u64) -> Result<(), RecordError> {
+    Ok(write_whole(path, text(path, comment, value, limit)?.as_bytes()).map_err(Box::new)?)
+}
+
+/// The same with one that is an administrator's: its mode and owner stay, and links to it.
+pub(crate) fn rewrite<T: Serialize>(path: &Path, comment: &str, value: &T, limit: u64) -> Result<(), RecordError> {
+    Ok(rewrite_whole(path, text(path, comment, value, limit)?.as_bytes()).map_err(Box::new)?)
+}
+
+fn text<T: Serialize>(path: &Path, comment: &str, value: &T, limit: u64) -> Result<String, RecordError> {
     let form = |detail: String| RecordError::Form { path: path.into(), detail };
     let text = comment.to_owned() + &toml::to_string(value).map_err(|error| form(error.to_string()))?;
     if text.len() as u64 > limit {
         return Err(form(format!("it would have {} bytes, and at most {limit} are read", text.len())));
     }
-    Ok(write_whole(path, text.as_bytes()).map_err(Box::new)?)
+    Ok(text)
 }
 
 /// What a file says, not checked yet, with its text to point into.

@@ -67,12 +67,12 @@ impl Revoked {
         Document::parse(path, text.to_owned())?.settle(settle)
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file, whole or not at all, and as whose it was.
     ///
     /// # Errors
     /// The old file is as it was.
     pub fn save(&self, path: &Path) -> Result<(), RecordError> {
-        record::write(path, COMMENT, &RawRevoked::from(self), MAX_SIZE)
+        record::rewrite(path, COMMENT, &RawRevoked::from(self), MAX_SIZE)
     }
 
     /// Whether this content was revoked.

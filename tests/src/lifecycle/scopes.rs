@@ -24,6 +24,11 @@ pub const TESTS: &[Test] = &[
         beginnings,
     ),
     Test::new("service_in_an_audit_scope_runs_what_others_may_not", "an enforcing machine with one unit in audit mode", auditing),
+    Test::new(
+        "audit_scope_holds_neither_the_kernel_nor_the_enforcer_open",
+        "in a unit in audit mode on an enforcing machine, a write to another process's memory and a signal to the daemon",
+        guarding,
+    ),
     Test::new("scopes_end_with_the_policy_that_names_them", "reload with other scopes, and with none", replaced),
 ];
 
@@ -72,6 +77,39 @@ fn auditing(scene: &Scene) -> Result<String> {
     Unit::new(scene, "enforcer-test-trial", "")?.runs_and_is_reported()?;
     Unit::new(scene, "enforcer-test-others", "")?.is_denied()?;
     Ok("reported in the unit, denied outside of it".to_owned())
+}
+
+fn guarding(_scene: &Scene) -> Result<String> {
+    let name = "enforcer-test-trial.service";
+    let attack = |reason: &str, program: &str| -> Result<(String, Value)> {
+        let file = Path::new("/run/systemd/system").join(name);
+        fs::write(&file, format!("[Service]\nType=oneshot\nExecStart={program}\n"))?;
+        succeed("systemctl", &["daemon-reload"])?;
+        let mark = Mark::now();
+        crate::child::run(std::process::Command::new("systemctl").args(["start", name]))?;
+        let result = succeed("systemctl", &["show", "--property=Result", "--value", name])?;
+        let event = mark.wait_for(&format!("{reason} in {name}"), |event| {
+            event["reason"] == reason && event["cgroup"].as_str().is_some_and(|cgroup| cgroup.ends_with(name))
+        })?;
+        crate::child::run(std::process::Command::new("systemctl").args(["reset-failed", name]))?;
+        fs::remove_file(&file)?;
+        Ok((result.trim().to_owned(), event))
+    };
+    let daemon = service::running_daemon()?;
+    let attacks =
+        [("tracing", "/usr/bin/dd if=/dev/null of=/proc/1/mem conv=notrunc".to_owned()), ("guarded", format!("/usr/bin/kill -WINCH {daemon}"))];
+    let scopes: [Scope<'_>; 1] = [("trial", &["/system.slice/enforcer-test-trial.service"], "audit")];
+    let machine = Machine::new("enforce", &scopes)?;
+    for (reason, program) in &attacks {
+        let (result, event) = attack(reason, program)?;
+        ensure!(result == "exit-code" && event["denied"] == true && event["mode"] == "enforce", "{program}: {result}, {event}");
+    }
+    machine.put_in_force("audit", &scopes)?;
+    for (reason, program) in &attacks {
+        let (result, event) = attack(reason, program)?;
+        ensure!(result == "success" && event["denied"] == false && event["mode"] == "audit", "{program}: {result}, {event}");
+    }
+    Ok("refused while the machine enforces, reported while it does not".to_owned())
 }
 
 fn replaced(scene: &Scene) -> Result<String> {

@@ -1,7 +1,10 @@
 //! From one mode to the other by command, and out of it: the fuse.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -21,13 +24,19 @@ pub const TESTS: &[Test] = &[
         one_service,
     ),
     Test::new("refused_switch_leaves_the_policy_as_it_was", "`enforcer enforce` with a policy under which the daemon could not start again", refused),
-    Test::new("fuse_suspends_enforcing_once", "more denials than the fuse lets pass, a restart of the daemon, and `enforcer enforce` again", fuse),
+    Test::new("switch_of_another_policy_than_the_daemons_is_told_at_once", "`enforcer audit --policy` with a copy of the policy", another),
+    Test::new("refused_policy_fails_the_reload", "`systemctl reload` with a policy that takes a restart", refused_reload),
+    Test::new("fuse_suspends_enforcing_once", "as many denials as blow the fuse, a restart of the daemon, and `enforcer enforce` again", fuse),
     Test::new("fuse_that_has_ended_does_not_blow", "as many denials after the fuse's end", ended_fuse),
 ];
 
 fn switched(scene: &Scene) -> Result<String> {
     let (daemon, policy) = (service::running_daemon()?, Policy::open()?);
+    std::fs::set_permissions(service::POLICY, Permissions::from_mode(0o640))?;
     enforcer(&["audit"])?;
+    let mode = std::fs::metadata(service::POLICY)?.permissions().mode() & 0o7777;
+    std::fs::set_permissions(service::POLICY, Permissions::from_mode(0o644))?;
+    ensure!(mode == 0o640, "the policy's mode is {mode:o} now");
     runs(scene)?;
     let changed = std::fs::read_to_string(service::POLICY)?;
     ensure!(
@@ -88,13 +97,14 @@ fn refused(scene: &Scene) -> Result<String> {
     policy.write(&text)?;
     service::reload_in_force()?;
     let ended = try_enforcer(&["enforce", "--yes", "--no-simulation"])?;
-    let after = std::fs::read_to_string(service::POLICY)?;
+    let (after, told) = (std::fs::read_to_string(service::POLICY)?, service::status()?);
     let outcome = runs(scene);
     drop(policy);
     service::reload_in_force()?;
     outcome?;
     ensure!(ended.status.code() == Some(4) && ended.stderr.contains("could not start again"), "it {}", ended.describe());
     ensure!(after == text, "the policy was changed: {after}");
+    ensure!(told["refused"].is_null(), "what was put back was not read again: {told}");
     Ok(ended.stderr.trim().to_owned())
 }
 
@@ -113,8 +123,16 @@ fn fuse(scene: &Scene) -> Result<String> {
     ensure!(told.status.code() == Some(1) && told.stdout.contains("SUSPENDED"), "`enforcer status` {}", told.describe());
     let line = succeed("systemctl", &["show", "--property=StatusText", "--value", service::UNIT])?;
     ensure!(line.contains("SUSPENDED"), "systemd has {line:?}");
-    // It stays blown, until somebody says otherwise.
-    service::succeed("systemctl", &["restart", service::UNIT])?;
+    // What guards the enforcer stays: it has nothing to do with what a policy forgot.
+    let daemon = service::running_daemon()?.to_string();
+    let signalled = child::run(Command::new("kill").args(["-WINCH", &daemon]))?;
+    ensure!(!signalled.status.success() && signalled.stderr.contains("not permitted"), "a signal to the daemon {}", signalled.describe());
+    // It stays blown, until somebody says otherwise, and is told without a daemon.
+    succeed("systemctl", &["stop", service::UNIT])?;
+    service::wait_until("the daemon is gone", || Ok(service::status()?["daemon"]["alive"] == false))?;
+    let alone = service::status()?;
+    succeed("systemctl", &["start", service::UNIT])?;
+    ensure!(alone["suspension"]["cause"] == "fuse", "without a daemon: {alone}");
     service::wait_until("the daemon answers", || Ok(service::status()?["daemon"]["alive"] == true))?;
     runs(scene)?;
     service::reload_in_force()?;
@@ -137,6 +155,36 @@ fn ended_fuse(scene: &Scene) -> Result<String> {
     service::reload_in_force()?;
     unsigned_is_denied(scene)?;
     Ok("8 denials of 3 that would have blown it".to_owned())
+}
+
+fn another(scene: &Scene) -> Result<String> {
+    let policy = Policy::open()?;
+    let copy = "/root/another-policy.toml";
+    std::fs::write(copy, policy.original())?;
+    let began = Instant::now();
+    let ended = try_enforcer(&["audit", "--policy", copy])?;
+    let (took, after) = (began.elapsed(), std::fs::read_to_string(copy)?);
+    std::fs::remove_file(copy)?;
+    ensure!(ended.status.code() == Some(2) && ended.stderr.contains(service::POLICY), "it {}", ended.describe());
+    ensure!(took < Duration::from_secs(60) && after == policy.original(), "it took {took:?}, and left: {after}");
+    unsigned_is_denied(scene)?;
+    Ok(ended.stderr.trim().to_owned())
+}
+
+fn refused_reload(scene: &Scene) -> Result<String> {
+    let policy = Policy::open()?;
+    let text = policy.original().replace("[limits]", "[limits]\nmax-verdicts = 70000");
+    ensure!(text != policy.original(), "the policy has no `[limits]`, or another number of verdicts");
+    policy.write(&text)?;
+    let ended = try_enforcer(&["reload"])?;
+    let by_systemd = service::reload();
+    unsigned_is_denied(scene)?;
+    drop(policy);
+    service::reload()?;
+    ensure!(ended.status.code() == Some(4) && ended.stderr.contains("takes a restart"), "it {}", ended.describe());
+    ensure!(by_systemd.is_err(), "`systemctl reload` took the policy for a good one");
+    ensure!(service::status()?["refused"].is_null(), "the next one is still told as refused: {}", service::status()?);
+    Ok(ended.stderr.trim().to_owned())
 }
 
 /// In audit mode, the unsigned program runs.

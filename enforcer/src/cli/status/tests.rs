@@ -76,7 +76,7 @@ fn everything_that_deserves_attention_is_told() {
         code_full: 1,
         trusted_time: Some(moment("2026-01-31T09:30:00Z")),
         clock_ahead_seconds: Some(-7200),
-        refused: Some(Refused { at: moment("2026-01-31T09:31:00Z"), why }),
+        refused: Some(Refused { at: moment("2026-01-31T09:31:00Z"), why, policy: None }),
         suspension: Some(Suspension::Fuse { since: moment("2026-01-31T09:32:00Z"), denials: 51, within_seconds: 600 }),
         counters: BTreeMap::from([("workers-ended".to_owned(), 2), ("events-unwritten".to_owned(), 0)]),
         before: Some(before),

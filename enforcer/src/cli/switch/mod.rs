@@ -3,7 +3,6 @@
 //! The mode is what the policy says, and so these commands write it there, in one line or one table, and have the daemon read it.
 
 mod cgroup;
-mod in_force;
 mod simulation;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -12,13 +11,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::failure::note;
 use super::output::{OutputError, Style};
-use super::{Exit, Failure, Output, PolicyOption, ReportOption, since, without_rights};
+use super::{Exit, Failure, Output, PolicyOption, ReportOption, in_force, since, without_rights};
 use crate::audit::Timestamp;
 use crate::daemon;
+use crate::kernel::require_unified_hierarchy;
 use crate::measure;
-use crate::policy::{CgroupPattern, Edit, Fuse, Mode, Policy, display_duration, parse_duration};
-use crate::signature::sign::write_whole;
+use crate::policy::{CgroupPattern, Edit, Fuse, MAX_SIZE, Mode, Policy, display_duration, parse_duration};
+use crate::signature::sign::rewrite;
 use crate::text::printable;
 
 /// Deny what no trusted signature covers, on this machine or in some services.
@@ -31,8 +32,8 @@ use crate::text::printable;
   sudo enforcer enforce --scope nginx.service        one service
   sudo enforcer enforce --scope '/system.slice/docker-*'       all containers
   sudo enforcer enforce --yes --fuse 50/10m --fuse-for 24h
-                                 back to audit, once, if more than 50 uses are
-                                 denied within ten minutes
+                                 back to audit, once, when 50 uses are denied
+                                 within ten minutes
   enforcer enforce --print --policy policy.toml > new.toml
                                  only write what the policy would be
 
@@ -43,7 +44,7 @@ pub(super) struct EnforceArguments {
     /// Suspend enforcing by itself when so many uses are denied within a time, such as 50/10m. Once, loudly, until this command is run again.
     #[arg(long, value_name = "DENIALS/TIME", value_parser = fuse)]
     fuse: Option<(u32, Duration)>,
-    /// Take the fuse out after this time: whoever may cause denials can blow it.
+    /// Take the fuse out after this time, by the clock that decisions rest on: whoever may cause denials can blow it.
     #[arg(long, value_name = "TIME", default_value = "24h", requires = "fuse", value_parser = duration)]
     fuse_for: Duration,
     /// Do not ask.
@@ -94,7 +95,7 @@ pub(super) fn enforce(arguments: EnforceArguments, output: &mut Output) -> Resul
     let draft = Draft::new(&arguments.switch, Mode::Enforce)?;
     let draft = match arguments.fuse {
         Some((denials, within)) => {
-            let until = Timestamp::now().after(arguments.fuse_for);
+            let until = daemon::trusted_time().after(arguments.fuse_for);
             draft.edited(|edit| edit.set_fuse(Some(&Fuse { denials, within, until })))?
         }
         None => draft,
@@ -115,7 +116,6 @@ pub(super) fn enforce(arguments: EnforceArguments, output: &mut Output) -> Resul
     if !(arguments.yes || arguments.if_safe || is_wanted(&draft, output)?) {
         return Ok(Exit::No);
     }
-    daemon::mend_fuse().map_err(|error| Failure::new(Exit::System, format!("the fuse that has blown cannot be put in again: {error}")))?;
     draft.put_in_force(arguments.switch.report.json, output)
 }
 
@@ -206,6 +206,13 @@ impl Draft {
         format!("in {}", self.scopes.iter().map(CgroupPattern::to_string).collect::<Vec<_>>().join(", "))
     }
 
+    /// The control groups within what is switched that keep another mode, by scopes of their own.
+    fn keeping(&self) -> Vec<String> {
+        let is_within = |cgroup: &CgroupPattern| self.scopes.is_empty() || self.scopes.iter().any(|scope| scope.is_around(cgroup));
+        let others = self.policy.scopes.iter().filter(|scope| scope.mode != self.mode);
+        others.flat_map(|scope| &scope.cgroups).filter(|cgroup| is_within(cgroup)).map(|cgroup| printable(&cgroup.to_string()).into_owned()).collect()
+    }
+
     fn print(&self, output: &mut Output) -> Result<Exit, Failure> {
         output.line(self.new.trim_end())?;
         Ok(Exit::Yes)
@@ -223,13 +230,34 @@ impl Draft {
             let hint = "write the new one by `--print`, let them sign its list (`enforcer policy list`), and put both in place";
             return Err(Failure::new(Exit::Refused, text).hint(hint));
         }
-        Ok(())
+        // Before anybody is asked, and anything is written.
+        if !self.policy.scopes.is_empty() {
+            require_unified_hierarchy().map_err(|error| Failure::because(Exit::Refused, &error))?;
+        }
+        in_force::require_daemon_of(&self.policy.path)
+    }
+
+    /// Waits until it is in force, and does what it says. A fuse that has blown is put in again with it, and with nothing else.
+    fn wait(&self) -> Result<(), Failure> {
+        if self.mode == Mode::Enforce {
+            let failed = |error: std::io::Error| Failure::new(Exit::System, format!("the fuse that has blown cannot be put in again: {error}"));
+            daemon::ask_for_fuse().map_err(failed)?;
+        }
+        let answer = in_force::ask(&self.policy, in_force::PATIENCE);
+        // Before anything else is read: what is put back has not been asked for.
+        if let Err(error) = daemon::forget_asking() {
+            note(&format!("the next policy that is accepted puts in again a fuse that has blown: {error}"));
+        }
+        match answer?.filter(|_| self.policy.strictest_mode() == Mode::Enforce) {
+            Some(suspension) => Err(Failure::new(Exit::Refused, format!("it is read, and suspended: {}", suspension.in_words()))),
+            None => Ok(()),
+        }
     }
 
     /// Writes it and has the daemon read it; a policy that is refused is taken back.
     fn put_in_force(&self, json: bool, output: &mut Output) -> Result<Exit, Failure> {
         let path = &self.policy.path;
-        let write = |text: &str| without_rights(|| write_whole(path, text.as_bytes()).map_err(|error| Failure::because(Exit::System, &error)));
+        let write = |text: &str| without_rights(|| rewrite(path, text.as_bytes()).map_err(|error| Failure::because(Exit::System, &error)));
         let is_changed = self.new != self.old;
         if is_changed {
             let there = measure::read_bounded(path, MAX_SIZE).map_err(|error| Failure::because(Exit::System, &error))?;
@@ -239,15 +267,23 @@ impl Draft {
             }
             write(&self.new)?;
         }
-        if let Err(failure) = in_force::wait(&self.policy) {
-            if is_changed {
+        if let Err(failure) = self.wait() {
+            // Somebody else's text is theirs.
+            if is_changed && in_force::is_in_its_place(&self.policy) {
                 write(&self.old)?;
+                // What was not answered in time would be read later.
+                return Err(match in_force::ask(&self.before, SHORT_PATIENCE) {
+                    Ok(_) => failure.hint("the policy is as it was"),
+                    Err(_) => failure.hint(
+                        "the policy is as it was on the disk, and the daemon has not read it again yet; `enforcer status` shows what is in force",
+                    ),
+                });
             }
-            return Err(failure.hint("the policy is as it was"));
+            return Err(failure);
         }
         if json {
             let scopes = self.scopes.iter().map(CgroupPattern::to_string).collect();
-            output.json(&Switched { policy: path, mode: self.mode.name(), scopes, changed: is_changed })?;
+            output.json(&Switched { policy: path, mode: self.mode.name(), scopes, changed: is_changed, keeping: self.keeping() })?;
         } else {
             self.tell(output)?;
         }
@@ -261,13 +297,14 @@ impl Draft {
             Mode::Audit => ("audit", Style::Warn),
         };
         output.line(format!("{} {}, by {}", output.paint(style, text), self.place(), printable(&self.policy.path.to_string_lossy())))?;
-        if let Some(fuse) = self.policy.fuse.filter(|fuse| self.mode == Mode::Enforce && fuse.until > Timestamp::now()) {
+        if let Some(fuse) = self.policy.fuse.filter(|fuse| self.mode == Mode::Enforce && fuse.until > daemon::trusted_time()) {
             let (within, until) = (display_duration(fuse.within), fuse.until.to_the_second());
-            output.paragraph(0, &format!("fuse: audit again, once, after {} denials within {within}; until {until}", fuse.denials))?;
+            let text = format!("fuse: audit again, once, at {} denials within {within}; until {until} by the daemon's clock", fuse.denials);
+            output.paragraph(0, &text)?;
         }
-        let others: Vec<String> = self.policy.scopes.iter().filter(|scope| scope.mode != self.mode).map(|scope| scope.name.clone()).collect();
-        if self.scopes.is_empty() && !others.is_empty() {
-            output.paragraph(0, &format!("Services with a mode of their own keep it: {}", others.join(", ")))?;
+        let keeping = self.keeping();
+        if !keeping.is_empty() {
+            output.paragraph(0, &format!("What has a scope of its own keeps another mode: {}", keeping.join(", ")))?;
         }
         Ok(())
     }
@@ -279,6 +316,8 @@ struct Switched<'a> {
     mode: &'static str,
     scopes: Vec<String>,
     changed: bool,
+    /// Control groups within these that keep another mode.
+    keeping: Vec<String>,
 }
 
 fn fuse(text: &str) -> Result<(u32, Duration), String> {
@@ -293,8 +332,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "write a whole number and one of s, m, h, d, such as 24h".to_owned())
 }
 
-/// No policy is larger.
-const MAX_SIZE: u64 = 1 << 20;
+/// How long the daemon may take to read again what was in force.
+const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

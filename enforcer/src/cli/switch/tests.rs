@@ -1,4 +1,4 @@
-//! What is said once a switch is in force.
+//! What is said once a switch is in force, and what it leaves alone.
 
 use std::time::Duration;
 
@@ -37,4 +37,25 @@ fn one_service_enforces() {
 #[test]
 fn the_machine_is_watched_and_a_service_goes_on_enforcing() {
     told("audit/machine", Mode::Audit, &[], None);
+}
+
+#[test]
+fn what_keeps_another_mode_within_a_switched_scope_is_named() {
+    let scope = |name: &str, cgroup: &str, mode: &str| format!("[[scope]]\nname = {name:?}\ncgroups = [{cgroup:?}]\nmode = {mode:?}\n");
+    let text = [
+        "version = 1\nmode = \"audit\"\n[[signer]]\nname = \"a\"\nanchors = [\"/a\"]\n".to_owned(),
+        scope("web", "/system.slice", "enforce"),
+        scope("slow", "/system.slice/slow.service", "audit"),
+        scope("fast", "/system.slice/fast.service", "enforce"),
+        scope("other", "/user.slice", "audit"),
+    ];
+    let policy = Policy::parse(&text.concat(), Path::new("policy.toml")).unwrap();
+    let keeping = |scopes: &[&str], mode| {
+        let scopes = scopes.iter().map(|scope| CgroupPattern::parse(scope).unwrap()).collect();
+        Draft { old: String::new(), new: String::new(), before: policy.clone(), policy: policy.clone(), mode, scopes }.keeping()
+    };
+    assert_eq!(keeping(&["/system.slice"], Mode::Enforce), ["/system.slice/slow.service"]);
+    assert_eq!(keeping(&["/user.slice"], Mode::Audit), [""; 0]);
+    assert_eq!(keeping(&[], Mode::Enforce), ["/system.slice/slow.service", "/user.slice"]);
+    assert_eq!(keeping(&["/system.slice"], Mode::Audit), ["/system.slice/fast.service"]);
 }

@@ -29,7 +29,7 @@ use rustls_pki_types::UnixTime;
 
 pub use comment::UnfitScript;
 pub use error::{KeyError, SignError};
-pub use replace::write_new as write_whole;
+pub use replace::{rewrite, write_new as write_whole};
 pub use scheme::Scheme;
 pub use template::Settings;
 pub use ticket::{Prepared, TicketError, attach, prepare};

@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, XattrFlags};
 use tempfile::TempPath;
 
 use super::SignError;
-use crate::measure::{MeasureError, Stamp};
+use crate::measure::{self, MeasureError, Stamp};
 
 /// The file that will be replaced.
 pub(super) struct Original {
@@ -259,6 +259,18 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), SignError> {
     Change::Draft(Draft::new(path, content)?).commit()
 }
 
+/// Gives a file another content, whole or not at all. Its mode, owner and extended attributes stay, and so does a symbolic link that leads to it: what is replaced
+/// is the file itself. One that is not there yet becomes a new one.
+pub fn rewrite(path: &Path, content: &[u8]) -> Result<(), SignError> {
+    if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return write_new(path, content);
+    }
+    let path = path.canonicalize().map_err(SignError::Name)?;
+    let mut draft = Original::of(measure::open(&path)?, &path)?.draft(0)?;
+    draft.file.write_all(content).map_err(SignError::write(&path))?;
+    Change::Draft(draft).commit()
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -285,3 +297,52 @@ const PREFIX: &str = ".enforcer-";
 /// `<linux/limits.h>`.
 const XATTR_LIST_MAX: usize = 65536;
 const XATTR_SIZE_MAX: usize = 65536;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_rewritten_keeps_its_mode_and_the_links_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [real, link, missing] = ["kept/policy.toml", "policy.toml", "new.toml"].map(|name| folder.path().join(name));
+        fs::create_dir(folder.path().join("kept")).unwrap();
+        fs::write(&real, "a longer text than the new one").unwrap();
+        fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
+        symlink("kept/policy.toml", &link).unwrap();
+        let before = fs::metadata(&real).unwrap();
+
+        rewrite(&link, b"new").unwrap();
+        let after = fs::metadata(&real).unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink(), "the link is a file now");
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+        assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
+        assert_ne!(after.ino(), before.ino(), "written in its place, where a reader could see half of it");
+
+        rewrite(&missing, b"new").unwrap();
+        assert_eq!(fs::read(&missing).unwrap(), b"new");
+        symlink("nowhere", folder.path().join("dangling")).unwrap();
+        assert!(matches!(rewrite(&folder.path().join("dangling"), b"new"), Err(SignError::Name(_))));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "a draft is left");
+        assert_eq!(fs::read_dir(folder.path().join("kept")).unwrap().count(), 1, "a draft is left");
+    }
+
+    #[test]
+    fn extended_attributes_of_a_file_that_is_rewritten_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.toml");
+        fs::write(&path, "old").unwrap();
+        match rustix::fs::setxattr(&path, "user.note", b"kept", XattrFlags::empty()) {
+            // Not every temporary folder can.
+            Err(rustix::io::Errno::OPNOTSUPP) => return,
+            outcome => outcome.unwrap(),
+        }
+        rewrite(&path, b"new").unwrap();
+        let mut value = [0; 16];
+        let length = rustix::fs::getxattr(&path, "user.note", &mut value).unwrap();
+        assert_eq!(&value[..length], b"kept");
+    }
+}
