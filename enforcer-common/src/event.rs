@@ -1,6 +1,6 @@
 //! What the kernel side tells user space: denials, and requests for a verdict.
 
-use crate::{Digest, boundary_enum};
+use crate::{Digest, Mode, boundary_enum};
 
 /// Bytes of a path in an event or request, with the terminating NUL. A longer path is reported by its last component.
 pub const PATH_SIZE: usize = 1024;
@@ -230,6 +230,66 @@ pub struct Event {
 }
 
 const _: () = assert!(size_of::<Event>() == 32 + 44 + 36 + 16 + PATH_SIZE);
+
+impl Event {
+    /// What audit mode reports for this reason at this hook, at the boot time 0, by no process and about no file. The kernel side fills the ring buffer's own
+    /// memory; this is for whoever makes events in another place.
+    pub const fn new(hook: Hook, reason: Reason) -> Self {
+        Self {
+            time: 0,
+            cgroup: 0,
+            inode: 0,
+            size: 0,
+            device: 0,
+            hook: hook as u32,
+            reason: reason as u32,
+            mode: Mode::Audit as u32,
+            denied: 0,
+            pid: 0,
+            tid: 0,
+            parent_pid: 0,
+            uid: 0,
+            path_kind: PathKind::None as u32,
+            detail: 0,
+            digest: Digest::NONE,
+            comm: [0; COMM_SIZE],
+            path: [0; PATH_SIZE],
+        }
+    }
+
+    /// The same by the first thread of this process. Of a longer name the beginning counts, as in the kernel.
+    #[must_use]
+    pub fn by_process(mut self, pid: u32, comm: &str) -> Self {
+        (self.pid, self.tid) = (pid, pid);
+        fill(&mut self.comm, comm.as_bytes());
+        self
+    }
+
+    /// The same about the file of this absolute path, of which the beginning counts.
+    #[must_use]
+    pub fn about(mut self, path: &[u8]) -> Self {
+        self.path_kind = PathKind::Full as u32;
+        fill(&mut self.path, path);
+        self
+    }
+
+    /// The same in enforce mode, where it is stopped.
+    #[must_use]
+    pub const fn denied(mut self) -> Self {
+        self.mode = Mode::Enforce as u32;
+        self.denied = 1;
+        self
+    }
+}
+
+/// Writes what fits, with a NUL behind it.
+fn fill(field: &mut [u8], text: &[u8]) {
+    let room = field.len().saturating_sub(1);
+    field.fill(0);
+    for (place, byte) in field[..room].iter_mut().zip(text) {
+        *place = *byte;
+    }
+}
 
 /// "Nobody has decided about this digest yet": one record of the ring buffer `REQUESTS`.
 #[repr(C)]

@@ -16,6 +16,8 @@ pub mod processes;
 pub mod report;
 pub mod signature;
 pub mod simulate;
+#[cfg(test)]
+mod snapshot;
 pub mod text;
 pub mod trust;
 pub mod worker;

@@ -7,6 +7,8 @@ mod commands;
 mod generated;
 #[path = "documents/links.rs"]
 mod links;
+#[path = "documents/monitoring.rs"]
+mod monitoring;
 
 use std::path::{Path, PathBuf};
 

@@ -10,12 +10,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use enforcer::audit::{BootTime, EventLog, LogLimits, Record};
-use enforcer_common::{COMM_SIZE, Digest, Event, Hook, Mode, PATH_SIZE, PathKind, Reason};
+use enforcer_common::{Digest, Event, Hook, Reason};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
+
+#[allow(dead_code)]
+#[path = "../src/snapshot.rs"]
+mod snapshot;
 
 #[test]
 fn every_event_arrives_with_its_attributes() {
@@ -144,7 +148,7 @@ fn lines_that_are_no_events_are_skipped_and_gaps_are_sent() {
     let lost = r#"{"kind":"lost","time":"2026-01-31T09:30:00Z","count":12,"cause":"the kernel's ring buffer was full"}"#;
     fs::write(place.at("events.jsonl"), format!("garbage\n{{}}\n{lost}\n\0\n{}", "x".repeat(200_000))).unwrap();
     let collector = Collector::start(|_, _| Reply::ok());
-    assert!(place.export(&collector, &[]).starts_with("1 events sent, 0 rejected by the collector, 3 unreadable"));
+    snapshot::terminal("export/once", &place.export(&collector, &[]));
     let request = collector.request();
     assert_eq!(attributes(&request.records()[0].attributes)["enforcer.lost.count"], Value::IntValue(12));
     assert_eq!(request.records()[0].event_name, "enforcer.lost");
@@ -346,28 +350,16 @@ fn stderr(output: &Output) -> String {
 }
 
 fn event(pid: u32) -> Event {
-    let mut event = Event {
+    let path = format!("/tmp/\x1b[2J\n<script>{pid}");
+    Event {
         time: BootTime::now().boottime(),
         cgroup: 1,
         inode: 77,
         size: 4096,
         device: 1,
-        hook: Hook::BprmCheckSecurity as u32,
-        reason: Reason::Untrusted as u32,
-        mode: Mode::Enforce as u32,
-        denied: 1,
-        pid,
-        tid: pid,
         parent_pid: 7,
         uid: 1000,
-        path_kind: PathKind::Full as u32,
-        detail: 0,
         digest: Digest::sha256([0xab; 32]),
-        comm: [0; COMM_SIZE],
-        path: [0; PATH_SIZE],
-    };
-    event.comm[..4].copy_from_slice(b"bash");
-    let path = format!("/tmp/\x1b[2J\n<script>{pid}");
-    event.path[..path.len()].copy_from_slice(path.as_bytes());
-    event
+        ..Event::new(Hook::BprmCheckSecurity, Reason::Untrusted).denied().by_process(pid, "bash").about(path.as_bytes())
+    }
 }

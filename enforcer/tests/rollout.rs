@@ -7,5 +7,7 @@ mod explain;
 mod pki;
 #[path = "rollout/simulate.rs"]
 mod simulate;
+#[path = "../src/snapshot.rs"]
+mod snapshot;
 #[path = "rollout/trial.rs"]
 mod trial;

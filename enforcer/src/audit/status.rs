@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Timestamp, Watched};
 use crate::daemon::{Before, Refused, Suspension};
 use crate::kernel::HookCost;
+use crate::text::counted;
 
 /// The state of enforcement. Its JSON form is an interface: fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -248,14 +249,23 @@ impl Status {
         }
         let nearly_full = self.verdicts.saturating_mul(10) > self.max_verdicts.saturating_mul(9);
         warn(nearly_full, "The map of verdicts is nearly full: raise `max-verdicts` in the policy's [limits].".to_owned());
-        warn(self.events_lost > 0, format!("{} events were lost: more was denied or reported than the log shows.", self.events_lost));
-        warn(self.requests_lost > 0, format!("{} requests were lost: the daemon was too slow to take them.", self.requests_lost));
-        warn(self.deadlines > 0, format!("{} first uses were denied because the daemon did not answer in time.", self.deadlines));
+        warn(
+            self.events_lost > 0,
+            format!("{} lost: more was denied or reported than the log shows.", counted(self.events_lost, "event was", "events were")),
+        );
+        warn(
+            self.requests_lost > 0,
+            format!("{} lost: the daemon was too slow to take them.", counted(self.requests_lost, "request was", "requests were")),
+        );
+        warn(
+            self.deadlines > 0,
+            format!("{} denied because the daemon did not answer in time.", counted(self.deadlines, "first use was", "first uses were")),
+        );
         warn(
             self.code_full > 0,
             format!(
-                "{} files were denied because a map of the programs is full: `docs/operations.md` says what to do (`code-full`).",
-                self.code_full
+                "{} denied because a map of the programs is full: `docs/operations.md` says what to do (`code-full`).",
+                counted(self.code_full, "file was", "files were")
             ),
         );
         let losses = self.losses();
@@ -263,7 +273,10 @@ impl Status {
             !losses.is_empty(),
             format!("The daemon counts losses ({}): `docs/operations.md` says of each what it means and what to do.", losses.join(", ")),
         );
-        warn(self.faults > 0, format!("{} faults in the kernel program: this is a bug, report it with the kernel's release.", self.faults));
+        warn(
+            self.faults > 0,
+            format!("{} in the kernel program: this is a bug, report it with the kernel's release.", counted(self.faults, "fault", "faults")),
+        );
         warnings
     }
 }

@@ -4,39 +4,23 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use enforcer_common::{COMM_SIZE, Digest, Event, Hook, Mode, PATH_SIZE, PathKind, Reason};
+use enforcer_common::{COMM_SIZE, Digest, Event, Hook, Mode, PATH_SIZE, Reason};
 
 use super::*;
 
 pub(crate) fn event() -> Event {
-    let mut event = Event {
+    Event {
         time: 40_000_000_000,
         cgroup: 4242,
         inode: 77,
         size: 4096,
         device: (8 << 20) | 1,
-        hook: Hook::BprmCheckSecurity as u32,
-        reason: Reason::Untrusted as u32,
-        mode: Mode::Enforce as u32,
-        denied: 1,
-        pid: 1234,
         tid: 1235,
         parent_pid: 1,
         uid: 1000,
-        path_kind: PathKind::Full as u32,
-        detail: 0,
         digest: Digest::sha256([0xab; 32]),
-        comm: [0; COMM_SIZE],
-        path: [0; PATH_SIZE],
-    };
-    event.comm[..4].copy_from_slice(b"bash");
-    set_path(&mut event, b"/tmp/tool");
-    event
-}
-
-fn set_path(event: &mut Event, path: &[u8]) {
-    event.path = [0; PATH_SIZE];
-    event.path[..path.len()].copy_from_slice(path);
+        ..Event::new(Hook::BprmCheckSecurity, Reason::Untrusted).denied().by_process(1234, "bash").about(b"/tmp/tool")
+    }
 }
 
 pub(crate) fn record(event: &Event) -> Record {
@@ -113,7 +97,7 @@ fn digest_and_path_of_a_record_are_those_of_the_event() {
     assert_eq!(record(&event()).path_as_it_is().as_deref(), Some(Path::new("/tmp/tool")));
     let mut sealed = event();
     sealed.digest = Digest::fsverity_sha256([7; 32]);
-    set_path(&mut sealed, b"/tmp/\xff");
+    sealed = sealed.about(b"/tmp/\xff");
     assert_eq!(record(&sealed).content(), Some(Digest::fsverity_sha256([7; 32])));
     assert_eq!(record(&sealed).path_as_it_is().unwrap().as_os_str().as_encoded_bytes(), b"/tmp/\xff");
     assert_eq!(record(&hostile_event()).content(), None);
@@ -157,7 +141,7 @@ fn every_reason_has_a_meaning_and_a_remedy_in_one_sentence() {
 fn names_cannot_act_on_the_terminal_or_on_the_shell_of_whoever_pastes_the_remedy() {
     for path in ["/tmp/\x1b]0;owned\x07", "/tmp/a;reboot", "/tmp/$(reboot)", "/tmp/a b", "/tmp/a\nenforcer stop --release", "-rf", "/tmp/\u{202e}x"] {
         let mut event = event();
-        set_path(&mut event, path.as_bytes());
+        event = event.about(path.as_bytes());
         let record = record(&event);
         let (_, command) = record.remedy.split_once('`').unwrap();
         let (command, _) = command.rsplit_once("` to see why").unwrap();

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::output::OutputError;
 use super::{Exit, Failure, Output, ReportOption};
 use crate::daemon::{BREAK_GLASS_PARAMETER, normal_code};
 use crate::text::{hex, sha256};
@@ -12,7 +13,7 @@ use crate::text::{hex, sha256};
 /// boot, add the parameter to the kernel's command line: that boot denies nothing and reports everything, and it is recorded. Each code works once.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  enforcer break-glass                                a code, and what to write into the policy
+  enforcer break-glass            a code, and what to write into the policy
   enforcer break-glass --json | jq -r .sha256")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -25,17 +26,21 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     let parameter = format!("{BREAK_GLASS_PARAMETER}{code}");
     if arguments.report.json {
         output.json(&Made { code, parameter, sha256 })?;
-        return Ok(Exit::Yes);
+    } else {
+        tell(&Made { code, parameter, sha256 }, output)?;
     }
+    Ok(Exit::Yes)
+}
+
+fn tell(made: &Made, output: &mut Output) -> Result<(), OutputError> {
     output.paragraph(0, "Keep this, and add it to the kernel's command line when the machine does not boot:")?;
-    output.line(format!("  {parameter}"))?;
+    output.line(format!("  {}", made.parameter))?;
     output.line("")?;
     output.paragraph(0, "Write this into the policy, and have it put in force (systemctl reload enforcer):")?;
     output.line("  [break-glass]")?;
     output.line("  codes = [")?;
-    output.line(format!("    \"{sha256}\","))?;
-    output.line("  ]")?;
-    Ok(Exit::Yes)
+    output.line(format!("    \"{}\",", made.sha256))?;
+    output.line("  ]")
 }
 
 /// 128 random bits in groups of letters and digits that are not mistaken for each other (Crockford's Base32).
@@ -63,6 +68,14 @@ const GROUP: usize = 7;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::hold;
+
+    #[test]
+    fn a_code_is_told_with_what_to_do_with_it() {
+        let code = "0123456-789ABCD-EFGHJKM-NPQRS".to_owned();
+        let made = Made { parameter: format!("{BREAK_GLASS_PARAMETER}{code}"), sha256: hex(&sha256(normal_code(&code).as_bytes())), code };
+        hold("break-glass/code", |output| tell(&made, output));
+    }
 
     #[test]
     fn codes_are_long_and_never_the_same() {

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use super::event_log::{LogOption, tell_skipped};
-use super::output::{OutputError, Style};
+use super::output::{OutputError, Style, wrapped};
 use super::{Exit, Failure, Output, ReportOption, since};
 use crate::audit::{Entry, EventReader, Next, Record, Timestamp};
 use crate::text::{clipped, printable};
@@ -15,9 +15,9 @@ use crate::text::{clipped, printable};
 /// One line for each event, the oldest first: the time in UTC, the name by which `enforcer explain` knows it, and what happened. Needs root.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  sudo enforcer events                           everything in the log
-  sudo enforcer events --follow --details        watch, with the reason and the remedy of each
-  sudo enforcer events --since 1h --denied       what was really stopped within the last hour
+  sudo enforcer events                        everything in the log
+  sudo enforcer events --follow --details     watch, with reasons and remedies
+  sudo enforcer events --since 1h --denied    what was stopped within an hour
   sudo enforcer events --json | jq -r .path | sort | uniq -c")]
 pub(super) struct Arguments {
     /// Go on and show events as they happen (beginning with the last 10, unless `--last` or `--since` says otherwise).
@@ -112,7 +112,7 @@ impl Arguments {
         match entry {
             _ if self.report.json => output.json_line(entry),
             Entry::Event(record) => {
-                output.line(one_line(record, output))?;
+                show_line(record, output)?;
                 if self.details {
                     details(record, output)?;
                 }
@@ -126,13 +126,21 @@ impl Arguments {
     }
 }
 
-fn one_line(record: &Record, output: &Output) -> String {
-    let line = record.line();
+/// One line; on a terminal that is narrower, broken, with the rest below.
+fn show_line(record: &Record, output: &mut Output) -> Result<(), OutputError> {
+    let id = printable(clipped(&record.id, ID_LENGTH)).into_owned();
+    let (line, outcome) = (format!("{}  {id}  {}", record.time.to_the_second(), record.line()), record.outcome());
     let style = if record.denied { Style::Bad } else { Style::Warn };
-    let rest = line.strip_prefix(record.outcome()).unwrap_or(&line);
-    let outcome = output.paint(style, &line[..line.len() - rest.len()]);
-    let id = clipped(&record.id, ID_LENGTH);
-    format!("{}  {}  {outcome}{rest}", record.time.to_the_second(), output.paint(Style::Dim, &printable(id)))
+    let room = output.width().map_or(usize::MAX, |width| width.saturating_sub(HANGING.len()).max(NARROWEST));
+    for (number, part) in wrapped(&line, room).iter().enumerate() {
+        if number == 0 {
+            let part = part.replacen(&id, &output.paint(Style::Dim, &id), 1).replacen(outcome, &output.paint(style, outcome), 1);
+            output.line(part)?;
+        } else {
+            output.line(format!("{HANGING}{part}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn details(record: &Record, output: &mut Output) -> Result<(), OutputError> {
@@ -147,6 +155,10 @@ fn reason_names() -> clap::builder::PossibleValuesParser {
 }
 
 const LAST_WHEN_FOLLOWING: usize = 10;
+/// Before what is left of a line that was broken.
+const HANGING: &str = "    ";
+/// Columns of a terminal that is too narrow for anything.
+const NARROWEST: usize = 20;
 const INTERVAL: Duration = Duration::from_millis(200);
 /// Letters of an event's name that are shown; it is known by fewer as well.
 pub(super) const ID_LENGTH: usize = 8;

@@ -30,7 +30,7 @@ impl Exit {
             Self::No => "the answer is no (would not run, cannot or does not enforce)",
             Self::Usage => "wrong arguments, wrong policy or unusable input",
             Self::System => "the system failed: unreadable file, full disk, missing permission",
-            Self::Refused => "refused: a start-up check failed and nothing was started, or the policy in force forbids it",
+            Self::Refused => "refused: a start-up check failed, or the policy in force forbids it",
         }
     }
 }

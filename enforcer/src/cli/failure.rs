@@ -37,13 +37,20 @@ impl Failure {
 
     /// Writes it to stderr.
     pub(super) fn tell(self) -> Exit {
-        if let Some(message) = self.message {
-            to_stderr(&format!("error: {message}"));
-        }
-        if let Some(hint) = self.hint {
-            to_stderr(&format!("hint: {hint}"));
-        }
+        self.lines().iter().for_each(|line| to_stderr(line));
         self.exit
+    }
+
+    /// What a user is told.
+    fn lines(&self) -> Vec<String> {
+        let message = self.message.iter().map(|message| format!("error: {message}"));
+        message.chain(self.hint.iter().map(|hint| format!("hint: {hint}"))).collect()
+    }
+
+    /// What a user is told, and the exit status, as transcripts have it.
+    #[cfg(test)]
+    pub(super) fn transcript(&self) -> String {
+        format!("{}\n? {}\n", self.lines().join("\n"), self.exit as u8)
     }
 }
 

@@ -119,7 +119,7 @@ fn execute(line: CommandLine, output: &mut Output) -> Exit {
 /// Enforcer measures every program, script and library in the kernel when it is about to run, and asks whether a trusted signer signed
 /// exactly these bytes. In audit mode it reports what it would deny; in enforce mode it denies.
 #[derive(Parser)]
-#[command(name = "enforcer", version, disable_help_subcommand = true, after_help = after_help())]
+#[command(name = "enforcer", version, disable_help_subcommand = true, max_term_width = output::WIDTH, after_help = after_help())]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,

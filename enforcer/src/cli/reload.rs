@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::failure::note;
+use super::output::OutputError;
 use super::{Exit, Failure, Output, ReportOption, in_force};
 use crate::daemon::{self, Suspension};
 use crate::policy::{DEFAULT_PATH, Policy};
@@ -18,7 +19,8 @@ use crate::text::printable;
   sudo enforcer reload
   sudo systemctl reload enforcer     the same; fails when the policy is refused
 
-Exit status: 0 when it is in force, 2 when it is no policy, 4 when the daemon refuses it.")]
+Exit status: 0 when it is in force, 2 when it is no policy, 4 when the daemon
+refuses it.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     report: ReportOption,
@@ -33,11 +35,15 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
         output.json(&Reloaded { policy: &policy.path, mode: policy.mode.name(), suspension })?;
         return Ok(Exit::Yes);
     }
-    output.line(format!("in force: {}, mode {}", printable(&policy.path.to_string_lossy()), policy.mode.name()))?;
+    tell(&policy, output)?;
     if let Some(suspension) = suspension {
         note(&format!("ENFORCEMENT IS SUSPENDED: {}", suspension.in_words()));
     }
     Ok(Exit::Yes)
+}
+
+fn tell(policy: &Policy, output: &mut Output) -> Result<(), OutputError> {
+    output.paragraph(0, &format!("in force: {}, mode {}", printable(&policy.path.to_string_lossy()), policy.mode.name()))
 }
 
 #[derive(Serialize)]
@@ -46,4 +52,16 @@ struct Reloaded<'a> {
     /// As it is written, suspended or not.
     mode: &'static str,
     suspension: Option<Suspension>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::hold;
+
+    #[test]
+    fn what_is_in_force_is_told() {
+        let policy = Policy::parse("version = 1\nmode = \"audit\"\n", Path::new(DEFAULT_PATH)).unwrap();
+        hold("reload/in-force", |output| tell(&policy, output));
+    }
 }

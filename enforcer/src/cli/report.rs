@@ -12,7 +12,7 @@ use super::verify::{progress, security_versions, tell_what_does_not_count};
 use super::{Exit, Failure, Output, PolicyOption, ReportOption, since};
 use crate::audit::Timestamp;
 use crate::policy::Policy;
-use crate::report::{By, Finding, Judge, Report, Section, State, Survey, gather, page};
+use crate::report::{Appraiser, By, Finding, Report, Section, State, Survey, gather, page};
 use crate::signature::sign::write_whole;
 use crate::signature::{Examiner, Facts};
 use crate::text::{chain, counted, printable};
@@ -95,9 +95,9 @@ fn look(report: &mut Report, policy: &PolicyOption) {
     if let Some(examiner) = &examiner {
         tell_what_does_not_count(examiner, now);
     }
-    let judge = examiner.as_ref().zip(policy.as_ref()).map(|(examiner, policy)| Judge { examiner, facts: &facts, policy });
+    let appraiser = examiner.as_ref().zip(policy.as_ref()).map(|(examiner, policy)| Appraiser { examiner, facts: &facts, policy });
     let progress = progress("looking");
-    let problems = Survey { judge, most: Survey::MOST }.look(report, &|count| progress.inc(count));
+    let problems = Survey { appraiser, most: Survey::MOST }.look(report, &|count| progress.inc(count));
     progress.finish_and_clear();
     problems.iter().for_each(|problem| note(&printable(problem)));
 }
@@ -214,7 +214,7 @@ impl Text<'_> {
             };
             table.row([Cell::from(tally.events.to_string()), Cell::from(minute(tally.last)), Cell::from(third), Cell::from(what(finding, self.by))]);
         }
-        output.table(&table)?;
+        output.table_with_long_last(&table)?;
         if listed.len() > shown {
             output.line(format!("and {} more: `--all`, `--html FILE` or `--json`", listed.len() - shown))?;
         }

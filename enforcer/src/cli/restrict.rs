@@ -16,7 +16,9 @@ use crate::kernel::restrict_scripts;
 #[command(after_help = "Examples:
   enforcer restrict -- /usr/bin/my-service --config /etc/my.conf
   enforcer restrict --deny-interactive -- /usr/bin/python3 /srv/app/main.py
-  ExecStart=/usr/sbin/enforcer restrict -- /usr/bin/my-service          (in a unit of systemd)")]
+
+In a unit of systemd:
+  ExecStart=/usr/sbin/enforcer restrict -- /usr/bin/my-service")]
 pub(super) struct Arguments {
     /// Also refuse text that is typed, or comes through a pipe.
     #[arg(long)]
@@ -27,11 +29,26 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments, _output: &mut Output) -> Result<Exit, Failure> {
-    restrict_scripts(arguments.deny_interactive).map_err(|error| {
-        let failure = Failure::new(Exit::System, format!("the kernel refuses the secure bits: {error}"));
-        failure.hint("they need kernel 6.14, and nobody may have locked them otherwise; without them, the policy's [scripts] hold for interpreters all the same")
-    })?;
+    restrict_scripts(arguments.deny_interactive).map_err(|error| refused(&error))?;
     let (program, rest) = arguments.command.split_first().ok_or_else(|| Failure::new(Exit::Usage, "no command".to_owned()))?;
     let error = Command::new(program).args(rest).exec();
     Err(Failure::new(Exit::System, format!("cannot start `{}`: {error}", program.display())))
+}
+
+fn refused(error: &std::io::Error) -> Failure {
+    let failure = Failure::new(Exit::System, format!("the kernel refuses the secure bits: {error}"));
+    failure.hint(
+        "they need kernel 6.14, and nobody may have locked them otherwise; without them, the policy's [scripts] hold for interpreters all the same",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_these_bits_is_told_what_holds_all_the_same() {
+        let refusal = refused(&std::io::Error::from_raw_os_error(libc::EPERM));
+        crate::snapshot::pipe("restrict/refused", &refusal.transcript());
+    }
 }

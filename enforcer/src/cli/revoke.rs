@@ -12,7 +12,6 @@ use serde::Serialize;
 use toml::value::Datetime;
 
 use super::failure::note;
-use super::output::{Cell, Style, Table};
 use super::{Exit, Failure, Output, PolicyOption, ReportOption};
 use crate::audit::Timestamp;
 use crate::daemon::{self, Notice};
@@ -29,7 +28,7 @@ use crate::trust::{self, RecordError, Revocation, Revoked, Subject, TrustStore, 
 /// from then on; what runs already goes on running.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  sudo enforcer revoke digest --file /usr/local/bin/tool --reason \"CVE-2026-1234\"
+  sudo enforcer revoke digest --file /usr/local/bin/tool --reason CVE-2026-1234
   sudo enforcer revoke certificate leaked.pem --reason \"key on a lost laptop\"
   sudo enforcer revoke signer contractor
   enforcer revoke list --json
@@ -41,14 +40,26 @@ pub(super) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Trust a file's content no longer, wherever it lies and whoever signed it.
+    #[command(after_help = "Examples:
+  sudo enforcer revoke digest --file /usr/local/bin/tool --reason CVE-2026-1234")]
     Digest(Change<ContentArguments>),
+    /// Trust nothing any longer that this certificate signed, or certified.
+    #[command(after_help = "Examples:
+  sudo enforcer revoke certificate leaked.pem --reason \"key on a lost laptop\"")]
     Certificate(Change<CertificateArguments>),
+    /// Trust one of the policy's signers no longer.
+    #[command(after_help = "Examples:
+  sudo enforcer revoke signer contractor")]
     Signer(Change<SignerArguments>),
+    #[command(after_help = "Examples:
+  enforcer revoke list
+  enforcer revoke list --json | jq -r '.revoked[].value'")]
     List(List),
     Undo(Undo),
 }
 
-/// What every revocation says besides its subject.
+// What every revocation says besides its subject.
 #[derive(clap::Args)]
 struct Change<T: clap::Args> {
     #[command(flatten)]
@@ -63,7 +74,7 @@ struct Change<T: clap::Args> {
     policy: PolicyOption,
 }
 
-/// A file's content, wherever it lies and whoever signed it.
+// A file's content, wherever it lies and whoever signed it.
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
 struct ContentArguments {
@@ -75,7 +86,7 @@ struct ContentArguments {
     file: Option<PathBuf>,
 }
 
-/// Whatever this certificate signed, or certified.
+// Whatever this certificate signed, or certified.
 #[derive(clap::Args)]
 struct CertificateArguments {
     /// The certificate, or the SHA-256 of its DER (`openssl x509 -noout -fingerprint -sha256`).
@@ -83,7 +94,7 @@ struct CertificateArguments {
     certificate: String,
 }
 
-/// One of the policy's signers.
+// One of the policy's signers.
 #[derive(clap::Args)]
 struct SignerArguments {
     /// Its name in the policy.
@@ -109,11 +120,17 @@ struct Undo {
 
 #[derive(clap::Subcommand)]
 enum Undone {
-    /// A file's content.
+    /// Trust a file's content again.
+    #[command(after_help = "Examples:
+  sudo enforcer revoke undo digest --file /usr/local/bin/tool")]
     Digest(Change<ContentArguments>),
-    /// A certificate.
+    /// Trust a certificate again.
+    #[command(after_help = "Examples:
+  sudo enforcer revoke undo certificate leaked.pem")]
     Certificate(Change<CertificateArguments>),
-    /// A signer.
+    /// Trust a signer again.
+    #[command(after_help = "Examples:
+  sudo enforcer revoke undo signer contractor")]
     Signer(Change<SignerArguments>),
 }
 
@@ -259,12 +276,15 @@ impl List {
             output.line(format!("nothing is revoked in {}", printable(&file.to_string_lossy())))?;
             return Ok(Exit::Yes);
         }
-        let mut table = Table::new(["revoked", "", "since", "reason"]);
         for entry in revoked.entries().iter().map(Entry::from) {
-            let plain = |text: Option<String>| Cell::styled(text.unwrap_or_default(), Style::Plain);
-            table.row([Cell::styled(entry.kind, Style::Plain), plain(Some(entry.value)), plain(entry.at), plain(entry.reason)]);
+            // Whole, so that it can be copied: `revoke undo` asks for it.
+            output.line(format!("{} {}", entry.kind, printable(&entry.value)))?;
+            let since = entry.at.map(|at| format!("since {at}"));
+            let facts: Vec<String> = since.into_iter().chain(entry.reason).collect();
+            if !facts.is_empty() {
+                output.paragraph(2, &printable(&facts.join(": ")))?;
+            }
         }
-        output.table(&table)?;
         Ok(Exit::Yes)
     }
 }

@@ -17,9 +17,10 @@ use crate::daemon::{self, DaemonError, Options};
 #[command(after_help = "Examples:
   enforcer run
   enforcer run --policy /etc/enforcer/policy.toml --log json
-  enforcer run --once                   in an early boot, before there is a service manager
+  enforcer run --once             in an early boot, without a service manager
 
-Reload the policy with SIGHUP (systemctl reload enforcer). A broken new policy leaves the old one in force.
+Reload the policy with SIGHUP (systemctl reload enforcer). A broken new policy
+leaves the old one in force.
 ENFORCER_LOG chooses what is logged, for example ENFORCER_LOG=debug.")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -99,4 +100,34 @@ fn journal() -> std::io::Result<Layer> {
 pub(super) fn journal_layer() -> std::io::Result<tracing_journald::Layer> {
     let layer = tracing_journald::layer()?.with_syslog_identifier("enforcer".to_owned());
     Ok(layer.with_field_prefix(Some("ENFORCER".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::KernelError;
+    use crate::policy::Policy;
+    use crate::trust::TrustStore;
+
+    #[test]
+    fn every_refusal_says_what_to_do() {
+        let policy = |text: &str| Policy::parse(text, std::path::Path::new("/etc/enforcer/policy.toml"));
+        let anchored = "version = 1\nmode = \"enforce\"\n[[signer]]\nname = \"ops\"\nanchors = [\"/nowhere/ca.pem\"]\n";
+        let trust = TrustStore::load(&policy(anchored).unwrap(), rustls_pki_types::UnixTime::now()).err().unwrap();
+        let io = || std::io::Error::from_raw_os_error(libc::ENOSPC);
+        let refusals = [
+            DaemonError::Policy(policy("version = 1\nmode = \"enforced\"\n").unwrap_err()),
+            DaemonError::Trust(trust),
+            DaemonError::Kernel(KernelError::NoBpfLsm { active: "lockdown,capability,yama".to_owned() }),
+            DaemonError::Kernel(KernelError::SkipsOverlappingRuns),
+            DaemonError::System { action: "write `/run/enforcer/notice.json`".to_owned(), source: io() },
+            DaemonError::AlreadyRunning { path: "/run/enforcer/lock".into() },
+            DaemonError::NeedsRestart { old: 262_144, new: 524_288 },
+            DaemonError::Untrusted { path: "/usr/sbin/enforcer".into(), detail: "it is not signed".to_owned() },
+            DaemonError::Deaf,
+            DaemonError::Mute,
+        ];
+        let transcripts = refusals.into_iter().map(|refusal| Failure::from(refusal).transcript());
+        crate::snapshot::pipe("run/refusals", &transcripts.collect::<Vec<_>>().join("\n"));
+    }
 }

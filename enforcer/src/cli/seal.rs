@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
-use super::output::{Cell, Style, Table};
+use super::output::{Cell, OutputError, Style, Table};
 use super::sign::{tell, worse};
 use super::verify::{progress, security_versions};
 use super::{Exit, Failure, Output, PolicyOption, ReportOption};
@@ -67,14 +67,18 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     } else if reports.is_empty() {
         output.line("nothing here is code: no ELF file, and no file that can be started")?;
     } else {
-        let mut table = Table::new(["FILE", "SEALED", "FS-VERITY DIGEST"]);
-        for report in &reports {
-            let sealed = if report.sealed { Cell::styled("yes", Style::Good) } else { Cell::styled("no", Style::Bad) };
-            table.row([Cell::from(&report.path), sealed, Cell::from(report.fsverity_sha256.as_deref().unwrap_or(""))]);
-        }
-        output.table(&table)?;
+        show(&reports, output)?;
     }
     Ok(worst)
+}
+
+fn show(reports: &[Report], output: &mut Output) -> Result<(), OutputError> {
+    let mut table = Table::new(["FILE", "SEALED", "FS-VERITY DIGEST"]);
+    for report in reports {
+        let sealed = if report.sealed { Cell::styled("yes", Style::Good) } else { Cell::styled("no", Style::Bad) };
+        table.row([Cell::from(&report.path), sealed, Cell::from(report.fsverity_sha256.as_deref().unwrap_or(""))]);
+    }
+    output.table(&table)
 }
 
 fn examiner(policy: &Path, facts: &Facts<'_>) -> Result<Examiner, Failure> {
@@ -134,7 +138,7 @@ impl Obstacle {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Report {
     path: String,
     sealed: bool,
@@ -150,5 +154,18 @@ impl Report {
             fsverity_sha256: outcome.as_ref().ok().cloned().flatten(),
             problem: outcome.as_ref().err().map(ToString::to_string),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::hold;
+
+    #[test]
+    fn each_file_has_its_row() {
+        let sealed = Report::new(Path::new("/opt/tool/bin/tool"), &Ok(Some("5e".repeat(32))));
+        let kept = Report::new(Path::new("/opt/tool/lib/libtool.so.1.2.3"), &Err(Obstacle::WouldNotRun("it is not signed".to_owned())));
+        hold("seal/table", |output| show(&[sealed.clone(), kept.clone()], output));
     }
 }

@@ -18,15 +18,15 @@ use crate::text::{clipped, printable};
 /// What would change if another policy were in force?
 ///
 /// Tries two policies on what the event log recorded, on what runs, and on the code in the folders of [scan]: what would newly be denied, and what newly allowed, in
-/// which service, for which cause, and what would have to change. Changes nothing. Needs root to see all that runs.
+/// which service, for which reason, and what would have to change. Changes nothing. Needs root to see all that runs.
 ///
 /// A file that is gone, or has another content than when it was recorded, is decided by its digest where a manifest lists it. Where the facts do not tell, the use is
 /// counted as one that cannot be judged.
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("tried").required(true).multiple(true).args(["policy", "enforce"])))]
 #[command(after_help = "Examples:
-  sudo enforcer simulate --enforce                    may I go from audit to enforce?
-  sudo enforcer simulate --policy new.toml            what would this policy change?
+  sudo enforcer simulate --enforce               may I go from audit to enforce?
+  sudo enforcer simulate --policy new.toml       what would this policy change?
   sudo enforcer simulate --policy new.toml --enforce --since 30d --all
   enforcer simulate --from old.toml --policy new.toml --no-events --no-processes
 
@@ -221,7 +221,7 @@ fn tell_group(group: &Group, ways: Option<&[Way]>, all: bool, output: &mut Outpu
     output.line("")?;
     output.hanging("", "  ", style, &format!("{}: {place}", group.change.words()))?;
     output.item(2, NAME_WIDTH, "seen", &seen(group))?;
-    output.item(2, NAME_WIDTH, "why", &printable(&group.cause.text))?;
+    output.item(2, NAME_WIDTH, "why", &printable(&group.rationale.text))?;
     if let Some(rule) = &group.rule {
         output.item(2, NAME_WIDTH, "rule", rule)?;
     }

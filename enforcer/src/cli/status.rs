@@ -9,6 +9,7 @@ use super::output::{Cell, OutputError, Style, Table};
 use super::{Exit, Failure, Output, ReportOption};
 use crate::audit::{Status, Timestamp, exposition, state_in_words};
 use crate::daemon;
+use crate::text::printable;
 
 /// What is enforced on this machine right now?
 ///
@@ -19,7 +20,8 @@ use crate::daemon;
   sudo enforcer status --json | jq .enforcing
   sudo enforcer status --prometheus
 
-Exit status: 0 when the programs are in force, complete, and the daemon answers; 1 when not.")]
+Exit status: 0 when the programs are in force, complete, and the daemon answers;
+1 when not.")]
 pub(super) struct Arguments {
     /// Reports as metrics, in the text format of Prometheus.
     #[arg(long, conflicts_with = "json")]
@@ -102,7 +104,7 @@ fn tell(status: &Status, output: &mut Output) -> Result<(), OutputError> {
     output.table(&table)?;
     for warning in status.warnings() {
         output.line("")?;
-        output.paragraph(0, &warning)?;
+        output.paragraph(0, &printable(&warning))?;
     }
     Ok(())
 }
@@ -140,3 +142,6 @@ pub(super) fn headline(status: &Status) -> (String, Style) {
         Some(_) => ("enforcement is incomplete".to_owned(), Style::Bad),
     }
 }
+
+#[cfg(test)]
+mod tests;

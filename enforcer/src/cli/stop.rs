@@ -11,9 +11,14 @@ use crate::kernel;
 /// Stop the daemon, or take enforcement off.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  enforcer stop                end the daemon; what is known runs on, what is unknown is denied
-  enforcer stop --release      take enforcement off this machine, until the next `enforcer run`
-  enforcer stop --release --order release-order      the same where the policy names `policy-signers`, with release-order.p7s by one of them beside it")]
+  sudo enforcer stop               end the daemon; what is known runs on, and
+                                   what is unknown is denied
+  sudo enforcer stop --release     take enforcement off this machine, until the
+                                   next `enforcer run`
+  sudo enforcer stop --release --order release-order
+                                   the same where the policy names
+                                   `policy-signers`: release-order.p7s by one of
+                                   them lies beside it")]
 pub(super) struct Arguments {
     /// Take enforcement off: remove the pinned programs.
     #[arg(long)]
@@ -32,17 +37,17 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     let failed = |error: kernel::KernelError| Failure::because(Exit::System, &error);
     if !arguments.release {
         return match kernel::end_daemon().map_err(failed)? {
-            Some(pid) => told(output, &format!("ended the daemon (process {pid}); enforcement goes on without it")),
+            Some(pid) => Done::Ended(pid).tell(output),
             None => Err(Failure::new(Exit::No, "no daemon is running").hint("`enforcer stop --release` takes enforcement off")),
         };
     }
     let ordered_by = order::require(arguments.order.as_deref(), &arguments.policy.policy)?;
     let released = kernel::release().map_err(failed)?;
     if released.builds == 0 {
-        return told(output, "nothing was enforced");
+        return Done::Nothing.tell(output);
     }
     record(&released, ordered_by.as_deref());
-    told(output, "enforcement is off: nothing is denied or reported until the next `enforcer run`")
+    Done::Released.tell(output)
 }
 
 /// Leaves a record in the journal, wherever this was called from.
@@ -57,7 +62,40 @@ fn record(released: &kernel::Released, ordered_by: Option<&str>) {
     });
 }
 
-fn told(output: &mut Output, text: &str) -> Result<Exit, Failure> {
-    output.line(text)?;
-    Ok(Exit::Yes)
+/// What was done.
+enum Done {
+    /// The daemon with this process id ended.
+    Ended(u32),
+    /// There was nothing to take off.
+    Nothing,
+    /// Enforcement was taken off.
+    Released,
+}
+
+impl Done {
+    fn tell(&self, output: &mut Output) -> Result<Exit, Failure> {
+        output.paragraph(0, &self.in_words())?;
+        Ok(Exit::Yes)
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Ended(pid) => format!("ended the daemon (process {pid}); enforcement goes on without it"),
+            Self::Nothing => "nothing was enforced".to_owned(),
+            Self::Released => "enforcement is off: nothing is denied or reported until the next `enforcer run`".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::hold;
+
+    #[test]
+    fn what_was_done_is_told() {
+        hold("stop/done", |output| {
+            [Done::Ended(812), Done::Nothing, Done::Released].iter().try_for_each(|done| output.paragraph(0, &done.in_words()))
+        });
+    }
 }

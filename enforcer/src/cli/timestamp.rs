@@ -11,10 +11,11 @@ use crate::text::printable;
 ///
 /// A file of your own goes to a timestamp authority and its answer comes back; enforcer itself never goes to the network.
 #[derive(clap::Args)]
-#[command(after_help = "Example, with an authority's address in $TSA:
+#[command(after_help = "Examples, with an authority's address in $TSA:
   enforcer sign --key key.pem --certificate signer.pem --reserve 8192 ./program
   enforcer timestamp query ./program -o program.tsq
-  curl --fail --data-binary @program.tsq -H 'Content-Type: application/timestamp-query' -o program.tsr \"$TSA\"
+  curl --fail --data-binary @program.tsq -o program.tsr \\
+      -H 'Content-Type: application/timestamp-query' \"$TSA\"
   enforcer timestamp attach program.tsr ./program")]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -23,7 +24,11 @@ pub(super) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    #[command(after_help = "Examples:
+  enforcer timestamp query ./program -o program.tsq")]
     Query(Query),
+    #[command(after_help = "Examples:
+  enforcer timestamp attach program.tsr ./program")]
     Attach(Attach),
 }
 

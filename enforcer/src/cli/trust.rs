@@ -88,7 +88,8 @@ fn next_steps(folder: &Path) -> String {
 
   enforcer sign --key {folder}/signer-key.pem --certificate {folder}/signer.pem --chain {folder}/chain.pem PROGRAM
 
-Trust it, in /etc/enforcer/policy.toml, on machines for trials only (root.pem is all that they need):
+Trust it, in /etc/enforcer/policy.toml, on machines for trials only (root.pem is
+all that they need):
 
   [[signer]]
   name = \"trial\"

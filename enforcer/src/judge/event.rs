@@ -6,7 +6,7 @@ use enforcer_common::{ENTITLEMENT_DEBUGGER, ENTITLEMENT_INLINE_CODE, ENTITLEMENT
 use enforcer_common::{USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
 
 use super::file::common;
-use super::{Cause, Judge, Judgement, Outcome, Use};
+use super::{Judge, Judgement, Outcome, Rationale, Use};
 use crate::audit::{Code, Record, explain};
 use crate::measure::MeasureError;
 use crate::policy::{Callers, Evidence, Policy, Rule, ScriptSetting, Setting};
@@ -114,8 +114,8 @@ impl Judge<'_> {
             return None;
         }
         let error = MeasureError::TooLarge { size, limit };
-        let cause = Cause::new("too-large", error.to_string(), error.hint());
-        Some(self.without_verdict(file.path.as_deref().unwrap_or(Path::new("")), file.wanted, Rule::MaxFileSize, cause))
+        let rationale = Rationale::new("too-large", error.to_string(), error.hint());
+        Some(self.without_verdict(file.path.as_deref().unwrap_or(Path::new("")), file.wanted, Rule::MaxFileSize, rationale))
     }
 
     /// An event that is about no content that could be examined.
@@ -126,13 +126,13 @@ impl Judge<'_> {
         let Code::Known(hook) = record.hook else {
             return Judgement::Unknown("a newer version of Enforcer reported it".to_owned());
         };
-        let cause = Cause::new(reason.name(), explain(reason), Some(&record.remedy));
+        let rationale = Rationale::new(reason.name(), explain(reason), Some(&record.remedy));
         if let Some(setting) = ScriptSetting::of_text(reason) {
-            return self.given_text(record, setting, cause);
+            return self.given_text(record, setting, rationale);
         }
         let settings = Setting::of_event(hook, reason);
         if settings.is_empty() {
-            return self.circumstance(reason, cause);
+            return self.circumstance(reason, rationale);
         }
         let Some(response) = common(settings.iter().map(|setting| setting.response(self.policy))) else {
             let keys: Vec<String> = settings.iter().map(|setting| format!("`{}`", setting.place().1)).collect();
@@ -149,7 +149,7 @@ impl Judge<'_> {
         if response != Response::Deny && matches!(reason, Reason::VolatileFilesystem | Reason::ForeignFilesystem) {
             return Judgement::Unknown("its file system would be no reason any more, and the event does not tell which content it had".to_owned());
         }
-        self.ruled(response, Rule::Setting(settings[0], response.name()), cause)
+        self.ruled(response, Rule::Setting(settings[0], response.name()), rationale)
     }
 
     /// Memory that is executable now, in a process whose program was examined: what happens when it is asked for again.
@@ -160,7 +160,7 @@ impl Judge<'_> {
             && is_jit(verified)
         {
             let rule = Rule::Signer(verified.signer_name().to_owned());
-            return self.ruled(Response::Allow, rule, Cause::new("trusted", "its program has the entitlement `jit`", None));
+            return self.ruled(Response::Allow, rule, Rationale::new("trusted", "its program has the entitlement `jit`", None));
         }
         let settings = [Setting::WritableAndExecutable, Setting::Anonymous, Setting::MadeExecutable];
         let possible = if is_writable { &settings[..] } else { &settings[1..] };
@@ -168,11 +168,11 @@ impl Judge<'_> {
             return Judgement::Unknown("it is not known how it got its executable memory, and the policy's [memory] tells that apart".to_owned());
         };
         let reason = if is_writable { Reason::WritableAndExecutable } else { Reason::AnonymousMemory };
-        self.ruled(response, Rule::Setting(possible[0], response.name()), Cause::new(reason.name(), explain(reason), None))
+        self.ruled(response, Rule::Setting(possible[0], response.name()), Rationale::new(reason.name(), explain(reason), None))
     }
 
     /// An interpreter that was given text.
-    fn given_text(&self, record: &Record, setting: ScriptSetting, cause: Cause) -> Judgement {
+    fn given_text(&self, record: &Record, setting: ScriptSetting, rationale: Rationale) -> Judgement {
         let interpreters = &self.policy.interpreters;
         let path = record.path_as_it_is();
         let label = path.as_deref().and_then(|path| interpreters.label(Evidence::Lies(path), std::iter::empty()));
@@ -188,16 +188,16 @@ impl Judge<'_> {
                 "some programs may newly have interpreters run text, and the event does not tell which one started this".to_owned(),
             );
         }
-        self.ruled(response, Rule::Scripts(interpreter.map(|found| found.name.clone()), setting, response.name()), cause)
+        self.ruled(response, Rule::Scripts(interpreter.map(|found| found.name.clone()), setting, response.name()), rationale)
     }
 
     /// What no policy has a word for.
-    fn circumstance(&self, reason: Reason, cause: Cause) -> Judgement {
+    fn circumstance(&self, reason: Reason, rationale: Rationale) -> Judgement {
         match reason {
             Reason::Untrusted | Reason::Expired | Reason::UseNotAllowed | Reason::WrongComponent => {
                 Judgement::Unknown("the event does not tell what the file was used for".to_owned())
             }
-            _ => self.ruled(Response::Deny, Rule::Always, cause),
+            _ => self.ruled(Response::Deny, Rule::Always, rationale),
         }
     }
 }

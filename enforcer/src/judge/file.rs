@@ -4,7 +4,7 @@ use std::path::Path;
 
 use enforcer_common::{Reason, Response, USE_EXEC, USE_LIBRARY, USE_MODULE, USE_SCRIPT};
 
-use super::{Cause, Judge, Judgement, Outcome, Ruling, Use};
+use super::{Judge, Judgement, Outcome, Rationale, Ruling, Use};
 use crate::audit::explain;
 use crate::measure::{MeasureError, Stability};
 use crate::policy::{Interpreter, Rule, ScriptNames, ScriptSetting, Setting};
@@ -23,13 +23,13 @@ impl Judge<'_> {
             Governing::Setting(response, _) => response.min(setting.response(self.policy)),
             _ => setting.response(self.policy),
         };
-        let cause = Cause::new(reason.name(), explain(reason), Some("put the file on a local disk file system"));
+        let rationale = Rationale::new(reason.name(), explain(reason), Some("put the file on a local disk file system"));
         if response == Response::Deny {
-            return self.ruled(response, Rule::Setting(setting, response.name()), cause);
+            return self.ruled(response, Rule::Setting(setting, response.name()), rationale);
         }
         match self.file(examined, place, wanted) {
             Judgement::Ruled(ruling) if ruling.outcome == Outcome::Allowed && response == Response::Audit => {
-                self.ruled(response, Rule::Setting(setting, response.name()), cause)
+                self.ruled(response, Rule::Setting(setting, response.name()), rationale)
             }
             judgement => judgement,
         }
@@ -41,8 +41,8 @@ impl Judge<'_> {
             Ok(examination) => self.content(examination.outcome(), place, wanted),
             Err(MeasureError::TooLarge { size, limit }) => {
                 let error = MeasureError::TooLarge { size: *size, limit: *limit };
-                let cause = Cause::new("too-large", error.to_string(), error.hint());
-                self.without_verdict(place, wanted, Rule::MaxFileSize, cause)
+                let rationale = Rationale::new("too-large", error.to_string(), error.hint());
+                self.without_verdict(place, wanted, Rule::MaxFileSize, rationale)
             }
             Err(error) => Judgement::Unknown(format!("the file cannot be looked at: {error}")),
         }
@@ -53,8 +53,8 @@ impl Judge<'_> {
         match outcome {
             Ok(verified) => self.verified(verified, place, wanted),
             Err(rejected) => {
-                let cause = Cause::new(rejected.code(), rejected.to_string(), Some(rejected.hint()));
-                self.without_verdict(place, wanted, self.refusing_rule(rejected), cause)
+                let rationale = Rationale::new(rejected.code(), rejected.to_string(), Some(rejected.hint()));
+                self.without_verdict(place, wanted, self.refusing_rule(rejected), rationale)
             }
         }
     }
@@ -64,7 +64,7 @@ impl Judge<'_> {
         if !verified.allows(wanted.0) {
             let text = format!("`{}` signed it, who may not sign for the use \"{wanted}\"", verified.signer_name());
             let hint = format!("add \"{wanted}\" to `allow` of this signer, or have another one sign it");
-            return self.without_verdict(place, wanted, signer, Cause::new("use-not-allowed", text, Some(&hint)));
+            return self.without_verdict(place, wanted, signer, Rationale::new("use-not-allowed", text, Some(&hint)));
         }
         let identifier = |number: u32| Some(self.policy.components.get((number as usize).checked_sub(1)?)?.identifier.clone());
         if let Some(bound) = self.policy.component_at(place)
@@ -74,10 +74,10 @@ impl Judge<'_> {
             let bound = identifier(bound).unwrap_or_default();
             let text = format!("its name belongs to the component `{bound}`, which this is not");
             let hint = format!("install the file that is signed as `{bound}`, or change the `[[component]]`");
-            return self.ruled(Response::Deny, Rule::Component(bound), Cause::new("wrong-component", text, Some(&hint)));
+            return self.ruled(Response::Deny, Rule::Component(bound), Rationale::new("wrong-component", text, Some(&hint)));
         }
         let text = format!("`{}` signed it ({})", verified.signer_name(), verified.carrier().name());
-        Judgement::Ruled(Ruling { outcome: Outcome::Allowed, rule: signer, cause: Cause::new("trusted", text, None) })
+        Judgement::Ruled(Ruling { outcome: Outcome::Allowed, rule: signer, rationale: Rationale::new("trusted", text, None) })
     }
 
     /// The rule that stands behind a rejection.
@@ -94,12 +94,12 @@ impl Judge<'_> {
     }
 
     /// A use of a file that no verdict allows: by the setting for files that are used so, if there is one.
-    pub(super) fn without_verdict(&self, place: &Path, wanted: Use, rule: Rule, cause: Cause) -> Judgement {
+    pub(super) fn without_verdict(&self, place: &Path, wanted: Use, rule: Rule, rationale: Rationale) -> Judgement {
         match self.governing(place, wanted) {
-            Governing::Nothing => self.ruled(Response::Deny, rule, cause),
+            Governing::Nothing => self.ruled(Response::Deny, rule, rationale),
             // What is denied by a rule of its own is; whatever else happens to it is this setting's word.
-            Governing::Setting(Response::Deny, _) if rule != Rule::Nobody => self.ruled(Response::Deny, rule, cause),
-            Governing::Setting(response, rule) => self.ruled(response, rule, cause),
+            Governing::Setting(Response::Deny, _) if rule != Rule::Nobody => self.ruled(Response::Deny, rule, rationale),
+            Governing::Setting(response, rule) => self.ruled(response, rule, rationale),
             Governing::Unknown(why) => Judgement::Unknown(why),
         }
     }

@@ -53,8 +53,8 @@ impl<'a> Judge<'a> {
         self.former.is_some_and(|former| grants(self.policy) && !grants(former))
     }
 
-    fn ruled(&self, response: Response, rule: Rule, cause: Cause) -> Judgement {
-        Judgement::Ruled(Ruling { outcome: Outcome::of(self.mode, response), rule, cause })
+    fn ruled(&self, response: Response, rule: Rule, rationale: Rationale) -> Judgement {
+        Judgement::Ruled(Ruling { outcome: Outcome::of(self.mode, response), rule, rationale })
     }
 }
 
@@ -107,12 +107,12 @@ pub struct Ruling {
     /// The rule that decided.
     pub rule: Rule,
     /// Why.
-    pub cause: Cause,
+    pub rationale: Rationale,
 }
 
-/// Why something is decided so.
+/// Why something is decided so: one decision's own words. What many findings of a log have in common is a [`crate::report::Cause`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Cause {
+pub struct Rationale {
     /// A short name, the same as in `enforcer verify --json` or an event's `reason`.
     pub code: &'static str,
     /// For people.
@@ -121,7 +121,7 @@ pub struct Cause {
     pub hint: Option<String>,
 }
 
-impl Cause {
+impl Rationale {
     fn new(code: &'static str, text: impl Into<String>, hint: Option<&str>) -> Self {
         Self { code, text: text.into(), hint: hint.map(str::to_owned) }
     }

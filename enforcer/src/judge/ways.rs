@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use enforcer_common::USE_SCRIPT;
 use serde::Serialize;
 
-use super::{Cause, Ruling, Use};
+use super::{Rationale, Ruling, Use};
 use crate::policy::{Lines, Policy, Rule, Setting};
 use crate::text::{argument, hex};
 
@@ -30,9 +30,9 @@ pub fn ways(ruling: &Ruling, policy: &Policy, lines: &Lines, paths: &[&str], wan
     let files = Files::new(paths);
     let file = files.arguments.as_str();
     let mut ways = match &ruling.rule {
-        Rule::Nobody => unsigned(&ruling.cause, policy, &files),
+        Rule::Nobody => unsigned(&ruling.rationale, policy, &files),
         Rule::Scripts(_, setting, _) => {
-            let mut ways = if wanted == Some(Use(USE_SCRIPT)) { unsigned(&ruling.cause, policy, &files) } else { hinted(&ruling.cause) };
+            let mut ways = if wanted == Some(Use(USE_SCRIPT)) { unsigned(&ruling.rationale, policy, &files) } else { hinted(&ruling.rationale) };
             ways.push(in_policy(
                 policy,
                 &format!("knowing the risk, write `{} = \"audit\"` or \"allow\" {}", setting.key(), written(lines, &ruling.rule, "[scripts]")),
@@ -52,7 +52,7 @@ pub fn ways(ruling: &Ruling, policy: &Policy, lines: &Lines, paths: &[&str], wan
             }));
             ways
         }
-        Rule::Component(_) | Rule::MaxFileSize | Rule::Always => hinted(&ruling.cause),
+        Rule::Component(_) | Rule::MaxFileSize | Rule::Always => hinted(&ruling.rationale),
     };
     ways.dedup();
     ways
@@ -95,14 +95,14 @@ fn common_folder(paths: &[PathBuf]) -> Option<PathBuf> {
 }
 
 /// Of what nobody signed, or nobody whom the policy trusts.
-fn unsigned(cause: &Cause, policy: &Policy, files: &Files) -> Vec<Way> {
+fn unsigned(rationale: &Rationale, policy: &Policy, files: &Files) -> Vec<Way> {
     let file = &files.arguments;
     let folder =
         policy.sources.manifests.first().map_or_else(|| "/etc/enforcer/manifests".to_owned(), |folder| folder.to_string_lossy().into_owned());
     let put_both = |name: &str| format!("sudo cp {name} {name}.p7s {}/", argument(&folder).unwrap_or("FOLDER".into()));
     let sign_it = Way::new("sign it, where the key is", &[&sign(file)]);
     let list_it = manifest("list it in a manifest, and sign that", file, "ours.manifest", &put_both("ours.manifest"));
-    match cause.code {
+    match rationale.code {
         "unsigned" if files.are_packaged => vec![
             manifest("list what the Debian packages hold, if one of them installed it", "--debian", "debian.manifest", &put_both("debian.manifest")),
             sign_it,
@@ -111,7 +111,7 @@ fn unsigned(cause: &Cause, policy: &Policy, files: &Files) -> Vec<Way> {
         "unknown-issuer" | "signer-certificate" => {
             vec![in_policy(policy, "if whoever signed it is to be trusted, add a `[[signer]]` with the `anchors` of its authority"), sign_it, list_it]
         }
-        _ => hinted(cause).into_iter().chain([list_it]).collect(),
+        _ => hinted(rationale).into_iter().chain([list_it]).collect(),
     }
 }
 
@@ -160,8 +160,8 @@ fn written(lines: &Lines, rule: &Rule, table: &str) -> String {
     lines.line(rule).map_or_else(|| format!("in {table} of the policy"), |line| format!("in line {line} of the policy"))
 }
 
-fn hinted(cause: &Cause) -> Vec<Way> {
-    cause.hint.iter().map(|hint| Way::new(hint.trim_end_matches('.'), &[])).collect()
+fn hinted(rationale: &Rationale) -> Vec<Way> {
+    rationale.hint.iter().map(|hint| Way::new(hint.trim_end_matches('.'), &[])).collect()
 }
 
 fn sign(file: &str) -> String {

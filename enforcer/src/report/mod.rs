@@ -25,7 +25,7 @@ pub use mend::command_line;
 pub use page::page;
 pub use section::{By, Section};
 pub use service::Service;
-pub use survey::{Judge, Survey};
+pub use survey::{Appraiser, Survey};
 
 /// What was gathered from a log. Its JSON form is an interface: fields are added, never renamed.
 #[derive(Debug, Serialize)]

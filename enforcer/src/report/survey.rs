@@ -13,9 +13,10 @@ use crate::measure::{self, MeasureError, Plan};
 use crate::policy::Policy;
 use crate::signature::{Examination, Examiner, Facts};
 
-/// By what files are judged as the daemon would judge them.
+/// By what files are appraised as the daemon would do it (RFC 9334 §8.1: evidence against a policy). What it says is about files alone; about uses, by the settings
+/// too, [`crate::judge::Judge`] decides.
 #[derive(Clone, Copy)]
-pub struct Judge<'a> {
+pub struct Appraiser<'a> {
     /// With the policy's signers, manifests and revocations.
     pub examiner: &'a Examiner,
     /// The time, and what was accepted before.
@@ -26,8 +27,8 @@ pub struct Judge<'a> {
 
 /// A look at the files of a report.
 pub struct Survey<'a> {
-    /// Without one, files are measured and not judged.
-    pub judge: Option<Judge<'a>>,
+    /// Without one, files are measured and not appraised.
+    pub appraiser: Option<Appraiser<'a>>,
     /// How many files are looked at.
     pub most: usize,
 }
@@ -59,12 +60,12 @@ impl Survey<'_> {
     }
 
     fn at(&self, path: &Path) -> Now {
-        let examined = measure::open(path).and_then(|file| match &self.judge {
-            Some(judge) => {
+        let examined = measure::open(path).and_then(|file| match &self.appraiser {
+            Some(appraiser) => {
                 let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-                let examination = judge.examiner.examine(&file, Some(&place), judge.facts)?;
+                let examination = appraiser.examiner.examine(&file, Some(&place), appraiser.facts)?;
                 let digests = [Some(examination.digest), examination.fsverity].into_iter().flatten().collect();
-                Ok(Now::There { digests, verdict: Some(judge.verdict(&examination, &place)) })
+                Ok(Now::There { digests, verdict: Some(appraiser.verdict(&examination, &place)) })
             }
             None => {
                 let measured = measure::measure(&file, &Plan { max_size: u64::MAX, parts: Vec::new(), witnesses: &[] })?;
@@ -78,7 +79,7 @@ impl Survey<'_> {
     }
 }
 
-impl Judge<'_> {
+impl Appraiser<'_> {
     /// The uses that are allowed, or why none is.
     fn verdict(&self, examination: &Examination, place: &Path) -> Result<u32, &'static str> {
         let verified = examination.outcome().map_err(|rejected| rejected.code())?;

@@ -126,7 +126,7 @@ fn files_are_told_by_what_they_are_now() {
     elsewhere.path = Some("/app/server".to_owned());
     let events = [of(&same, "one"), of(&changed, "one"), of(&gone, "one"), of(&folder_itself, "one"), elsewhere];
     let mut report = gathered(events);
-    Survey { judge: None, most: Survey::MOST }.look(&mut report, &|_| {});
+    Survey { appraiser: None, most: Survey::MOST }.look(&mut report, &|_| {});
     let state = |path: &str| report.findings.iter().find(|finding| finding.subject.text() == path).unwrap();
     assert_eq!(state(&same).state, State::Unchanged);
     assert_eq!(state(&changed).state, State::Changed);
@@ -184,7 +184,7 @@ fn hostile() -> Report {
     gathering.add(record("02T09:00:00", "anonymous-memory", None));
     gathering.add(record("02T09:00:00", "unknown(4000000000)", None));
     let mut report = gathering.finish();
-    Survey { judge: None, most: 0 }.look(&mut report, &|_| {});
+    Survey { appraiser: None, most: 0 }.look(&mut report, &|_| {});
     report.findings[0].package = Some(Owner { name: attacks[0].to_owned(), manager: crate::inventory::Manager::Debian, modified: true });
     report.findings[0].state = State::Unreadable(attacks[1].to_owned());
     report

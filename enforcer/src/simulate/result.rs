@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::audit::Timestamp;
-use crate::judge::{Cause, Judgement, Outcome, Use, Way, ways};
+use crate::judge::{Judgement, Outcome, Rationale, Use, Way, ways};
 use crate::policy::{Lines, Policy, Rule};
 
 /// What would change if one policy took the place of another one. Its JSON form is an interface: fields are added, never renamed.
@@ -21,7 +21,7 @@ pub struct Simulation {
     pub looked_at: LookedAt,
     /// Distinct uses, by what becomes of them. What is allowed before and after is not counted.
     pub counts: BTreeMap<Change, Count>,
-    /// The same uses, by where they were seen, by whom and for which cause.
+    /// The same uses, by where they were seen, by whom and for which reason.
     pub groups: Vec<Group>,
     /// What could not be looked at: what would change there is not known.
     pub incomplete: Vec<String>,
@@ -125,7 +125,7 @@ impl Count {
     }
 }
 
-/// Uses that change in the same way, for the same cause, in the same place.
+/// Uses that change in the same way, for the same reason, in the same place.
 #[derive(Clone, Debug, Serialize)]
 pub struct Group {
     /// What becomes of them.
@@ -135,7 +135,7 @@ pub struct Group {
     /// The process's name; none for files on the disk that nobody was seen to use.
     pub program: Option<String>,
     /// Why, by the policy that was tried; by the other one, where this one allows.
-    pub cause: Cause,
+    pub rationale: Rationale,
     /// The rule of the policy that was tried, with its line.
     pub rule: Option<String>,
     /// How many distinct uses.
@@ -190,7 +190,7 @@ struct Key {
     change: Change,
     service: Option<String>,
     program: Option<String>,
-    cause: Cause,
+    rationale: Rationale,
     rule: Option<Rule>,
 }
 
@@ -206,20 +206,20 @@ struct Gathering {
 
 impl Groups {
     pub(super) fn add(&mut self, finding: Finding) {
-        let (change, cause, rule) = match (&finding.old, &finding.new) {
+        let (change, rationale, rule) = match (&finding.old, &finding.new) {
             (_, Judgement::Unknown(why)) => (Change::Unjudged, unknown(why), None),
             (Judgement::Unknown(why), Judgement::Ruled(new)) if new.outcome == Outcome::Denied => (Change::Unjudged, unknown(why), None),
             // Whatever it was, it would not be stopped.
             (Judgement::Unknown(_), Judgement::Ruled(_)) => return,
             (Judgement::Ruled(old), Judgement::Ruled(new)) => match Change::between(old.outcome, new.outcome) {
-                Some(change) => (change, new.cause.clone(), Some(new.rule.clone())),
+                Some(change) => (change, new.rationale.clone(), Some(new.rule.clone())),
                 None => return,
             },
         };
         let is_seen = finding.program.is_some();
         let count = self.counts.entry(change).or_default();
         *(if is_seen { &mut count.seen } else { &mut count.on_disk }) += 1;
-        let key = Key { change, service: finding.service, program: finding.program, cause, rule };
+        let key = Key { change, service: finding.service, program: finding.program, rationale, rule };
         let group = self.groups.entry(key).or_insert_with(|| Gathering {
             new: finding.new,
             wanted: finding.wanted,
@@ -250,7 +250,7 @@ impl Groups {
 
 impl Gathering {
     fn group(self, key: Key, policy: &Policy, lines: &Lines) -> Group {
-        let Key { change, service, program, cause, rule } = key;
+        let Key { change, service, program, rationale, rule } = key;
         let subjects: Vec<Subject> = self.subjects.into_iter().collect();
         let ways = match &self.new {
             Judgement::Ruled(ruling) if ruling.outcome != Outcome::Allowed => {
@@ -263,7 +263,7 @@ impl Gathering {
             change,
             service,
             program,
-            cause,
+            rationale,
             rule: rule.map(|rule| lines.told(&rule, policy)),
             uses: self.uses,
             events: self.events,
@@ -276,8 +276,8 @@ impl Gathering {
     }
 }
 
-fn unknown(why: &str) -> Cause {
-    Cause { code: "unknown", text: why.to_owned(), hint: None }
+fn unknown(why: &str) -> Rationale {
+    Rationale { code: "unknown", text: why.to_owned(), hint: None }
 }
 
 /// Subjects of one group that are kept.

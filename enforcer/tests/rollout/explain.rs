@@ -6,6 +6,7 @@ use enforcer::cli::Exit;
 use enforcer_common::{Hook, Reason};
 
 use crate::pki::{PKI, text};
+use crate::snapshot;
 use crate::trial::Trial;
 
 #[test]
@@ -14,7 +15,7 @@ fn an_unsigned_file_is_explained_with_ways_to_have_it_run() {
     trial.file("app/tool.sh", "#!/bin/sh\n");
     let told = trial.run(&["explain", "--policy", "FOLDER/enforce.toml", "FOLDER/app/tool.sh"]);
     assert_eq!(told.exit, Exit::No);
-    assert_eq!(trial.settled(&told, &[]), include_str!("explain_file.txt"));
+    snapshot::terminal("explain/file", &trial.settled(&told, &[]));
 }
 
 #[test]
@@ -43,7 +44,8 @@ fn an_event_is_explained_as_it_was_and_as_it_would_be_today() {
     let id = trial.event(Reason::Untrusted, Hook::MmapFile, Some(&tool), |record| record.explanation = Some("it is not signed".to_owned()));
     let explain = |name: &str| trial.run(&["explain", "--policy", "FOLDER/enforce.toml", "--log", "FOLDER/events.jsonl", name]);
     let told = explain(&id[..6]);
-    assert_eq!((told.exit, trial.settled(&told, &[&id])), (Exit::No, include_str!("explain_event.txt").to_owned()));
+    assert_eq!(told.exit, Exit::No);
+    snapshot::terminal("explain/event", &trial.settled(&told, &[&id]));
     trial.file("app/tool", "another content");
     let changed = explain(&id);
     assert!(changed.exit == Exit::No && changed.text.contains("the file changed since"), "{}", changed.text);

@@ -6,6 +6,7 @@ use enforcer::cli::Exit;
 use enforcer_common::{Hook, Reason};
 
 use crate::pki::{PKI, text};
+use crate::snapshot;
 use crate::trial::Trial;
 
 const TO_ENFORCE: [&str; 3] = ["--from", "FOLDER/audit.toml", "--enforce"];
@@ -29,7 +30,7 @@ fn what_would_be_denied_is_shown_by_service_with_its_cause_and_its_remedy() {
     let memory = trial.event(Reason::AnonymousMemory, Hook::MmapFile, None, |record| record.comm = "node".to_owned());
     let told = trial.simulate(&[&TO_ENFORCE[..], &["--no-scan"]].concat());
     assert_eq!(told.exit, Exit::No);
-    assert_eq!(trial.settled(&told, &[&id, &memory]), include_str!("simulate.txt"));
+    snapshot::terminal("simulate/enforce", &trial.settled(&told, &[&id, &memory]));
     assert!(told.text.lines().all(|line| line.chars().count() <= 80), "{}", told.text);
 }
 
@@ -45,7 +46,7 @@ fn nothing_is_newly_denied_once_all_is_signed() {
     let after = trial.simulate(&words);
     // The event is about another content than the one that lies there now.
     assert_eq!((after.exit, counts(&after.json(), "newly-denied"), counts(&after.json(), "unjudged")), (Exit::Yes, (0, 0), (1, 0)));
-    assert!(after.json()["groups"][0]["cause"]["text"].as_str().unwrap().starts_with("the file changed since"));
+    assert!(after.json()["groups"][0]["rationale"]["text"].as_str().unwrap().starts_with("the file changed since"));
 }
 
 #[test]
@@ -68,7 +69,7 @@ fn code_on_the_disk_is_judged_by_both_policies() {
     trial.policy("libraries.toml", "enforce", &format!("{signer}allow = [\"library\"]\n"));
     let told = scan("FOLDER/enforce.toml", "FOLDER/libraries.toml");
     let denied = groups(&told, "newly-denied");
-    assert_eq!((denied.len(), &denied[0]["cause"]["code"]), (1, &"use-not-allowed".into()), "{told:#}");
+    assert_eq!((denied.len(), &denied[0]["rationale"]["code"]), (1, &"use-not-allowed".into()), "{told:#}");
     let rule = denied[0]["rule"].as_str().unwrap();
     assert!(rule.contains("libraries.toml:") && rule.ends_with("[[signer]] \"vendor\""), "{rule}");
     assert!(denied[0]["ways"][0]["text"].as_str().unwrap().contains("add \"exec\" to `allow` in line"), "{told:#}");
@@ -109,13 +110,13 @@ fn settings_answer_what_no_signature_can() {
     assert_eq!(counts(&told, "newly-allowed"), (2, 0), "{told:#}");
     assert_eq!(counts(&told, "still-denied"), (1, 0), "{told:#}");
     let [unjudged] = groups(&told, "unjudged")[..] else { panic!("{told:#}") };
-    assert!(unjudged["cause"]["text"].as_str().unwrap().contains("`modules-from-memory` and `kexec`"), "{told:#}");
+    assert!(unjudged["rationale"]["text"].as_str().unwrap().contains("`modules-from-memory` and `kexec`"), "{told:#}");
 
     let signer = format!("[[signer]]\nname = \"vendor\"\nanchors = [\"{}\"]\nentitlements = [\"jit\"]\n", text(&PKI.root.certificate));
     trial.policy("jit.toml", "enforce", &signer);
     let told = trial.simulate(&["--from", "FOLDER/audit.toml", "--policy", "FOLDER/jit.toml", "--no-scan", "--json"]).json();
     let unjudged = groups(&told, "unjudged");
-    assert!(unjudged.iter().any(|group| group["cause"]["text"].as_str().unwrap().contains("newly grants the entitlement `jit`")), "{told:#}");
+    assert!(unjudged.iter().any(|group| group["rationale"]["text"].as_str().unwrap().contains("newly grants the entitlement `jit`")), "{told:#}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use enforcer::audit::{BootTime, EventLog, LogLimits, Record, Timestamp};
 use enforcer::cli::{Exit, Output, run_words};
-use enforcer_common::{COMM_SIZE, Digest, Event, Hook, Mode, PATH_SIZE, PathKind, Reason};
+use enforcer_common::{Digest, Event, Hook, Reason};
 use tempfile::TempDir;
 
 use crate::pki::{Identity, PKI, text};
@@ -91,35 +91,11 @@ impl Trial {
 
     /// Appends an event to the log `events.jsonl`; its name.
     pub fn event(&self, reason: Reason, hook: Hook, file: Option<&Path>, change: impl FnOnce(&mut Record)) -> String {
-        let mut event = Event {
-            time: 0,
-            cgroup: 1,
-            inode: 0,
-            size: 0,
-            device: 0,
-            hook: hook as u32,
-            reason: reason as u32,
-            mode: Mode::Audit as u32,
-            denied: 0,
-            pid: 4321,
-            tid: 4321,
-            parent_pid: 1,
-            uid: 33,
-            path_kind: PathKind::None as u32,
-            detail: 0,
-            digest: Digest::NONE,
-            comm: [0; COMM_SIZE],
-            path: [0; PATH_SIZE],
-        };
-        event.comm[..3].copy_from_slice(b"web");
+        let mut event = Event { cgroup: 1, parent_pid: 1, uid: 33, ..Event::new(hook, reason).by_process(4321, "web") };
         if let Some(file) = file {
-            let bytes = file.as_os_str().as_encoded_bytes();
-            event.path[..bytes.len()].copy_from_slice(bytes);
-            event.path_kind = PathKind::Full as u32;
-            event.inode = 7;
             let content = fs::read(file).unwrap_or_default();
-            event.size = content.len() as u64;
-            event.digest = Digest::sha256(enforcer::text::sha256(&content));
+            let digest = Digest::sha256(enforcer::text::sha256(&content));
+            event = Event { inode: 7, size: content.len() as u64, digest, ..event.about(file.as_os_str().as_encoded_bytes()) };
         }
         let mut record = Record::at(&event, BootTime::at(Timestamp::parse("2026-01-31T09:30:10Z").unwrap(), 0));
         record.cgroup = Some("/system.slice/web.service".to_owned());

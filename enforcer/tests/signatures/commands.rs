@@ -240,12 +240,12 @@ fn one_file_is_explained_step_by_step() {
     let explained = stdout(&verify(&scene, &["true"]));
     for expected in [
         "true: would run\n",
-        "├─ embedded signature: accepted\n│  └─ signer: CN=",
+        "|- embedded signature: accepted\n|  `- signer: CN=",
         "ECDSA with SHA-256",
         "says it is com.example.true 9.1, security version 3, asks for jit",
         "entitlements granted, of those asked for: none",
         "it is the component `com.example.true`",
-        "└─ verdict: allowed, until 20",
+        "`- verdict: allowed, until 20",
     ] {
         assert!(explained.contains(expected), "{expected}:\n{explained}");
     }

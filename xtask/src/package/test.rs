@@ -28,13 +28,14 @@ const FOLDER: &str = "/root/package";
 const EXPOSURE: u32 = 78;
 
 /// What must be in it, whatever else is.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("-rwxr-xr-x", "./usr/sbin/enforcer"),
     ("-rwxr-xr-x", "./usr/lib/enforcer/init"),
     ("-rw-r--r--", "./usr/lib/systemd/system/enforcer.service"),
     ("-rw-r--r--", "./etc/enforcer/policy.toml"),
     ("-rw-r--r--", "./usr/share/man/man1/enforcer.1.gz"),
     ("-rw-r--r--", "./usr/share/man/man1/enforcer-policy-check.1.gz"),
+    ("-rw-r--r--", "./usr/share/man/man5/enforcer-policy.5.gz"),
     ("-rw-r--r--", "./usr/share/bash-completion/completions/enforcer"),
     ("-rw-r--r--", "./usr/share/zsh/vendor-completions/_enforcer"),
     ("-rw-r--r--", "./usr/share/fish/vendor_completions.d/enforcer.fish"),

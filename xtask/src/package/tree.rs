@@ -18,7 +18,7 @@ pub(super) const BASH_COMPLETION: &str = "usr/share/bash-completion/completions/
 pub(super) const ZSH_COMPLETION: &str = "usr/share/zsh/vendor-completions/_enforcer";
 const FISH_COMPLETION: &str = "usr/share/fish/vendor_completions.d/enforcer.fish";
 const DOCUMENTS: &str = "usr/share/doc/enforcer";
-const MANUAL: &str = "usr/share/man/man1";
+const MANUAL: &str = "usr/share/man";
 
 /// What dpkg runs.
 pub(super) const MAINTAINER_SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
@@ -77,8 +77,8 @@ impl Tree {
             self.file(to, 0o644, process::run(Command::new(enforcer).args(["completions", shell]), step)?.as_bytes())?;
         }
         process::run(Command::new(enforcer).arg("man").arg(self.at(MANUAL)), step)?;
-        for page in fs::read_dir(self.at(MANUAL))? {
-            compress(&page?.path(), step)?;
+        for page in walk(&self.at(MANUAL))?.iter().filter(|path| path.is_file()) {
+            compress(page, step)?;
         }
         Ok(())
     }

@@ -25,7 +25,8 @@ use crate::text::printable;
   sudo enforcer doctor
   sudo enforcer doctor --json
 
-Exit status: 0 when this machine can enforce, 1 when it cannot or when that could not be told.")]
+Exit status: 0 when this machine can enforce, 1 when it cannot, or when that
+could not be told.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     report: ReportOption,

@@ -7,6 +7,7 @@ use std::io::Write;
 use super::checks::{conclude, examine};
 use super::facts::{FSVERITY_DIGEST, FSVERITY_KFUNC, IMA_HASH, PROTECTED_SLEEP};
 use super::*;
+use crate::cli::output::hold;
 
 /// Debian 13 as it is installed.
 fn debian() -> Facts {
@@ -25,6 +26,25 @@ fn debian() -> Facts {
         has_systemd: true,
         takes_lsm_programs: ProbeOutcome::Yes,
     }
+}
+
+fn hold_answer(name: &str, facts: &Facts) {
+    let findings = examine(facts);
+    hold(name, |output| tell(&findings, conclude(&findings), output));
+}
+
+#[test]
+fn a_machine_that_can_enforce_is_told() {
+    hold_answer("doctor/can", &debian());
+}
+
+#[test]
+fn a_machine_that_cannot_enforce_is_told_how_to_mend_it() {
+    let mut facts = debian();
+    (facts.active_lsms, facts.takes_lsm_programs) = (Ok("lockdown,capability,yama".to_owned()), ProbeOutcome::CouldNotTell("not root".to_owned()));
+    facts.symbols = Ok(BTreeSet::from([PROTECTED_SLEEP, IMA_HASH]));
+    (facts.has_systemd, facts.command_line) = (false, Ok("quiet ima_hash=sha1".to_owned()));
+    hold_answer("doctor/cannot", &facts);
 }
 
 fn finding(facts: &Facts, check: &str) -> Finding {

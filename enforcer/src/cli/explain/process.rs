@@ -112,11 +112,11 @@ impl Explanation {
         }
         output.line("")?;
         output.table(&self.table())?;
-        let mut causes: BTreeMap<(&str, Option<&str>), &PartReport> = BTreeMap::new();
+        let mut rationales: BTreeMap<(&str, Option<&str>), &PartReport> = BTreeMap::new();
         for part in self.parts.iter().filter(|part| part.verdict.outcome != Some(Outcome::Allowed)) {
-            causes.entry((&part.verdict.cause.text, part.verdict.rule.as_deref())).or_insert(part);
+            rationales.entry((&part.verdict.rationale.text, part.verdict.rule.as_deref())).or_insert(part);
         }
-        for part in causes.values() {
+        for part in rationales.values() {
             let subject = part.path.as_deref().unwrap_or("memory");
             output.heading(&format!("{}: {}", printable(subject), part.verdict.words()))?;
             part.verdict.tell(2, output)?;
@@ -138,7 +138,7 @@ impl Explanation {
             };
             let why = match (&part.signer, &part.verdict.outcome) {
                 (Some(signer), Some(Outcome::Allowed)) => format!("{signer} ({})", part.carrier.unwrap_or_default()),
-                _ => part.verdict.cause.text.clone(),
+                _ => part.verdict.rationale.text.clone(),
             };
             table.row([covered, Cell::from(part.r#use), Cell::from(part.path.as_deref().unwrap_or("(memory)")), Cell::from(why)]);
         }

@@ -6,7 +6,7 @@ use super::super::output::{OutputError, Style};
 use super::super::simulate::tell_ways;
 use super::super::{Exit, Output};
 use super::ground::Ground;
-use crate::judge::{Cause, Judgement, Outcome, Use, Way, ways};
+use crate::judge::{Judgement, Outcome, Rationale, Use, Way, ways};
 use crate::policy::{Lines, Mode};
 use crate::text::printable;
 
@@ -15,7 +15,7 @@ use crate::text::printable;
 pub(super) struct Verdict {
     /// None, where the facts do not tell.
     pub(super) outcome: Option<Outcome>,
-    pub(super) cause: Cause,
+    pub(super) rationale: Rationale,
     /// The rule of the policy, with its file and line where it is written.
     pub(super) rule: Option<String>,
     pub(super) line: Option<usize>,
@@ -29,12 +29,12 @@ impl Verdict {
         let mode = ground.mode();
         match judgement {
             Judgement::Unknown(why) => {
-                let cause = Cause { code: "unknown", text: why.clone(), hint: None };
-                Self { outcome: None, cause, rule: None, line: None, ways: Vec::new(), mode }
+                let rationale = Rationale { code: "unknown", text: why.clone(), hint: None };
+                Self { outcome: None, rationale, rule: None, line: None, ways: Vec::new(), mode }
             }
             Judgement::Ruled(ruling) => Self {
                 outcome: Some(ruling.outcome),
-                cause: ruling.cause.clone(),
+                rationale: ruling.rationale.clone(),
                 rule: Some(lines.told(&ruling.rule, &ground.policy)),
                 line: lines.line(&ruling.rule),
                 ways: if ruling.outcome == Outcome::Allowed { Vec::new() } else { ways(ruling, &ground.policy, lines, paths, wanted, digest) },
@@ -69,7 +69,7 @@ impl Verdict {
 
     /// Why, by which rule, and what would have to change.
     pub(super) fn tell(&self, indent: usize, output: &mut Output) -> Result<(), OutputError> {
-        output.item(indent, NAME_WIDTH, "why", &printable(&self.cause.text))?;
+        output.item(indent, NAME_WIDTH, "why", &printable(&self.rationale.text))?;
         if let Some(rule) = &self.rule {
             output.item(indent, NAME_WIDTH, "rule", rule)?;
         }

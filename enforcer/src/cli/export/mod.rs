@@ -15,6 +15,7 @@ use super::event_log::LogOption;
 use super::failure::note;
 use super::{Exit, Failure, Output, ReportOption};
 use crate::audit::{EventReader, Next, Place, Timestamp, log_record, request};
+use crate::text::counted;
 use collector::{Answer, Collector, Endpoint};
 use state::State;
 
@@ -69,7 +70,8 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     if arguments.report.json {
         output.json(&exporter.sent)?;
     } else {
-        output.line(format!("{accepted} events sent, {rejected} rejected by the collector, {unreadable} unreadable lines skipped"))?;
+        let (sent, skipped) = (counted(accepted, "event", "events"), counted(unreadable, "unreadable line", "unreadable lines"));
+        output.paragraph(0, &format!("{sent} sent, {rejected} rejected by the collector, {skipped} skipped"))?;
     }
     Ok(if rejected == 0 { Exit::Yes } else { Exit::No })
 }

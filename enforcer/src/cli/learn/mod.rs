@@ -35,12 +35,13 @@ use packages::Sorted;
 /// --output-unknown is given. Nothing is signed, and an unsigned manifest allows nothing.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  sudo enforcer learn                                           only look
+  sudo enforcer learn                                       only look
   sudo enforcer learn --since 7d --output packages.manifest
-  sudo enforcer learn --output-unknown reviewed.manifest        ask about each file
+  sudo enforcer learn --output-unknown reviewed.manifest    ask about each file
   sudo enforcer learn --include /opt/tool --output-unknown reviewed.manifest
 
-Exit status: 0 when every file that is there is in a manifest now; 1 when some are not.")]
+Exit status: 0 when every file that is there is in a manifest now; 1 when some
+are not.")]
 pub(super) struct Arguments {
     /// Only events since then: a time (2026-01-31T09:30:00Z) or an age (90s, 15m, 2h, 7d).
     #[arg(long, value_name = "WHEN", value_parser = since::parse)]

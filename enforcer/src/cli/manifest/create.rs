@@ -32,12 +32,16 @@ use crate::text::{chain, counted, printable};
 #[derive(clap::Args)]
 #[command(
     group = clap::ArgGroup::new("sources").multiple(true).required(true).args(["roots", "debian", "oci"]),
+    override_usage = "enforcer manifest create [OPTIONS] <DIR|FILE|PACKAGE>...
+       enforcer manifest create [OPTIONS] [DIR|FILE]... --debian [PACKAGE]...
+       enforcer manifest create [OPTIONS] --oci <DIR[:TAG|@DIGEST]>",
     after_help = "Examples:
   enforcer manifest create /usr /opt/tool -o base.manifest
-  enforcer manifest create ./hello_2.10-3_amd64.deb ./tool-1.0-1.x86_64.rpm -o tools.manifest
-  enforcer manifest create --debian -o debian.manifest                everything that is installed
-  enforcer manifest create /opt/tool --debian coreutils bash          folders come before --debian
-  enforcer manifest create --oci ./layout:v1 --platform linux/arm64 -o image.manifest"
+  enforcer manifest create ./hello_2.10-3_amd64.deb -o hello.manifest
+  enforcer manifest create --debian -o debian.manifest    all that is installed
+  enforcer manifest create /opt/tool --debian coreutils bash
+  enforcer manifest create --oci ./layout:v1 --platform linux/arm64 \\
+      -o image.manifest"
 )]
 pub(super) struct Create {
     /// Folders, files, and packages: names that end in .deb or .rpm are opened.
@@ -153,7 +157,7 @@ fn add_folders(roots: &[PathBuf], listing: &mut Listing) -> Result<(), Failure> 
         (path, digests)
     });
     progress.finish_and_clear();
-    for (path, digests) in all_or_nothing("files", measured)? {
+    for (path, digests) in all_or_nothing(["file", "files"], measured)? {
         digests.into_iter().for_each(|digest| listing.add(&path, digest));
     }
     Ok(())
@@ -167,7 +171,7 @@ fn add_packages(packages: Vec<PathBuf>, listing: &mut Listing) -> Result<(), Fai
         (path, contents)
     });
     progress.finish_and_clear();
-    for (_, contents) in all_or_nothing("packages", read)? {
+    for (_, contents) in all_or_nothing(["package", "packages"], read)? {
         listing.add_packed(&contents.files);
         for script in &contents.scripts {
             listing.add(&Path::new(UNPACKED).join(script.path.file_name().unwrap_or_default()), script.content.digest);

@@ -16,7 +16,7 @@ use crate::text::hex;
 ///
 /// Exit status 0: they list the same. 1: they differ.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   enforcer manifest diff yesterday.manifest today.manifest")]
 pub(super) struct Diff {
     /// The manifest before.

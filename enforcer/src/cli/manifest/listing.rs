@@ -13,7 +13,7 @@ use super::super::{Exit, Failure};
 use crate::inventory::PackedFile;
 use crate::measure::{self, MeasureError, Plan};
 use crate::signature::manifest::{Entry, write_entry};
-use crate::text::chain;
+use crate::text::{chain, counted};
 
 /// The lines of a manifest, in the order of its sources; none of them twice.
 #[derive(Default)]
@@ -58,7 +58,7 @@ pub(in crate::cli) fn digests(path: &Path) -> Result<Vec<Digest>, MeasureError> 
 
 /// Tells of every source that cannot be read; then there is no manifest, because a list that lacks files would deny them later, when nobody
 /// expects it.
-pub(super) fn all_or_nothing<T>(what: &str, results: Vec<(PathBuf, Result<T, Trouble>)>) -> Result<Vec<(PathBuf, T)>, Failure> {
+pub(super) fn all_or_nothing<T>([one, many]: [&str; 2], results: Vec<(PathBuf, Result<T, Trouble>)>) -> Result<Vec<(PathBuf, T)>, Failure> {
     let mut good = Vec::with_capacity(results.len());
     let mut failed = 0;
     let mut exit = Exit::Usage;
@@ -76,7 +76,7 @@ pub(super) fn all_or_nothing<T>(what: &str, results: Vec<(PathBuf, Result<T, Tro
         }
     }
     if failed > 0 {
-        return Err(Failure::new(exit, format!("{failed} {what} cannot be read; no manifest was made")));
+        return Err(Failure::new(exit, format!("{} cannot be read; no manifest was made", counted(failed, one, many))));
     }
     Ok(good)
 }

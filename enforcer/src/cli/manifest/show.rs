@@ -60,7 +60,7 @@ impl Show {
             Some(path) => format!("signature beside it: {}", printable(&path.to_string_lossy())),
             None => "no signature beside it".to_owned(),
         };
-        output.line(format!("{listed}: {} sha256, {} fsverity-sha256; {signed}", counts.sha256, counts.fsverity_sha256))?;
+        output.paragraph(0, &format!("{listed}: {} sha256, {} fsverity-sha256; {signed}", counts.sha256, counts.fsverity_sha256))?;
         Ok(Exit::Yes)
     }
 }

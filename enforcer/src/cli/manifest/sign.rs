@@ -12,16 +12,23 @@ use crate::text::{counted, printable};
 ///
 /// Whoever signs vouches for every file in it: for a package or an image, that it is the one that was meant. What is claimed is claimed of each of them.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  enforcer manifest sign --key key.pem --certificate signer.pem --chain intermediate.pem base.manifest")]
+#[command(
+    override_usage = "enforcer manifest sign [OPTIONS] --key <PEM|URI> --certificate <PEM>
+                              <FILE>",
+    after_help = "Examples:
+  enforcer manifest sign --key key.pem --certificate signer.pem base.manifest
+  enforcer manifest sign --key key.pem --certificate signer.pem \\
+      --chain intermediate.pem base.manifest"
+)]
 pub(super) struct Sign {
+    /// The manifest.
+    // Before the options, which go on under headings of their own.
+    #[arg(value_name = "FILE")]
+    manifest: PathBuf,
     #[command(flatten)]
     signer: SignerOption,
     #[command(flatten)]
     claims: ClaimsOption,
-    /// The manifest.
-    #[arg(value_name = "FILE")]
-    manifest: PathBuf,
 }
 
 impl Sign {

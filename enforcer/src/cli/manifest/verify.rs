@@ -19,7 +19,7 @@ use crate::trust::{TrustStore, date};
 /// Looks at its signature, signer and lines as the daemon would. Exit status 0: yes. 1: no, with the reason. The policy need not name the
 /// manifest yet, but a note tells when it does not.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   enforcer manifest verify --policy ./policy.toml base.manifest")]
 pub(super) struct Verify {
     #[command(flatten)]
@@ -48,12 +48,13 @@ impl Verify {
         let path = printable(&report.path).into_owned();
         match (&report.reason, &report.signer) {
             (Some(reason), _) => {
-                output.line(format!("{path}: not in force: {}", printable(&reason.message)))?;
+                output.paragraph(0, &format!("{path}: not in force: {}", printable(&reason.message)))?;
                 output.paragraph(0, &format!("hint: {}", reason.hint))?;
             }
             (None, Some(signer)) => {
                 let entries = counted(report.entries, "digest", "digests");
-                output.line(format!("{path}: in force, {entries}, signed by {} ({})", printable(&signer.name), printable(&signer.subject)))?;
+                let (name, subject) = (printable(&signer.name), printable(&signer.subject));
+                output.paragraph(0, &format!("{path}: in force, {entries}, signed by {name} ({subject})"))?;
             }
             (None, None) => output.line(format!("{path}: in force, and lists nothing"))?,
         }

@@ -162,6 +162,14 @@ impl Output {
         Ok(())
     }
 
+    /// The same of one whose last column is the long one: where its cells would take many lines, they stand below their rows.
+    pub fn table_with_long_last(&mut self, table: &Table) -> Result<(), OutputError> {
+        for line in table.shortest_lines(self.width, self.colour) {
+            writeln!(self.sink, "{line}")?;
+        }
+        Ok(())
+    }
+
     /// A value as JSON, for people to read too.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), OutputError> {
         let json = serde_json::to_string_pretty(value).map_err(OutputError::Json)?;
@@ -183,6 +191,21 @@ impl Output {
     pub fn paint<'a>(&self, style: Style, text: &'a str) -> Cow<'a, str> {
         paint(self.colour, style, text)
     }
+}
+
+/// Columns that everything fits where nobody says how many there are: help, and pictures that go to no terminal.
+pub const WIDTH: usize = 80;
+/// Holds what `print` prints to two snapshots: on a terminal of 80 columns, and, as `NAME.pipe`, through a pipe.
+#[cfg(test)]
+pub(crate) fn hold(name: &str, print: impl Fn(&mut Output) -> Result<(), OutputError>) {
+    let printed = |width| {
+        let written = crate::text::Written::default();
+        let mut output = Output::to(written.clone(), width);
+        print(&mut output).and_then(|()| output.flush()).unwrap();
+        written.text()
+    };
+    crate::snapshot::terminal(name, &printed(Some(WIDTH)));
+    crate::snapshot::pipe(&format!("{name}.pipe"), &printed(None));
 }
 
 /// How a line of a command ends that goes on.

@@ -43,6 +43,33 @@ impl Table {
         lines
     }
 
+    /// The same, or with the last cell of each row below it and as wide as the terminal, if that is shorter.
+    pub(super) fn shortest_lines(&self, width: Option<usize>, colour: bool) -> Vec<String> {
+        let lines = self.lines(width, colour);
+        let below = width.map(|width| self.lines_with_last_below(width, colour));
+        below.filter(|below| below.len() < lines.len()).unwrap_or(lines)
+    }
+
+    fn lines_with_last_below(&self, width: usize, colour: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        let Some((heading, headings)) = self.headings.split_last() else { return lines };
+        let before = Self { headings: headings.to_vec(), rows: self.rows.iter().map(|row| row[..headings.len()].to_vec()).collect() };
+        let widths = before.widths(width);
+        write_row(&mut lines, &headings.iter().map(|heading| Cell::styled(*heading, Style::Bold)).collect::<Vec<_>>(), &widths, colour);
+        lines.push(format!("{BELOW}{}", paint(colour, Style::Bold, heading)));
+        for (row, last) in before.rows.iter().zip(self.rows.iter().filter_map(|row| row.last())) {
+            write_row(&mut lines, row, &widths, colour);
+            let parts = wrapped(&last.text, width.saturating_sub(2 * BELOW.len()).max(NARROWEST));
+            lines.extend(
+                parts
+                    .iter()
+                    .enumerate()
+                    .map(|(number, part)| format!("{BELOW}{}{}", if number == 0 { "" } else { BELOW }, paint(colour, last.style, part))),
+            );
+        }
+        lines
+    }
+
     /// Natural widths, with the widest columns made narrower until the row fits.
     fn widths(&self, room: usize) -> Vec<usize> {
         let natural = |column: usize| {
@@ -109,7 +136,8 @@ fn write_row(lines: &mut Vec<String>, row: &[Cell], widths: &[usize], colour: bo
     }
 }
 
-/// `text` in lines of at most `width` columns, broken behind a blank, or else a slash or a comma, where there is one.
+/// `text` in lines of at most `width` columns, broken behind a blank. Only a word that fits no line is broken itself: behind a slash or a comma, or else a hyphen,
+/// where there is one.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
@@ -123,8 +151,11 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
         let fits = fits.unwrap_or(rest.len()).max(rest.chars().next().map_or(0, char::len_utf8));
         // The blank at which a line breaks may stand just outside.
         let at_blank = rest[fits..].starts_with(' ').then_some(fits);
+        let word = rest[..fits].rfind(' ').map_or(0, |blank| blank + 1);
+        let before_word = || Some(word).filter(|at| *at > 0 && rest[*at..].split(' ').next().is_some_and(|word| word.width() <= width));
         let behind = |breaks: &[char]| rest[..fits].rfind(breaks).map(|at| at + 1).filter(|at| *at > fits / 3);
-        let at = at_blank.or_else(|| behind(&[' '])).or_else(|| behind(&['/', ','])).unwrap_or(fits);
+        let inside = || behind(&[' ']).or_else(|| behind(&['/', ','])).or_else(|| behind(&['-', '_']));
+        let at = at_blank.or_else(before_word).or_else(inside).unwrap_or(fits);
         lines.push(rest[..at].trim_end().to_owned());
         rest = rest[at..].trim_start();
     }
@@ -132,6 +163,8 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Before what stands below a row, and twice before what is left of it.
+const BELOW: &str = "  ";
 /// Blanks between two columns.
 const GAP: usize = 2;
 /// No column is made narrower than this.
@@ -190,5 +223,12 @@ mod tests {
         }
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("/usr/lib/long", 9), ["/usr/lib/", "long"]);
+        assert_eq!(wrapped("a-name-without-an-end", 9), ["a-name-", "without-", "an-end"]);
+    }
+
+    #[test]
+    fn a_digest_that_fits_a_line_is_not_broken() {
+        let digest = "5e".repeat(32);
+        assert_eq!(wrapped(&format!("sha256 {digest}"), 66), ["sha256", digest.as_str()]);
     }
 }

@@ -29,28 +29,7 @@ fn of_table(table: &Table) -> Vec<String> {
 }
 
 fn of_key(key: &Key) -> Vec<String> {
-    let code = |text: &String| format!("`{text}`");
-    let mut kind = match (key.words.as_slice(), key.kind) {
-        ([], kind) => kind.to_owned(),
-        (words, "list of texts") => format!("list of {}", words.iter().map(code).collect::<Vec<_>>().join(", ")),
-        (words, _) => words.iter().map(code).collect::<Vec<_>>().join(" or "),
-    };
-    if let Some(bounds) = &key.bounds {
-        kind += &format!("; {bounds}");
-    }
-    let mut facts = vec![("Value", kind)];
-    facts.push((
-        "Default",
-        match &key.default {
-            Some(default) => code(default),
-            None if key.must_be_written => "none: it must be written".to_owned(),
-            None => "none".to_owned(),
-        },
-    ));
-    if key.needs_restart {
-        facts.push(("In force", "after `systemctl restart enforcer`".to_owned()));
-    }
-    let mut lines: Vec<String> = facts.into_iter().map(|(name, fact)| format!("- {name}: {fact}")).collect();
+    let mut lines: Vec<String> = key.facts().into_iter().map(|(name, fact)| format!("- {name}: {fact}")).collect();
     lines.push(String::new());
     lines.extend(text(&key.text));
     lines
@@ -75,7 +54,7 @@ const PREFACE: &str = "\
 
 Every table and every key of `/etc/enforcer/policy.toml`, made by `enforcer policy reference` from the types that read it; a test holds this page to them.
 `enforcer policy default` prints the same as a policy with comments, which is the `policy.toml` that comes with Enforcer, and `enforcer policy reference --json`
-as JSON Schema ([policy.schema.json](policy.schema.json)), by which editors complete and check a policy.
+as JSON Schema ([policy.schema.json](policy.schema.json)), by which editors complete and check a policy. The manual page enforcer-policy(5) has it too.
 
 After an edit, `enforcer policy check` says what is wrong, with line and column, and `systemctl reload enforcer` puts the policy in force, whole or not at all. A key that
 takes a restart says so. Only `version` and `mode` must be written. Paths are absolute.";

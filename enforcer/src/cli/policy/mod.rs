@@ -1,6 +1,7 @@
 //! `enforcer policy`: is the policy right, and what may stand in it?
 
 mod commented;
+pub(super) mod manual;
 mod markdown;
 mod reference;
 
@@ -56,7 +57,8 @@ struct Check {
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   enforcer policy list > /etc/enforcer/policy.toml.manifest
-  enforcer manifest sign --key policy.key --certificate policy.pem --identifier policy --security-version 1 policy.toml.manifest")]
+  enforcer manifest sign --key policy.key --certificate policy.pem \\
+      --identifier policy --security-version 1 policy.toml.manifest")]
 struct List {
     /// The policy.
     #[arg(value_name = "FILE", default_value = DEFAULT_PATH)]
@@ -163,13 +165,14 @@ fn tell_settled(policy: &Policy, json: bool, output: &mut Output) -> Result<Exit
         return Err(Failure::because(Exit::Usage, &problem).hint(problem.hint()));
     }
     let signers: Vec<_> = policy.signers.iter().map(|signer| signer.name.as_str()).collect();
-    output.line(format!(
+    let text = format!(
         "{}: valid; mode {}; {}; files up to {}",
         printable(&policy.path.to_string_lossy()),
         policy.mode.name(),
         if signers.is_empty() { "no signer (nothing is trusted)".to_owned() } else { format!("signers: {}", signers.join(", ")) },
         display_size(policy.limits.max_file_size)
-    ))?;
+    );
+    output.paragraph(0, &text)?;
     if policy.mode == Mode::Audit {
         output.line("In audit mode nothing is denied; what would be is shown by `enforcer events`.")?;
     }

@@ -92,6 +92,26 @@ impl Key {
             needs_restart: schema[NEEDS_RESTART] == true,
         }
     }
+
+    /// What its value is, what is meant without it, and when a change is in force; with code between backticks.
+    pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
+        let code = |text: &String| format!("`{text}`");
+        let mut kind = match (self.words.as_slice(), self.kind) {
+            ([], kind) => kind.to_owned(),
+            (words, "list of texts") => format!("list of {}", words.iter().map(code).collect::<Vec<_>>().join(", ")),
+            (words, _) => words.iter().map(code).collect::<Vec<_>>().join(" or "),
+        };
+        if let Some(bounds) = &self.bounds {
+            kind += &format!("; {bounds}");
+        }
+        let default = match &self.default {
+            Some(default) => code(default),
+            None if self.must_be_written => "none: it must be written".to_owned(),
+            None => "none".to_owned(),
+        };
+        let restart = self.needs_restart.then(|| ("In force", "after `systemctl restart enforcer`".to_owned()));
+        [("Value", kind), ("Default", default)].into_iter().chain(restart).collect()
+    }
 }
 
 /// The properties of an object, and whether each is required.

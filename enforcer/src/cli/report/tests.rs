@@ -1,6 +1,7 @@
 //! The report as it stands on a terminal of 80 columns.
 
 use super::*;
+use crate::cli::output::hold;
 use crate::inventory::Manager;
 use crate::report::Owner;
 use crate::report::tests::{gathered, record};
@@ -55,12 +56,43 @@ fn week() -> Report {
 
 #[test]
 fn a_week_by_cause_fits_eighty_columns() {
-    assert_eq!(shown(&week(), By::Cause, false), include_str!("by_cause.txt"));
+    hold("report/by-cause", |output| Text { report: &week(), by: By::Cause, all: false }.show(output));
 }
 
 #[test]
 fn a_week_by_service_fits_eighty_columns() {
-    assert_eq!(shown(&week(), By::Service, false), include_str!("by_service.txt"));
+    hold("report/by-service", |output| Text { report: &week(), by: By::Service, all: false }.show(output));
+}
+
+/// A server whose software nobody packaged, with the names that such software has.
+fn crowded() -> Report {
+    let event = |number: usize, reason: &str, path: &str, comm: &str, cgroup: &str| {
+        let mut event = record(&format!("2{}T0{}:30:00", number % 9, number % 10), reason, Some(path));
+        (event.comm, event.cgroup) = (comm.to_owned(), Some(cgroup.to_owned()));
+        event
+    };
+    let gateway = "/system.slice/payment-gateway-worker@production-eu-central-1.service";
+    let container = format!("/system.slice/docker-{}.scope", "0123456789abcdef".repeat(4));
+    let mut events = Vec::new();
+    for number in 0..14 {
+        let path =
+            format!("/srv/payment-gateway/releases/2026-01-20T093000Z/node_modules/@vendor/native-bindings/build/Release/binding-{number}.node");
+        events.extend(std::iter::repeat_n(event(number, "untrusted", &path, "node", gateway), 20_000 >> number));
+    }
+    events.push(event(3, "untrusted", "/usr/lib/x86_64-linux-gnu/a-library-that-everybody-loads.so.6.1", "python3", "/system.slice/cron.service"));
+    events.push(event(4, "untrusted", "/usr/lib/x86_64-linux-gnu/a-library-that-everybody-loads.so.6.1", "node", &container));
+    events.push(event(5, "untrusted", "/usr/lib/x86_64-linux-gnu/a-library-that-everybody-loads.so.6.1", "ruby", "/system.slice/web.service"));
+    for number in 0..3 {
+        let path = format!("/home/a-person-with-a-long-name/.cache/tool/python3.11/site-packages/package-{number}/__init__.py");
+        events.push(event(number, "script-not-a-file", &path, "python3", "/user.slice/user-1000.slice/session-3.scope"));
+    }
+    gathered(events)
+}
+
+#[test]
+fn many_long_paths_fit_eighty_columns_and_can_be_told_apart() {
+    hold("report/crowded-by-cause", |output| Text { report: &crowded(), by: By::Cause, all: false }.show(output));
+    hold("report/crowded-by-service", |output| Text { report: &crowded(), by: By::Service, all: false }.show(output));
 }
 
 #[test]

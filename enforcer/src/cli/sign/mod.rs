@@ -31,17 +31,20 @@ use crate::text::{hex, printable};
 /// docs/signing.md.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  enforcer sign --key key.pem --certificate signer.pem --chain intermediate.pem ./program
-  enforcer sign --key key.pem --certificate signer.pem --detach script.sh
+  enforcer sign --key key.pem --certificate signer.pem ./program
+  enforcer sign --key key.pem --certificate signer.pem \\
+      --chain intermediate.pem --detach script.sh
   enforcer sign --key key.pem --certificate signer.pem --comment script.sh
   enforcer sign --key key.pem --certificate signer.pem --comment='//' tool
-  enforcer sign --key key.pem --certificate signer.pem --identifier com.example.tool --security-version 3 ./tool
-  enforcer sign --key key.pem --certificate signer.pem --store /etc/enforcer/signatures /opt/tool
+  enforcer sign --key key.pem --certificate signer.pem \\
+      --identifier com.example.tool --security-version 3 ./tool
+  enforcer sign --key key.pem --certificate signer.pem \\
+      --store /etc/enforcer/signatures /opt/tool
   enforcer sign --key key.pem --certificate signer.pem --append driver.ko
-  enforcer sign --key 'pkcs11:token=code;object=signer?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/run/pin' \\
-      --certificate signer.pem ./program
-  enforcer sign --certificate signer.pem --prepare to-sign/ ./program     then sign to-sign/*.tbs, and:
-  enforcer sign --attach to-sign/")]
+  enforcer sign --certificate signer.pem ./program --key \\
+      'pkcs11:object=signer?module-path=/lib/p11.so&pin-source=file:/run/pin'
+  enforcer sign --certificate signer.pem --prepare to-sign/ ./program
+  enforcer sign --attach to-sign/           once to-sign/*.tbs are signed")]
 pub(super) struct Arguments {
     /// The private key: PEM, not encrypted, or a PKCS #11 URI (RFC 7512) of a key in a token.
     #[arg(long, value_name = "PEM|URI", required_unless_present_any = ["prepare", "attach"])]

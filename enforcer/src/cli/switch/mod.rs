@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::failure::note;
-use super::output::Style;
+use super::output::{OutputError, Style};
 use super::{Exit, Failure, Output, PolicyOption, ReportOption, in_force, since, without_rights};
 use crate::audit::Timestamp;
 use crate::daemon;
@@ -28,11 +28,14 @@ use crate::text::printable;
 /// daemon put it in force at once; if the daemon refuses it, the policy stays as it was.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  sudo enforcer enforce                                          the whole machine, after a look at what would break
-  sudo enforcer enforce --scope nginx.service                    one service, while the rest is only watched
-  sudo enforcer enforce --scope '/system.slice/docker-*'         all containers, by their control groups
-  sudo enforcer enforce --yes --fuse 50/10m --fuse-for 24h       back to audit once, when 50 uses are denied within ten minutes
-  enforcer enforce --print --policy policy.toml > new.toml       only write what the policy would be, to be signed elsewhere
+  sudo enforcer enforce                              the whole machine
+  sudo enforcer enforce --scope nginx.service        one service
+  sudo enforcer enforce --scope '/system.slice/docker-*'       all containers
+  sudo enforcer enforce --yes --fuse 50/10m --fuse-for 24h
+                                 back to audit, once, when 50 uses are denied
+                                 within ten minutes
+  enforcer enforce --print --policy policy.toml > new.toml
+                                 only write what the policy would be
 
 Exit status: 0 when it is in force, 1 when it was not wanted after all.")]
 pub(super) struct EnforceArguments {
@@ -63,7 +66,8 @@ pub(super) struct EnforceArguments {
 /// Writes the policy's `mode`, or a `[[scope]]`, and has the daemon put it in force at once.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  sudo enforcer audit                            the whole machine; services that have a scope of their own keep it
+  sudo enforcer audit                            the whole machine; services
+                                                 with a scope keep it
   sudo enforcer audit --scope nginx.service      one service
 
 Exit status: 0 when it is in force.")]
@@ -280,13 +284,19 @@ impl Draft {
         if json {
             let scopes = self.scopes.iter().map(CgroupPattern::to_string).collect();
             output.json(&Switched { policy: path, mode: self.mode.name(), scopes, changed: is_changed, keeping: self.keeping() })?;
-            return Ok(Exit::Yes);
+        } else {
+            self.tell(output)?;
         }
+        Ok(Exit::Yes)
+    }
+
+    /// What is in force now, in words.
+    fn tell(&self, output: &mut Output) -> Result<(), OutputError> {
         let (text, style) = match self.mode {
             Mode::Enforce => ("enforcing", Style::Good),
             Mode::Audit => ("audit", Style::Warn),
         };
-        output.line(format!("{} {}, by {}", output.paint(style, text), self.place(), printable(&path.to_string_lossy())))?;
+        output.line(format!("{} {}, by {}", output.paint(style, text), self.place(), printable(&self.policy.path.to_string_lossy())))?;
         if let Some(fuse) = self.policy.fuse.filter(|fuse| self.mode == Mode::Enforce && fuse.until > daemon::trusted_time()) {
             let (within, until) = (display_duration(fuse.within), fuse.until.to_the_second());
             let text = format!("fuse: audit again, once, at {} denials within {within}; until {until} by the daemon's clock", fuse.denials);
@@ -296,7 +306,7 @@ impl Draft {
         if !keeping.is_empty() {
             output.paragraph(0, &format!("What has a scope of its own keeps another mode: {}", keeping.join(", ")))?;
         }
-        Ok(Exit::Yes)
+        Ok(())
     }
 }
 
@@ -326,27 +336,4 @@ fn duration(text: &str) -> Result<Duration, String> {
 const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_keeps_another_mode_within_a_switched_scope_is_named() {
-        let scope = |name: &str, cgroup: &str, mode: &str| format!("[[scope]]\nname = {name:?}\ncgroups = [{cgroup:?}]\nmode = {mode:?}\n");
-        let text = [
-            "version = 1\nmode = \"audit\"\n[[signer]]\nname = \"a\"\nanchors = [\"/a\"]\n".to_owned(),
-            scope("web", "/system.slice", "enforce"),
-            scope("slow", "/system.slice/slow.service", "audit"),
-            scope("fast", "/system.slice/fast.service", "enforce"),
-            scope("other", "/user.slice", "audit"),
-        ];
-        let policy = Policy::parse(&text.concat(), Path::new("policy.toml")).unwrap();
-        let keeping = |scopes: &[&str], mode| {
-            let scopes = scopes.iter().map(|scope| CgroupPattern::parse(scope).unwrap()).collect();
-            Draft { old: String::new(), new: String::new(), before: policy.clone(), policy: policy.clone(), mode, scopes }.keeping()
-        };
-        assert_eq!(keeping(&["/system.slice"], Mode::Enforce), ["/system.slice/slow.service"]);
-        assert_eq!(keeping(&["/user.slice"], Mode::Audit), [""; 0]);
-        assert_eq!(keeping(&[], Mode::Enforce), ["/system.slice/slow.service", "/user.slice"]);
-        assert_eq!(keeping(&["/system.slice"], Mode::Audit), ["/system.slice/fast.service"]);
-    }
-}
+mod tests;

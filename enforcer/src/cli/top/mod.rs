@@ -63,7 +63,7 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Fai
     if arguments.report.json {
         output.json(&view.report())?;
     } else {
-        for line in frame::text(&view, output.width().unwrap_or(WIDTH), HEIGHT) {
+        for line in frame::text(&view, output.width().unwrap_or(super::output::WIDTH), HEIGHT) {
             output.line(line)?;
         }
     }
@@ -113,8 +113,7 @@ fn interval(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "write a number of seconds from 0.1 to 3600".to_owned())
 }
 
-/// A picture that goes to no terminal.
-const WIDTH: usize = 80;
+/// Lines of a picture that goes to no terminal.
 const HEIGHT: usize = 24;
 /// So that keys are answered.
 const LONGEST_READING: Duration = Duration::from_millis(500);

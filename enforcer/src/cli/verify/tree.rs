@@ -9,10 +9,24 @@ use crate::text::printable;
 pub(super) fn show(answer: &Answer, output: &mut Output) -> Result<(), Failure> {
     let verdict = if answer.would_run { output.paint(Style::Good, "would run") } else { output.paint(Style::Bad, "would not run") }.into_owned();
     output.line(format!("{}: {verdict}", printable(&answer.path)))?;
-    let branches = branches(answer);
-    draw(&branches, "", output)?;
+    // Whoever reads a pipe may know no other letters.
+    let strokes = if output.width().is_some() { &LINES } else { &LETTERS };
+    draw(&branches(answer), "", strokes, output)?;
     Ok(())
 }
+
+/// What a tree is drawn with.
+struct Strokes {
+    /// To a branch that others follow, and past what hangs below it.
+    next: [&'static str; 2],
+    /// To the last branch, and past what hangs below that.
+    last: [&'static str; 2],
+    /// From a line that is broken to its own branches.
+    down: &'static str,
+}
+
+const LINES: Strokes = Strokes { next: ["├─ ", "│  "], last: ["└─ ", "   "], down: "│ " };
+const LETTERS: Strokes = Strokes { next: ["|- ", "|  "], last: ["`- ", "   "], down: "| " };
 
 /// A line, and what hangs below it.
 struct Branch {
@@ -104,15 +118,15 @@ fn leaf(text: String) -> Branch {
     Branch { text, style: Style::Plain, below: Vec::new() }
 }
 
-fn draw(branches: &[Branch], margin: &str, output: &mut Output) -> Result<(), OutputError> {
+fn draw(branches: &[Branch], margin: &str, strokes: &Strokes, output: &mut Output) -> Result<(), OutputError> {
     for (index, branch) in branches.iter().enumerate() {
         let is_last = index + 1 == branches.len();
-        let (first, rest) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let [first, rest] = if is_last { strokes.last } else { strokes.next };
         let below = format!("{margin}{rest}");
         // A line that is broken goes on under itself, beside the line that leads to its own branches.
-        let hanging = if branch.below.is_empty() { below.clone() } else { format!("{below}│ ") };
+        let hanging = if branch.below.is_empty() { below.clone() } else { format!("{below}{}", strokes.down) };
         output.hanging(&format!("{margin}{first}"), &hanging, branch.style, &branch.text)?;
-        draw(&branch.below, &below, output)?;
+        draw(&branch.below, &below, strokes, output)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enforcer_common::{COMM_SIZE, Event, PATH_SIZE, Reason};
+use enforcer_common::{Event, Reason};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -16,18 +16,8 @@ fn moment(text: &str) -> Timestamp {
 
 /// Something that happened so many seconds before half past nine.
 fn record(seconds: u64, comm: &str, path: &str, cgroup: Option<&str>, reason: Reason, denied: bool) -> Record {
-    let mut event = Event {
-        time: (1000 - seconds) * 1_000_000_000,
-        reason: reason as u32,
-        denied: denied.into(),
-        pid: 4242,
-        tid: 4242,
-        comm: [0; COMM_SIZE],
-        path: [0; PATH_SIZE],
-        ..tests::event()
-    };
-    event.comm[..comm.len()].copy_from_slice(comm.as_bytes());
-    event.path[..path.len()].copy_from_slice(path.as_bytes());
+    let event = Event { time: (1000 - seconds) * 1_000_000_000, reason: reason as u32, denied: denied.into(), ..tests::event() };
+    let event = event.by_process(4242, comm).about(path.as_bytes());
     let clock = BootTime::at(moment("2026-01-31T09:30:00Z"), 1_000_000_000_000);
     Record { cgroup: cgroup.map(str::to_owned), ..Record::at(&event, clock) }
 }
@@ -84,32 +74,7 @@ fn drawn(view: &View, width: u16, height: u16) -> String {
 
 #[test]
 fn a_busy_machine_fits_80_by_24() {
-    let expected = "\
-enforcing: what no trusted signature covers is denied       2026-01-31 09:30:00Z
-All is well.
-uses/s           1500 allowed         1.5 denied          0.0 would be denied
-files/s          15.0 first use       0.0 hashed          0.0 reused
-events/s          2.5                   0 lost              4 in a minute
-verdicts 1200 of 262144, daemon 812, kernel 6.12.0-amd64
-
-PROGRAM     EVENTS DENIED  SERVICE      EVENTS DENIED  REASON      EVENTS DENIED
-bash             2      2  web.service       2      2  untrusted        3      3
-ev\\u{1b}[2…      1      1  session-1.s…      1      1  foreign-fi…      1      0
-python3          1      0  unknown           1      0
-
-
-
-
-NEWEST EVENTS
-09:29:59Z  denied start of /tmp/\\u{1b}]0;title\\u{7}\\u{202e}x: untrusted (ev\\u{1…
-09:29:51Z  let through start of /usr/lib/python3/dist-packages/a-module-with-a-…
-09:29:40Z  denied start of /srv/app/bin/helper: untrusted (bash, pid 4242, uid …
-09:29:01Z  denied start of /tmp/tool: untrusted (bash, pid 4242, uid 1000)
-09:25:00Z  denied start of /tmp/old: untrusted (old, pid 4242, uid 1000)
-
-
-q quit  p pause  d denied only  s sort (by events)  every 2 s";
-    assert_eq!(drawn(&busy(), 80, 24), expected, "\n{}", drawn(&busy(), 80, 24));
+    crate::snapshot::terminal("top/busy", &(drawn(&busy(), 80, 24) + "\n"));
 }
 
 #[test]
