@@ -141,5 +141,9 @@ mod tests {
             assert_eq!(Service::of(Some(cgroup)).to_string(), expected, "{cgroup}");
         }
         assert_eq!(Service::of(None), Service::Unknown);
+        // Whose paths they are.
+        let is_container = |cgroup: &str| Service::of(Some(cgroup)).is_container();
+        assert!(is_container(&format!("/system.slice/shop.service/libpod-payload-{id}/inner")));
+        assert!(!is_container("/system.slice/shop.service/runtime") && !is_container(&format!("/machine.slice/libpod-conmon-{id}.scope")));
     }
 }
