@@ -25,7 +25,7 @@ until_so enforcer verify /usr/bin/cat
 step "an image of what Debian has, and a program that nobody signed"
 mkdir -p $image/{usr/bin,proc,sys,dev,tmp,etc,run,opt}
 cp --no-dereference /bin /lib /lib64 $image
-copy() { cp --no-dereference --parents --update "$1" "$(realpath "$1")" $image; }
+copy() { local path; for path in "$1" "$(realpath "$1")"; do cp --no-dereference --parents "$path" $image; done; }
 for program in sh sleep cat chmod mkdir true; do
     copy "$(type -P $program)"
     ldd "$(type -P $program)" | grep --only-matching '/[^ ]*' | while read -r library; do copy "$(realpath "$(dirname "$library")")/$(basename "$library")"; done
@@ -43,9 +43,9 @@ until_so is_seen false "/machine.slice/libpod-$web.scope(/container)?"
 group web | grep -Eqx "/machine.slice/libpod-$web.scope(/container)?" || fail "it is in $(group web)"
 $image/opt/unsigned
 until_so is_reported $image/opt/unsigned
-fails say enforcer report --by service
+holds say enforcer report --by service
 said "container ${web::12} "
-fails say enforcer report
+holds say enforcer report
 said "one in a container"
 
 step "all containers are enforced, and the machine is not"
@@ -104,7 +104,7 @@ holds systemctl restart shop.service
 [ "$(made Id shop)" != "$before" ] || fail "it is the same container"
 in_all is_denied shop
 until_so is_seen true "/system.slice/shop.service/libpod-payload-$(made Id shop)"
-fails say enforcer report --by service
+holds say enforcer report --by service
 said "container of shop.service"
 
 step "the other way round: the machine enforces, and so runs what starts containers; those of one slice are only watched"
