@@ -1,26 +1,10 @@
 # A rollout on a plain Debian, as a script of user commands: from a server on which nothing is installed to one that denies what nobody signed, and back. Run by
-# `cargo xtask test rollout`, which brings /root/rollout: the package, a program that nobody signed, and what the administrator trusts.
-set -euo pipefail
-cd /root/rollout
-export DEBIAN_FRONTEND=noninteractive COLUMNS=80
+# `cargo xtask test rollout`, which brings a program that nobody signed besides.
+source /root/brought/server.sh
+export COLUMNS=80
 
-step() { echo "== $*" >&2; }
-fail() { echo "NOT SO: $*" >&2; enforcer status >&2 || true; journalctl --unit=enforcer --no-pager --lines=40 >&2; exit 1; }
-# Runs a command and shows what it says; `said` looks into that.
-say() {
-    local status=0
-    echo "\$ $*" >&2
-    "$@" >/root/said 2>&1 </dev/null || status=$?
-    sed 's/^/   /' /root/said >&2
-    return $status
-}
-said() { grep -q -- "$1" /root/said || fail "it does not say: $1"; }
-holds() { "$@" || fail "$*"; }
-fails() { ! "$@" || fail "this should fail: $*"; }
-until_so() { local attempt; for attempt in {1..240}; do "$@" >/dev/null 2>&1 && return; sleep 0.5; done; fail "never: $*"; }
 # What one event says, by the last part of its path.
 event_of() { enforcer events --json | grep "\"path\":\"$1\"" | tail -n 1 | sed 's/.*"id":"\([0-9a-f]*\)".*/\1/'; }
-is_reported() { enforcer events --json | grep -q "\"path\":\"$1\""; }
 artefact() { echo "-----BEGIN $1-----"; base64 --wrap=0 "$2"; echo; echo "-----END $1-----"; }
 
 step "what an ordinary server has: a tool from somewhere, a package of one's own, a service, a script, a job, and a file that somebody changed"
@@ -41,8 +25,8 @@ dpkg-deb --root-owner-group --build repository/tree repository/house-tool.deb >/
     printf 'Filename: ./house-tool.deb\nSize: %s\nSHA256: %s\n' "$(stat --format=%s repository/house-tool.deb)" \
         "$(sha256sum repository/house-tool.deb | cut -d ' ' -f 1)"
 } >repository/Packages
-echo "deb [trusted=yes] file:/root/rollout/repository ./" >sources.list
-apt() { apt-get --yes -o Dir::Etc::sourcelist=/root/rollout/sources.list -o Dir::Etc::sourceparts=/dev/null "$@"; }
+echo "deb [trusted=yes] file:/root/brought/repository ./" >sources.list
+apt() { apt-get --yes -o Dir::Etc::sourcelist=/root/brought/sources.list -o Dir::Etc::sourceparts=/dev/null "$@"; }
 ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id
 cp /root/.ssh/id.pub /root/.ssh/authorized_keys
 
@@ -58,14 +42,7 @@ echo "from the first command to the first report: $took s" >&2
 said "house\|tool\|unsigned\|Unsigned"
 
 step "day 0: the administrator says whom to trust, with a list of the system that was signed elsewhere"
-mkdir -p /etc/enforcer/trust /etc/enforcer/manifests
-cp ca.pem /etc/enforcer/trust/
-cp manifests/* /etc/enforcer/manifests/
-printf '\n[[signer]]\nname = "house"\nanchors = ["/etc/enforcer/trust/ca.pem"]\nallow = ["exec", "library", "module"]\n' >>/etc/enforcer/policy.toml
-# An emulated machine hashes up to 80 times slower than a real one.
-printf '\n[limits]\nfirst-use-deadline-ms = 20000\n' >limits
-sed -i -e '/^\[limits\]/d' /etc/enforcer/policy.toml
-cat limits >>/etc/enforcer/policy.toml
+trust_the_house
 sed -i 's|^#paths = \["/usr", "/opt"\]|paths = ["/opt"]|' /etc/enforcer/policy.toml
 holds say enforcer policy check
 holds say systemctl reload enforcer

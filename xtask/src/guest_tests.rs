@@ -89,7 +89,7 @@ impl GuestTests {
         let step = Step::start("the guest's test files");
         let mut build = Command::new(&program);
         let more = match image {
-            Image::Plain | Image::Server(_) => None,
+            Image::Plain | Image::Server(_) | Image::Containers(_) => None,
             Image::Scripts => Some("--scripts"),
             Image::Bench => Some("--bench"),
         };
@@ -117,7 +117,7 @@ impl GuestTests {
         spec.enforcer = Some(self.enforcer.clone());
         spec.image = self.image;
         spec.policy = match self.image {
-            Image::Plain | Image::Server(_) => Some(workspace::root().join("tests/policy.toml")),
+            Image::Plain | Image::Server(_) | Image::Containers(_) => Some(workspace::root().join("tests/policy.toml")),
             Image::Scripts => Some(workspace::root().join("tests/scripts.toml")),
             // The demo's: no names are bound.
             Image::Bench => None,

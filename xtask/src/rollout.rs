@@ -2,36 +2,28 @@
 //! (`xtask/guest/rollout.sh`); and the report's page in a real browser.
 
 use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tempfile::TempDir;
 
 use crate::guest_tests::GuestTests;
-use crate::package::{self, Signing};
+use crate::server::Server;
 use crate::setup::guest::{Image, Release};
-use crate::setup::{self, kernels, pki};
-use crate::test::run_machine;
-use crate::vm::{Accel, Mode, Output, Spec};
-use crate::{browser, ui, workspace};
+use crate::vm::Accel;
+use crate::{browser, setup, ui, workspace};
 
 /// What happens in the guest.
 const ROLLOUT: &str = include_str!("../guest/rollout.sh");
-/// Where the guest has what it needs.
-const FOLDER: &str = "/root/rollout";
 /// In the fixtures: a program that nobody signed.
 const PROGRAM: &str = "unsigned/program";
 
 /// The whole path in one boot, and then the page.
 pub(crate) fn run(accel: Accel) -> Result<()> {
     setup::for_package()?;
-    let image = Image::Server(Release::Bookworm);
-    setup::for_vm(image, false)?;
-    let tests = GuestTests::prepare()?;
-    let said = in_a_machine(&tests, image, accel)?;
+    let release = Release::Bookworm;
+    setup::for_vm(Image::Server(release), false)?;
+    let said = in_a_machine(&GuestTests::prepare()?, release, accel)?;
     let artefacts = workspace::target_dir().join("rollout");
     fs::create_dir_all(&artefacts)?;
     let page = artefacts.join("report.html");
@@ -41,33 +33,11 @@ pub(crate) fn run(accel: Accel) -> Result<()> {
     Ok(())
 }
 
-fn in_a_machine(tests: &GuestTests, image: Image, accel: Accel) -> Result<String> {
-    let kernel = kernels::find(Release::Bookworm.kernel())?;
-    let pki = pki::open()?;
-    let signing = Signing { key: pki.signer_key(), certificate: pki.signer(), chain: None, security_version: Some(1), with_certificate: false };
-    let package = package::make(tests.enforcer(), "0.1.0-1", Some(&signing))?;
-    let files = TempDir::new()?;
-    let script = files.path().join("rollout.sh");
-    fs::write(&script, ROLLOUT)?;
-    let mut spec = Spec::new(["bash".to_owned(), format!("{FOLDER}/rollout.sh")]);
-    let mut add = |host: PathBuf, at: &str| spec.add.push((host, format!("{FOLDER}/{at}")));
-    add(script, "rollout.sh");
-    add(package, "enforcer.deb");
-    add(tests.fixture(PROGRAM), "program");
-    add(pki.authority(), "ca.pem");
-    add(pki.signer_key(), "elsewhere/signer.key");
-    add(pki.signer(), "elsewhere/signer.pem");
-    spec.add_signed(&image.manifest()?, &format!("{FOLDER}/manifests/root.manifest"));
-    spec.add_signed(&kernel.manifest()?, &format!("{FOLDER}/manifests/modules.manifest"));
-    spec.image = image;
-    spec.kernel = kernel.name;
-    spec.mode = Some(Mode::Off);
-    spec.accel = accel;
-    spec.timeout = Duration::from_secs(30 * 60);
-    spec.output = Output::StdoutCaptured;
-    let outcome = run_machine(&spec)?;
-    ensure!(outcome.status == 0, "the rollout ended with status {}; the console's log is `{}`", outcome.status, outcome.console.display());
-    Ok(String::from_utf8_lossy(&outcome.stdout).into_owned())
+/// What the script printed.
+fn in_a_machine(tests: &GuestTests, release: Release, accel: Accel) -> Result<String> {
+    let mut server = Server::new(Image::Server(release), release, tests.enforcer(), ROLLOUT, accel)?;
+    server.bring(tests.fixture(PROGRAM), "program");
+    Ok(String::from_utf8_lossy(&server.run()?.stdout).into_owned())
 }
 
 /// A file that the guest printed.

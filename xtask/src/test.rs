@@ -14,7 +14,7 @@ use crate::guest_tests::{self, GuestTests};
 use crate::lanes::{Job, Lanes};
 use crate::setup::kernels::{self, Kernel};
 use crate::vm::{Accel, Outcome, Output, Spec};
-use crate::{bypass, conformance, documents, early, package, process, rollout, setup, stress, ui, vm, workspace};
+use crate::{bypass, conformance, containers, documents, early, package, process, rollout, setup, stress, ui, vm, workspace};
 
 /// Run every test: on this machine, and in a virtual machine for each kernel.
 #[derive(Args)]
@@ -62,6 +62,8 @@ enum Part {
     Scripts,
     /// Only when named: from a server on which nothing is installed to one that enforces, and back, as a user does it; and the report's page in a browser
     Rollout,
+    /// Only when named: scopes over the containers of a real engine, on plain Debian 12 and 13
+    Containers,
 }
 
 /// An emulated machine on a busy host takes its time for all tests.
@@ -93,6 +95,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if names(Part::Rollout) {
         rollout::run(arguments.accel)?;
+    }
+    if names(Part::Containers) {
+        containers::run(&kernels(arguments)?, &arguments.lanes, arguments.accel)?;
     }
     if names(Part::Package) {
         package::test::run(&arguments.lanes, arguments.accel)?;

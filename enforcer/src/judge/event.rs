@@ -10,6 +10,7 @@ use super::{Judge, Judgement, Outcome, Rationale, Use};
 use crate::audit::{Code, Record, explain};
 use crate::measure::MeasureError;
 use crate::policy::{Callers, Evidence, Policy, Rule, ScriptSetting, Setting};
+use crate::report::Service;
 use crate::signature::{Compared, Examiner, Facts, Rejected, Verified};
 
 /// What an event is about.
@@ -87,6 +88,10 @@ pub fn recorded_file(
     }
     match examiner.examine_digest(digest, facts) {
         Some(outcome) => of_content(outcome.as_ref()),
+        // What lies at that path on this machine is another file.
+        None if Service::of(record.cgroup.as_deref()).is_container() => {
+            Judgement::Unknown("its path is one in a container, and no manifest lists what it was".to_owned())
+        }
         None => Judgement::Unknown(match examined {
             None => "the file is not there any more, and no manifest lists what it was".to_owned(),
             Some(Ok(_)) => "the file changed since, and no manifest lists what it was".to_owned(),

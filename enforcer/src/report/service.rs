@@ -11,6 +11,8 @@ pub enum Service {
     Unit(String),
     /// A container, by the short form of its id, or its name.
     Container(String),
+    /// The containers of a unit, in a control group that the unit left to their engine (`podman run --cgroups=split`).
+    ContainerOf(String),
     /// Logins and programs of a user, by the user's id.
     User(String),
     /// A control group that is none of these.
@@ -24,24 +26,28 @@ impl Service {
     pub fn of(cgroup: Option<&str>) -> Self {
         let Some(cgroup) = cgroup else { return Self::Unknown };
         let mut parts = cgroup.split('/').filter(|part| !part.is_empty()).peekable();
-        let mut user = None;
+        let (mut user, mut unit) = (None, None);
         while let Some(part) = parts.next() {
             if let Some(name) = container(part).or_else(|| engine(part).then(|| parts.peek().copied().map(short)).flatten()) {
-                return Self::Container(clip(name));
+                return unit.map_or_else(|| Self::Container(clip(name)), |unit| Self::ContainerOf(clip(unit)));
             }
             // A user has scopes for logins and programs, which are many and say little.
             let is_unit = part.ends_with(".service") && !part.starts_with("user@") || part.ends_with(".scope") && user.is_none();
-            if is_unit {
-                return Self::Unit(clip(part));
+            if is_unit && unit.is_none() {
+                unit = Some(part);
             }
             user = part.strip_prefix("user-").and_then(|rest| rest.strip_suffix(".slice")).or(user);
         }
-        user.map_or_else(|| Self::Group(clip(cgroup)), |user| Self::User(clip(user)))
+        match (unit, user) {
+            (Some(unit), _) => Self::Unit(clip(unit)),
+            (None, Some(user)) => Self::User(clip(user)),
+            (None, None) => Self::Group(clip(cgroup)),
+        }
     }
 
     /// Whether its paths are not this machine's.
     pub fn is_container(&self) -> bool {
-        matches!(self, Self::Container(_))
+        matches!(self, Self::Container(_) | Self::ContainerOf(_))
     }
 }
 
@@ -50,6 +56,7 @@ impl fmt::Display for Service {
         match self {
             Self::Unit(name) => out.write_str(name),
             Self::Container(name) => write!(out, "container {name}"),
+            Self::ContainerOf(unit) => write!(out, "container of {unit}"),
             Self::User(id) => write!(out, "user {id}"),
             Self::Group(path) => write!(out, "cgroup {path}"),
             Self::Unknown => out.write_str("(unknown)"),
@@ -63,7 +70,8 @@ impl Serialize for Service {
     }
 }
 
-/// The id alone (cgroupfs), `docker-<id>.scope`, `cri-containerd-<id>.scope`, `libpod-<id>.scope`, `machine-<name>.scope`, `lxc.payload.<name>`.
+/// The id alone and `libpod-<id>` (cgroupfs), `docker-<id>.scope`, `cri-containerd-<id>.scope`, `libpod-<id>.scope`, `libpod-payload-<id>` (in a unit),
+/// `machine-<name>.scope`, `lxc.payload.<name>`. Not `libpod-conmon-<id>.scope`, where the supervisor is, outside of the container.
 fn container(part: &str) -> Option<&str> {
     if is_id(part) {
         return Some(short(part));
@@ -71,12 +79,12 @@ fn container(part: &str) -> Option<&str> {
     if let Some(name) = part.strip_prefix("lxc.payload.") {
         return Some(name);
     }
-    let name = part.strip_suffix(".scope")?;
-    if let Some(name) = name.strip_prefix("machine-") {
+    let scope = part.strip_suffix(".scope");
+    if let Some(name) = scope.and_then(|scope| scope.strip_prefix("machine-")) {
         return Some(name);
     }
-    let (engine, id) = name.rsplit_once('-')?;
-    (!engine.is_empty() && is_id(id)).then(|| short(id))
+    let (engine, id) = scope.unwrap_or(part).rsplit_once('-')?;
+    (!engine.is_empty() && !engine.ends_with("-conmon") && is_id(id)).then(|| short(id))
 }
 
 /// The folders in which engines without systemd make one for each container.
@@ -117,6 +125,12 @@ mod tests {
             (&format!("/kubepods.slice/kubepods-pod1.slice/cri-containerd-{id}.scope"), "container 0123456789ab"),
             (&format!("/docker/{id}"), "container 0123456789ab"),
             (&format!("/kubepods/burstable/pod7/{id}"), "container 0123456789ab"),
+            (&format!("/machine.slice/libpod-{id}.scope/container/inner"), "container 0123456789ab"),
+            (&format!("/libpod_parent/libpod-{id}"), "container 0123456789ab"),
+            (&format!("/machine.slice/libpod-conmon-{id}.scope"), &format!("libpod-conmon-{id}.scope")),
+            (&format!("/system.slice/shop.service/libpod-payload-{id}"), "container of shop.service"),
+            ("/system.slice/shop.service/supervisor", "shop.service"),
+            (&format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{id}.scope"), "container 0123456789ab"),
             ("/lxc.payload.web", "container web"),
             ("/machine.slice/machine-deb.scope", "container deb"),
             ("/user.slice/user-1000.slice/session-3.scope", "user 1000"),
@@ -127,5 +141,9 @@ mod tests {
             assert_eq!(Service::of(Some(cgroup)).to_string(), expected, "{cgroup}");
         }
         assert_eq!(Service::of(None), Service::Unknown);
+        // Whose paths they are.
+        let is_container = |cgroup: &str| Service::of(Some(cgroup)).is_container();
+        assert!(is_container(&format!("/system.slice/shop.service/libpod-payload-{id}/inner")));
+        assert!(!is_container("/system.slice/shop.service/runtime") && !is_container(&format!("/machine.slice/libpod-conmon-{id}.scope")));
     }
 }

@@ -24,6 +24,9 @@ const PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,bash,coreutils,python3,perl,
 /// What a plain server has that somebody installs a package on: what boots, and apt.
 const SERVER_PACKAGES: &str = "systemd-sysv,dbus,kmod,udev,apt,cron,openssh-server,bsdextrautils";
 
+/// What a server has besides that runs containers: the engine, both of its runtimes, and what it takes without root.
+const CONTAINER_PACKAGES: &str = "podman,crun,runc,uidmap,fuse-overlayfs,procps";
+
 /// What the kernel's `root=` says: the kernel numbers drives as it finds them, so only a partition's identity is certain.
 pub(crate) const ROOT: &str = "PARTUUID=656e6672-01";
 const DISK: u32 = 0x656e_6672;
@@ -64,6 +67,8 @@ pub(crate) enum Image {
     Bench,
     /// A plain Debian of a release, with nothing of ours in it: where the package is installed.
     Server(Release),
+    /// The same with a container engine.
+    Containers(Release),
 }
 
 /// A release of Debian that the package is for.
@@ -133,6 +138,10 @@ impl Image {
                 let name = release.name();
                 Item::new(&format!("guest-{name}"), &format!("1 {name} {SERVER_PACKAGES} {listed} {MASKED} {files} {fingerprint}"))
             }
+            Self::Containers(release) => {
+                let (name, more) = (release.name(), CONTAINER_PACKAGES);
+                Item::new(&format!("guest-containers-{name}"), &format!("1 {name} {SERVER_PACKAGES} {more} {listed} {MASKED} {files} {fingerprint}"))
+            }
         }
     }
 
@@ -142,12 +151,18 @@ impl Image {
             Self::Scripts => format!("{PACKAGES},{}", scripts::PACKAGES),
             Self::Bench => format!("{PACKAGES},{}", peers::PACKAGES),
             Self::Server(_) => SERVER_PACKAGES.to_owned(),
+            Self::Containers(_) => format!("{SERVER_PACKAGES},{CONTAINER_PACKAGES}"),
         }
     }
 
     /// The release that it is: the machine's own, so that what is built here runs there, if nobody asks for another.
     fn release(self) -> Result<String> {
-        if let Self::Server(release) = self { Ok(release.name().to_owned()) } else { packages::release() }
+        if let Self::Server(release) | Self::Containers(release) = self { Ok(release.name().to_owned()) } else { packages::release() }
+    }
+
+    /// Whether it has nothing of ours in it, so that the package can be installed there.
+    pub(crate) fn is_bare(self) -> bool {
+        matches!(self, Self::Server(_) | Self::Containers(_))
     }
 
     fn hooks(self) -> &'static [&'static str] {
@@ -155,7 +170,7 @@ impl Image {
             Self::Plain => &[],
             Self::Scripts => &scripts::HOOKS,
             Self::Bench => &peers::HOOKS,
-            Self::Server(_) => &SERVER_HOOKS,
+            Self::Server(_) | Self::Containers(_) => &SERVER_HOOKS,
         }
     }
 }
@@ -172,6 +187,7 @@ pub(crate) fn make(image: Image, refresh: bool) -> Result<()> {
         Image::Scripts => format!("guest root with all interpreters, Debian {release}"),
         Image::Bench => format!("guest root with other enforcers, Debian {release}"),
         Image::Server(_) => format!("guest root of a plain server, Debian {release}"),
+        Image::Containers(_) => format!("guest root of a server with containers, Debian {release}"),
     });
     let dir = item.workshop()?;
     bootstrap(image, &release, &dir, &step)?;

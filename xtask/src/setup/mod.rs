@@ -35,12 +35,16 @@ pub(crate) struct Arguments {
     /// Also the plain servers of the package's tests, which they bring themselves otherwise
     #[arg(long)]
     package: bool,
+    /// Also the servers of the tests of containers, which they bring themselves otherwise
+    #[arg(long)]
+    containers: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for_vm(Image::Plain, arguments.refresh)?;
     let servers = Release::ALL.map(|release| (Image::Server(release), arguments.package));
-    for (image, wanted) in [(Image::Scripts, arguments.scripts), (Image::Bench, arguments.bench)].into_iter().chain(servers) {
+    let engines = Release::ALL.map(|release| (Image::Containers(release), arguments.containers));
+    for (image, wanted) in [(Image::Scripts, arguments.scripts), (Image::Bench, arguments.bench)].into_iter().chain(servers).chain(engines) {
         if wanted || (arguments.refresh && image.exists()?) {
             for_vm(image, arguments.refresh)?;
         }

@@ -8,7 +8,6 @@ use anyhow::{Context, Result, bail};
 use tar::{Builder, EntryType, Header};
 
 use super::{Mode, Spec};
-use crate::setup::guest::Image;
 use crate::setup::kernels::Kernel;
 use crate::setup::{guest, pki};
 use crate::workspace;
@@ -53,7 +52,7 @@ pub(crate) fn write(spec: &Spec, kernel: &Kernel, dir: &Path) -> Result<()> {
         bail!("`{path}` cannot be signed: nothing is added there");
     }
     // What is to be installed there must not be there before.
-    if !matches!(spec.image, Image::Server(_)) {
+    if !spec.image.is_bare() {
         payload.enforcer(spec, kernel, dir)?;
     }
     let file = payload.tar.into_inner().context("cannot write the payload")?;
