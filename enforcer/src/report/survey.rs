@@ -51,6 +51,10 @@ impl Survey<'_> {
         for finding in &mut report.findings {
             let Some(path) = finding.local_file().map(Path::to_owned) else { continue };
             let Some(now) = looked.get(&path).filter(|_| finding.cause.is_about_signatures() || finding.cause == Cause::Revoked) else { continue };
+            // What a container has at that path is not mended by what lies there on this machine, unless it is the same.
+            if finding.is_in_container() && !now.has(finding.content) {
+                continue;
+            }
             finding.meet(now, owners.owner(&path));
         }
         report.findings.iter_mut().for_each(Finding::advise);
@@ -96,16 +100,23 @@ enum Now {
     Unreadable(String),
 }
 
+impl Now {
+    /// Whether it has this content; anything has one that is not known.
+    fn has(&self, content: Option<Digest>) -> bool {
+        matches!(self, Self::There { digests, .. } if content.is_none_or(|digest| digests.contains(&digest)))
+    }
+}
+
 impl Finding {
     /// Takes over what was found at its path.
     fn meet(&mut self, now: &Now, owner: Option<&inventory::Owner>) {
         let mut modified = false;
+        let is_same = now.has(self.content);
         self.state = match now {
             Now::Gone => State::Gone,
             Now::Unreadable(why) => State::Unreadable(why.clone()),
             Now::There { digests, verdict } => {
                 modified = owner.is_some_and(|owner| owner.contradicts(digests));
-                let is_same = self.content.is_none_or(|digest| digests.contains(&digest));
                 match verdict {
                     Some(Ok(uses)) if self.needs().all(|needed| uses & needed != 0) => State::Runs,
                     _ if !is_same => State::Changed,
