@@ -149,6 +149,8 @@ holds say enforcer manifest create --oci ./image --output image.manifest
 cp elsewhere/image.manifest* /etc/enforcer/manifests/
 holds say systemctl reload enforcer
 in_all holds payments shop web
+holds say enforcer report
+fails grep "one in a container" /root/said
 
 step "it goes as it came"
 holds say podman rm --force --time 0 --all
