@@ -3,6 +3,7 @@
 source /root/brought/server.sh
 # No line is wrapped.
 export COLUMNS=200
+trap '[ $? = 0 ] || enforcer events --json | tail --lines=5 >&2' EXIT
 
 # Debian's programs, which the system's list covers by their content wherever they lie.
 image=/root/image
@@ -61,15 +62,18 @@ said "/machine.slice/libpod-\*: enforce"
 step "a container that is started anew, by either runtime: a control group that was not there before"
 for runtime in crun runc; do
     holds say $run --rm --runtime=$runtime house/base /bin/true
-    is_denied $run --name "$runtime" --runtime=$runtime house/base /opt/unsigned
+    is_denied $run --rm --runtime=$runtime house/base /opt/unsigned
+    # One that goes on, so that its control group is there when it is asked for.
+    holds say $run --detach --name $runtime --runtime=$runtime house/base /bin/sh -c '/opt/unsigned; exec sleep 10000'
     until_so is_seen true "/machine.slice/libpod-$(made Id $runtime).scope(/container)?"
 done
 holds say podman restart --time 0 web
 is_denied podman exec web /opt/unsigned
 
 step "a control group in the container, which it made itself"
-is_denied $run --rm --privileged house/base /bin/sh -c 'mkdir /sys/fs/cgroup/inner && echo $$ >/sys/fs/cgroup/inner/cgroup.procs && exec /opt/unsigned'
-until_so is_seen true "/machine.slice/libpod-[0-9a-f]*.scope(/container)?/inner"
+own='mkdir /sys/fs/cgroup/inner && echo $$ >/sys/fs/cgroup/inner/cgroup.procs && { /opt/unsigned; exec sleep 10000; }'
+holds say $run --detach --privileged --name nested house/base /bin/sh -c "$own"
+until_so is_seen true "/machine.slice/libpod-$(made Id nested).scope(/container)?/inner"
 
 step "a slice of its own for some containers, and in it one that is only watched"
 $run --detach --name payments --cgroup-parent=payments.slice house/base /bin/sleep 10000 >&2
@@ -106,6 +110,8 @@ in_all is_denied shop
 until_so is_seen true "/system.slice/shop.service/libpod-payload-$(made Id shop)"
 holds say enforcer report --by service
 said "container of shop.service"
+# Also those that ended before anybody asked where they were.
+said "one in a container"
 
 step "the other way round: the machine enforces, and so runs what starts containers; those of one slice are only watched"
 holds say enforcer enforce --yes --no-simulation
@@ -143,6 +149,8 @@ holds say enforcer manifest create --oci ./image --output image.manifest
 cp elsewhere/image.manifest* /etc/enforcer/manifests/
 holds say systemctl reload enforcer
 in_all holds payments shop web
+holds say enforcer report
+fails grep "one in a container" /root/said
 
 step "it goes as it came"
 holds say podman rm --force --time 0 --all

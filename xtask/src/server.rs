@@ -23,7 +23,7 @@ const PRELUDE: &str = include_str!("../guest/server.sh");
 pub(crate) struct Server {
     spec: Spec,
     /// Kept until the machine was run.
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl Server {
@@ -34,9 +34,9 @@ impl Server {
         let signing = Signing { key: pki.signer_key(), certificate: pki.signer(), chain: None, security_version: Some(1), with_certificate: false };
         let package = package::make(enforcer, "0.1.0-1", Some(&signing))?;
         let files = TempDir::new()?;
-        let mut server = Self { spec: Spec::new(["bash".to_owned(), format!("{FOLDER}/script.sh")]), _files: files };
+        let mut server = Self { spec: Spec::new(["bash".to_owned(), format!("{FOLDER}/script.sh")]), files: files };
         for (name, text) in [("server.sh", PRELUDE), ("script.sh", script)] {
-            let path = server._files.path().join(name);
+            let path = server.files.path().join(name);
             fs::write(&path, text)?;
             server.bring(path, name);
         }

@@ -133,10 +133,16 @@ impl Finding {
 
     /// The file, if it is one of this machine's.
     pub fn local_file(&self) -> Option<&Path> {
+        // Who ended before anybody asked where it was, was in a container if others were.
         match &self.subject {
-            Subject::File(path) if !self.services.iter().all(Service::is_container) => Some(path),
+            Subject::File(path) if self.services.iter().any(Service::is_local) || !self.is_in_container() => Some(path),
             _ => None,
         }
+    }
+
+    /// Whether it was seen in a container, were it only in one.
+    pub fn is_in_container(&self) -> bool {
+        self.services.iter().any(Service::is_container)
     }
 
     /// The uses that it needs a signature for, each as the bits of which one is enough.

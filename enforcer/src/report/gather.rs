@@ -156,9 +156,9 @@ impl Finding {
         if self.programs.len() < MOST_NAMES && !self.programs.contains(&record.comm) {
             self.programs.insert(record.comm.clone());
         }
-        // Whether all of them are containers decides whose path it is.
-        let is_first_here = !service.is_container() && self.services.iter().all(Service::is_container);
-        if self.services.len() < MOST_NAMES || is_first_here {
+        // Whether some of them are containers, and some are not, decides whose path it is.
+        let is_alike = |known: &Service| (known.is_container(), known.is_local()) == (service.is_container(), service.is_local());
+        if self.services.len() < MOST_NAMES || !self.services.iter().any(is_alike) {
             self.services.insert(service.clone());
         }
         if let Some(explanation) = &record.explanation {

@@ -49,6 +49,11 @@ impl Service {
     pub fn is_container(&self) -> bool {
         matches!(self, Self::Container(_) | Self::ContainerOf(_))
     }
+
+    /// Whether its paths are this machine's. Of one that is unknown nobody knows.
+    pub fn is_local(&self) -> bool {
+        !self.is_container() && *self != Self::Unknown
+    }
 }
 
 impl fmt::Display for Service {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use enforcer_common::Digest;
 
-use super::{Cause, Finding, Report, State};
+use super::{Cause, Finding, Report, State, Subject};
 use crate::inventory::{self, Owners};
 use crate::measure::{self, MeasureError, Plan};
 use crate::policy::Policy;
-use crate::signature::{Examination, Examiner, Facts};
+use crate::signature::{Examination, Examiner, Facts, Verified};
 
 /// By what files are appraised as the daemon would do it (RFC 9334 §8.1: evidence against a policy). What it says is about files alone; about uses, by the settings
 /// too, [`crate::judge::Judge`] decides.
@@ -50,9 +50,16 @@ impl Survey<'_> {
         .into_iter()
         .collect();
         for finding in &mut report.findings {
-            let Some(path) = finding.local_file().map(Path::to_owned) else { continue };
-            let Some(now) = looked.get(&path).filter(|_| finding.cause.is_about_signatures() || finding.cause == Cause::Revoked) else { continue };
-            finding.meet(now, owners.owner(&path));
+            if !(finding.cause.is_about_signatures() || finding.cause == Cause::Revoked) {
+                continue;
+            }
+            let here = finding.local_file().and_then(|path| Some((path.to_owned(), looked.get(path)?)));
+            match here {
+                // What a container has at that path is not mended by what lies there on this machine, unless it is the same.
+                Some((path, now)) if !finding.is_in_container() || now.has(finding.content) => finding.meet(now, owners.owner(&path)),
+                _ if finding.is_in_container() => finding.meet_lists(self.judge.as_ref()),
+                _ => {}
+            }
         }
         report.findings.iter_mut().for_each(Finding::advise);
         report.settle();
@@ -82,7 +89,16 @@ impl Survey<'_> {
 impl Appraiser<'_> {
     /// The uses that are allowed, or why none is.
     fn verdict(&self, examination: &Examination, place: &Path) -> Result<u32, &'static str> {
-        let verified = examination.outcome().map_err(|rejected| rejected.code())?;
+        self.uses(examination.outcome().map_err(|rejected| rejected.code())?, place)
+    }
+
+    /// The same for a content that is nowhere on this machine: what the manifests and revocations say of it, if anything.
+    fn verdict_of(&self, content: Digest, place: &Path) -> Option<Result<u32, &'static str>> {
+        let outcome = self.examiner.examine_digest(content, self.facts)?;
+        Some(outcome.map_err(|rejected| rejected.code()).and_then(|verified| self.uses(&verified, place)))
+    }
+
+    fn uses(&self, verified: &Verified, place: &Path) -> Result<u32, &'static str> {
         match self.policy.component_at(place) {
             Some(bound) if bound != verified.component() => Err("wrong-component"),
             _ => Ok(verified.uses()),
@@ -97,16 +113,32 @@ enum Now {
     Unreadable(String),
 }
 
+impl Now {
+    /// Whether it has this content; anything has one that is not known.
+    fn has(&self, content: Option<Digest>) -> bool {
+        matches!(self, Self::There { digests, .. } if content.is_none_or(|digest| digests.contains(&digest)))
+    }
+}
+
 impl Finding {
+    /// Takes over what is said of its content, of which there is no file here.
+    fn meet_lists(&mut self, judge: Option<&Judge<'_>>) {
+        let Subject::File(path) = &self.subject else { return };
+        let verdict = judge.zip(self.content).and_then(|(judge, content)| judge.verdict_of(content, path));
+        if verdict.is_some_and(|verdict| verdict.is_ok_and(|uses| self.needs().all(|needed| uses & needed != 0))) {
+            self.state = State::Runs;
+        }
+    }
+
     /// Takes over what was found at its path.
     fn meet(&mut self, now: &Now, owner: Option<&inventory::Owner>) {
         let mut modified = false;
+        let is_same = now.has(self.content);
         self.state = match now {
             Now::Gone => State::Gone,
             Now::Unreadable(why) => State::Unreadable(why.clone()),
             Now::There { digests, verdict } => {
                 modified = owner.is_some_and(|owner| owner.contradicts(digests));
-                let is_same = self.content.is_none_or(|digest| digests.contains(&digest));
                 match verdict {
                     Some(Ok(uses)) if self.needs().all(|needed| uses & needed != 0) => State::Runs,
                     _ if !is_same => State::Changed,

@@ -124,7 +124,14 @@ fn files_are_told_by_what_they_are_now() {
     let mut elsewhere = of(&same, "in an image");
     elsewhere.cgroup = Some(format!("/docker/{}", "ab".repeat(32)));
     elsewhere.path = Some("/app/server".to_owned());
-    let events = [of(&same, "one"), of(&changed, "one"), of(&gone, "one"), of(&folder_itself, "one"), elsewhere];
+    // One that ended before its control group was read, and one that was used on the host as well, where it is another file by now.
+    let mut unknown = elsewhere.clone();
+    unknown.cgroup = None;
+    let in_both = file("in-both", "two");
+    let here = of(&in_both, "one");
+    let mut there = here.clone();
+    there.cgroup = elsewhere.cgroup.clone();
+    let events = [of(&same, "one"), of(&changed, "one"), of(&gone, "one"), of(&folder_itself, "one"), elsewhere, unknown, here, there];
     let mut report = gathered(events);
     Survey { appraiser: None, most: Survey::MOST }.look(&mut report, &|_| {});
     let state = |path: &str| report.findings.iter().find(|finding| finding.subject.text() == path).unwrap();
@@ -133,6 +140,7 @@ fn files_are_told_by_what_they_are_now() {
     assert_eq!(state(&gone).state, State::Gone);
     assert!(matches!(state(&folder_itself).state, State::Unreadable(_)));
     assert_eq!(state("/app/server").state, State::Unknown, "its path is another file's here");
+    assert!(state(&in_both).state == State::Unknown && state(&in_both).is_open(), "the container's is as it was");
     assert!(!state(&gone).is_open() && state(&gone).command.is_none());
     let learn = format!("enforcer learn --include {same} --output-unknown reviewed.manifest");
     assert_eq!(state(&same).command.as_deref(), Some(learn.as_str()));
