@@ -57,7 +57,7 @@ impl Survey<'_> {
             match here {
                 // What a container has at that path is not mended by what lies there on this machine, unless it is the same.
                 Some((path, now)) if !finding.is_in_container() || now.has(finding.content) => finding.meet(now, owners.owner(&path)),
-                _ if finding.is_in_container() => finding.meet_lists(self.judge.as_ref()),
+                _ if finding.is_in_container() => finding.meet_lists(self.appraiser.as_ref()),
                 _ => {}
             }
         }
@@ -122,9 +122,9 @@ impl Now {
 
 impl Finding {
     /// Takes over what is said of its content, of which there is no file here.
-    fn meet_lists(&mut self, judge: Option<&Judge<'_>>) {
+    fn meet_lists(&mut self, appraiser: Option<&Appraiser<'_>>) {
         let Subject::File(path) = &self.subject else { return };
-        let verdict = judge.zip(self.content).and_then(|(judge, content)| judge.verdict_of(content, path));
+        let verdict = appraiser.zip(self.content).and_then(|(appraiser, content)| appraiser.verdict_of(content, path));
         if verdict.is_some_and(|verdict| verdict.is_ok_and(|uses| self.needs().all(|needed| uses & needed != 0))) {
             self.state = State::Runs;
         }
