@@ -34,7 +34,7 @@ impl Server {
         let signing = Signing { key: pki.signer_key(), certificate: pki.signer(), chain: None, security_version: Some(1), with_certificate: false };
         let package = package::make(enforcer, "0.1.0-1", Some(&signing))?;
         let files = TempDir::new()?;
-        let mut server = Self { spec: Spec::new(["bash".to_owned(), format!("{FOLDER}/script.sh")]), files: files };
+        let mut server = Self { spec: Spec::new(["bash".to_owned(), format!("{FOLDER}/script.sh")]), files };
         for (name, text) in [("server.sh", PRELUDE), ("script.sh", script)] {
             let path = server.files.path().join(name);
             fs::write(&path, text)?;
