@@ -25,7 +25,7 @@ echo "attached at $attached, systemd began at $systemd" >&2
 ! /opt/enforcer-tests/unsigned/program"#;
 
 /// What must hold when the machine was booted with a break-glass code: nothing is denied from the first process on, loudly; and the code works once.
-const BROKEN_GLASS: &str = r#"set -e
+const BROKEN_GLASS: &str = r#"set -ex
 enforcer status >&2 || suspended=$?
 [ "$suspended" = 1 ]
 enforcer status --json | grep -q '"cause": "break-glass"'

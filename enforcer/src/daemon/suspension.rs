@@ -87,6 +87,10 @@ pub(super) fn broken_glass(policy: &Policy) -> Option<Suspension> {
             tracing::error!("the break-glass code of this boot was used before, at {}: enforcement is not suspended", known.at);
             return None;
         }
+    }
+    // At each start and reload: the one that wrote it down may have run before there was a journal.
+    tracing::error!("ENFORCEMENT IS SUSPENDED for this boot, by a break-glass code: nothing is denied");
+    if let Some(known) = known {
         return Some(Suspension::BreakGlass { since: known.at });
     }
     let since = Timestamp::now();
@@ -94,7 +98,6 @@ pub(super) fn broken_glass(policy: &Policy) -> Option<Suspension> {
     if let Err(error) = record::write(&path, BREAK_GLASS_COMMENT, &used, MAX_SIZE) {
         tracing::error!("that a break-glass code was used could not be written down: {error}");
     }
-    tracing::error!("ENFORCEMENT IS SUSPENDED for this boot, by a break-glass code: nothing is denied");
     Some(Suspension::BreakGlass { since })
 }
 

@@ -29,7 +29,8 @@ use state::State;
   enforcer export --otlp https://collector.example:4318 --ca /etc/ssl/our-ca.pem
   enforcer export --otlp http://127.0.0.1:4318 --once
 
-OTEL_EXPORTER_OTLP_HEADERS holds headers for the collector, as `name=value,name=value` with percent-encoded values: a token for one.
+OTEL_EXPORTER_OTLP_HEADERS holds headers for the collector, as
+`name=value,name=value` with percent-encoded values: a token for one.
 `packaging/enforcer-export.service` runs it without rights.")]
 pub(super) struct Arguments {
     /// The collector's address; `/v1/logs` is added, unless it is there.
