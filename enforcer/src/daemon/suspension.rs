@@ -82,11 +82,9 @@ pub(super) fn broken_glass(policy: &Policy) -> Option<Suspension> {
         }
     };
     let known = used.code.iter().find(|used| used.sha256 == hex(&sha256)).cloned();
-    if let Some(known) = &known {
-        if known.boot_id != boot {
-            tracing::error!("the break-glass code of this boot was used before, at {}: enforcement is not suspended", known.at);
-            return None;
-        }
+    if let Some(known) = known.as_ref().filter(|known| known.boot_id != boot) {
+        tracing::error!("the break-glass code of this boot was used before, at {}: enforcement is not suspended", known.at);
+        return None;
     }
     // At each start and reload: the one that wrote it down may have run before there was a journal.
     tracing::error!("ENFORCEMENT IS SUSPENDED for this boot, by a break-glass code: nothing is denied");
