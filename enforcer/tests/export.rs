@@ -17,7 +17,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 
-#[allow(dead_code)]
+#[expect(dead_code, reason = "nothing here is shown as a terminal shows it")]
 #[path = "../src/snapshot.rs"]
 mod snapshot;
 

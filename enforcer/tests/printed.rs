@@ -4,9 +4,13 @@
 
 #[path = "printed/answers.rs"]
 mod answers;
+#[path = "signing/authority.rs"]
+mod authority;
 #[path = "printed/coverage.rs"]
 mod coverage;
 #[path = "printed/scene.rs"]
 mod scene;
+#[path = "printed/screen.rs"]
+mod screen;
 #[path = "../src/snapshot.rs"]
 mod snapshot;

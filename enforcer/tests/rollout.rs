@@ -5,6 +5,8 @@
 mod explain;
 #[path = "signatures/pki.rs"]
 mod pki;
+#[path = "printed/screen.rs"]
+mod screen;
 #[path = "rollout/simulate.rs"]
 mod simulate;
 #[path = "../src/snapshot.rs"]

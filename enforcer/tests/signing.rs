@@ -1,6 +1,8 @@
 //! What `enforcer sign` and its relatives make, judged by openssl, evmctl and SoftHSM.
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
+#[path = "signing/authority.rs"]
+mod authority;
 #[path = "signing/carriers.rs"]
 mod carriers;
 #[path = "signing/claims.rs"]

@@ -44,15 +44,7 @@ impl Server {
         server.bring(pki.authority(), "ca.pem");
         server.bring(pki.signer_key(), "elsewhere/signer.key");
         server.bring(pki.signer(), "elsewhere/signer.pem");
-        let spec = &mut server.spec;
-        spec.add_signed(&image.manifest()?, &format!("{FOLDER}/manifests/root.manifest"));
-        spec.add_signed(&kernel.manifest()?, &format!("{FOLDER}/manifests/modules.manifest"));
-        spec.image = image;
-        spec.kernel = kernel.name;
-        spec.mode = Some(Mode::Off);
-        spec.accel = accel;
-        spec.timeout = Duration::from_secs(30 * 60);
-        spec.output = Output::StdoutCaptured;
+        settle(&mut server.spec, FOLDER, (image, kernel), accel)?;
         Ok(server)
     }
 
@@ -67,4 +59,18 @@ impl Server {
         ensure!(outcome.status == 0, "the script ended with status {}; the console's log is `{}`", outcome.status, outcome.console.display());
         Ok(outcome)
     }
+}
+
+/// Has a machine be a plain server, with nobody in force before its script, and the lists of its image and of its kernel's modules in this folder of the guest's.
+pub(crate) fn settle(spec: &mut Spec, folder: &str, (image, kernel): (Image, kernels::Kernel), accel: Accel) -> Result<()> {
+    spec.add_signed(&image.manifest()?, &format!("{folder}/manifests/root.manifest"));
+    spec.add_signed(&kernel.manifest()?, &format!("{folder}/manifests/modules.manifest"));
+    spec.image = image;
+    spec.kernel = kernel.name;
+    spec.mode = Some(Mode::Off);
+    spec.accel = accel;
+    // Emulated, the package's daemon is started nine times.
+    spec.timeout = Duration::from_secs(30 * 60);
+    spec.output = Output::StdoutCaptured;
+    Ok(())
 }

@@ -7,10 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A process's control group in the unified hierarchy, as its `/proc/PID/cgroup` says (`cgroups(7)`).
-pub fn unified_path(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix("0::"))
-}
+use crate::kernel::unified_path;
 
 /// Paths of cgroups by id, with what was found out before.
 pub struct Cgroups {

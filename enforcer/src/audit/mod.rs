@@ -17,7 +17,7 @@ pub(crate) mod tests;
 mod time;
 mod watched;
 
-pub use cgroups::{Cgroups, service, unified_path};
+pub use cgroups::{Cgroups, service};
 pub use log::{DEFAULT_PATH, Entry, EventLog, LogCounters, LogLimits, Lost};
 pub use metrics::exposition;
 #[cfg(feature = "otlp")]

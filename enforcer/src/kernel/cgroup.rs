@@ -8,14 +8,18 @@ use rustix::fs::fstatfs;
 
 use super::place::own_text;
 
+/// A process's control group in the unified hierarchy, as its `/proc/PID/cgroup` says (`cgroups(7)`).
+pub fn unified_path(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("0::"))
+}
+
 /// The path of this process's control group below the root of the hierarchy, as the kernel shows it.
 ///
 /// # Errors
 /// `/proc` is not the proc file system, or this process is in no unified hierarchy.
 pub fn own_cgroup() -> io::Result<PathBuf> {
     let text = own_text("cgroup")?;
-    let path = text.lines().find_map(|line| line.strip_prefix("0::"));
-    path.map(PathBuf::from).ok_or_else(|| io::Error::other("this process is in no control group of a unified hierarchy (cgroup v2)"))
+    unified_path(&text).map(PathBuf::from).ok_or_else(|| io::Error::other("this process is in no control group of a unified hierarchy (cgroup v2)"))
 }
 
 /// Where the canary of scopes is started.

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 pub use allocator::give_back_freed_memory;
 pub use canary::{Canary, start_signed};
-pub use cgroup::{canary_cgroup, is_canary_cgroup, own_cgroup};
+pub use cgroup::{canary_cgroup, is_canary_cgroup, own_cgroup, unified_path};
 pub use descriptors::close_descriptors_from;
 pub use hashing::hash_by_the_processor;
 pub use layout::{overlay_module_is_loaded, read_overlay};

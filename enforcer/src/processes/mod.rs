@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use enforcer_common::{USE_EXEC, USE_LIBRARY};
 
-use crate::audit::unified_path;
+use crate::kernel::unified_path;
 
 pub use parts::{Part, Parts, RunningFile};
 

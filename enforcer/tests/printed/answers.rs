@@ -2,6 +2,7 @@
 
 use enforcer_common::Reason;
 
+use crate::authority;
 use crate::scene::Scene;
 use crate::snapshot::{pipe, terminal};
 
@@ -59,16 +60,7 @@ fn signing_and_verifying() {
 #[test]
 fn timestamps() {
     let scene = Scene::new();
-    let at = |name: &str| scene.path(name).display().to_string();
-    let configuration = format!(
-        "[tsa]\ndefault_tsa=t\n[t]\nserial={}\nsigner_cert={}\nsigner_key={}\ncerts={}\nsigner_digest=sha256\ndefault_policy=1.2.3.4\n\
-         digests=sha256\nordering=yes\ntsa_name=no\ness_cert_id_chain=no\ness_cert_id_alg=sha256\n",
-        at("serial"),
-        at("pki/timestamp.pem"),
-        at("pki/timestamp-key.pem"),
-        at("pki/chain.pem")
-    );
-    scene.file("tsa.conf", configuration);
+    scene.file("tsa.conf", authority::configuration(|name| scene.path(name).display().to_string()));
     scene.file("serial", "01\n");
     scene.succeed(&sign("--detach tree/bin/tool"));
     pipe(

@@ -1,15 +1,14 @@
 //! A folder with keys, policies, code and an event log, and what the binary says about them through a pipe, or a terminal of 80 columns.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 
 use enforcer::audit::{BootTime, EventLog, LogLimits, Record, Timestamp};
-use enforcer::cli::{Output, run_words};
 use enforcer_common::{Digest, Event, Hook, Reason};
+
+use crate::screen::shown;
 
 pub struct Scene {
     folder: tempfile::TempDir,
@@ -84,10 +83,7 @@ impl Scene {
     pub fn terminal(&self, command: &str) -> String {
         let folder = format!("{}/", self.folder.path().display());
         let words = shlex::split(command).unwrap().into_iter().map(|word| word.replace("FOLDER/", &folder));
-        let sink = Sink::default();
-        _ = run_words(words, &mut Output::to(sink.clone(), Some(80))).unwrap();
-        let bytes = sink.0.lock().unwrap().clone();
-        self.settled(&String::from_utf8(bytes).unwrap())
+        self.settled(&shown(words).1)
     }
 
     pub fn succeed(&self, command: &str) {
@@ -144,17 +140,4 @@ fn replaced(text: &str, pattern: &str, instead: &str) -> String {
         }
     }
     result
-}
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

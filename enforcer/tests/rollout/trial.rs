@@ -1,18 +1,18 @@
 //! A folder with code, policies and an event log; and what the commands say about them, as a terminal of 80 columns would show it.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 
 use enforcer::audit::{BootTime, EventLog, LogLimits, Record, Timestamp};
-use enforcer::cli::{Exit, Output, run_words};
+use enforcer::cli::Exit;
 use enforcer_common::{Digest, Event, Hook, Reason};
 use tempfile::TempDir;
 
 use crate::pki::{Identity, PKI, text};
+use crate::screen::shown;
 
 pub struct Trial {
     folder: TempDir,
@@ -107,11 +107,8 @@ impl Trial {
     /// Runs a command as a terminal of 80 columns shows it. `FOLDER/` in a word is the folder of the trial.
     pub fn run(&self, words: &[&str]) -> Told {
         let folder = format!("{}/", self.folder.path().display());
-        let words: Vec<String> = ["enforcer"].iter().chain(words).map(|word| word.replace("FOLDER/", &folder)).collect();
-        let sink = Sink::default();
-        let exit = run_words(words, &mut Output::to(sink.clone(), Some(80))).unwrap();
-        let bytes = sink.0.lock().unwrap().clone();
-        Told { text: String::from_utf8(bytes).unwrap(), exit }
+        let (exit, text) = shown(["enforcer"].iter().chain(words).map(|word| word.replace("FOLDER/", &folder)));
+        Told { text, exit }
     }
 
     /// `simulate` of the log, without the machine that runs the tests.
@@ -134,18 +131,5 @@ impl Trial {
 impl Told {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-}
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

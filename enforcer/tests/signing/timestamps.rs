@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::authority;
 use crate::pki::{openssl, text, try_openssl};
 use crate::scene::{Scene, attribute};
 
@@ -11,15 +12,7 @@ fn scene() -> Scene {
     let scene = Scene::new();
     scene.run(&["trust", "init", "pki"]);
     let at = |name: &str| text(&scene.path(name)).to_owned();
-    let config = format!(
-        "[tsa]\ndefault_tsa=t\n[t]\nserial={}\nsigner_cert={}\nsigner_key={}\ncerts={}\nsigner_digest=sha256\ndefault_policy=1.2.3.4\n\
-         digests=sha256\nordering=yes\ntsa_name=no\ness_cert_id_chain=no\ness_cert_id_alg=sha256\n",
-        at("serial"),
-        at("pki/timestamp.pem"),
-        at("pki/timestamp-key.pem"),
-        at("pki/chain.pem")
-    );
-    scene.file("tsa.conf", config);
+    scene.file("tsa.conf", authority::configuration(at));
     scene.file("serial", "01\n");
     let policy = format!(
         "version = 1\nmode = \"audit\"\n[[signer]]\nname = \"trial\"\nanchors = [\"{0}\"]\n[[timestamp-authority]]\nname = \"clock\"\nanchors = [\"{0}\"]\n",

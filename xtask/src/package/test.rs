@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
@@ -16,8 +15,8 @@ use crate::setup::guest::{Image, Release, manifest_line};
 use crate::setup::{self, kernels, pki};
 use crate::test::run_machine;
 use crate::ui::Step;
-use crate::vm::{self, Accel, Mode, Output, Spec};
-use crate::{process, ui, workspace};
+use crate::vm::{self, Accel, Spec};
+use crate::{process, server, ui, workspace};
 
 /// What happens in the guest.
 const LIFE: &str = include_str!("../../guest/package.sh");
@@ -169,15 +168,7 @@ fn live(packages: &Packages, release: Release, accel: Accel) -> Result<()> {
     add(list, "charter/policy.toml.manifest");
     add(written("chartered.toml", chartered.as_bytes())?, "charter/policy.toml");
 
-    spec.add_signed(&image.manifest()?, &format!("{FOLDER}/manifests/root.manifest"));
-    spec.add_signed(&kernel.manifest()?, &format!("{FOLDER}/manifests/modules.manifest"));
-    spec.image = image;
-    spec.kernel = kernel.name;
-    spec.mode = Some(Mode::Off);
-    spec.accel = accel;
-    // Emulated, its daemon is started nine times.
-    spec.timeout = Duration::from_secs(30 * 60);
-    spec.output = Output::StdoutCaptured;
+    server::settle(&mut spec, FOLDER, (image, kernel), accel)?;
     spec.label = Some(release.name().to_owned());
     let outcome = run_machine(&spec)?;
     ensure!(outcome.status == 0, "its life ended with status {}; the console's log is `{}`", outcome.status, outcome.console.display());
